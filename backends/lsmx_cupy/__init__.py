@@ -1,0 +1,47 @@
+"""CuPy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.cupy as xp
+import cupy
+
+from lsmx import Backend, Format, Ops, power_from_bits
+
+
+def owns(x: object) -> bool:
+    """Arrays."""
+    return isinstance(x, cupy.ndarray)
+
+
+def ops(x: Any, fmt: Format) -> Ops:
+    """CuPy's operations, on the array's device."""
+    return Ops(xp=xp, device=x.device, format=fmt, integers=(cupy.int64, 64), power=power_from_bits)
+
+
+def version() -> str:
+    """CuPy's version."""
+    return str(cupy.__version__)
+
+
+def devices() -> list[str]:
+    """The CUDA devices; raises what the driver says if there is none."""
+    count = cupy.cuda.runtime.getDeviceCount()
+    return [f"cuda:{i} {cupy.cuda.runtime.getDeviceProperties(i)['name'].decode()}" for i in range(count)]
+
+
+def sample(values: Any, dtype: str) -> Any:
+    """An array in ``dtype`` on the current device."""
+    return cupy.asarray(values).astype(dtype)
+
+
+backend = Backend(
+    name="cupy",
+    roots=("cupy",),
+    owns=owns,
+    ops=ops,
+    version=version,
+    devices=devices,
+    sample=sample,
+)

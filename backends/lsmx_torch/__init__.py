@@ -1,0 +1,48 @@
+"""PyTorch tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.torch as xp
+import torch
+
+from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx_torch.autograd import differentiate
+
+
+def owns(x: object) -> bool:
+    """Tensors."""
+    return isinstance(x, torch.Tensor)
+
+
+def ops(x: Any, fmt: Format) -> Ops:
+    """PyTorch's operations, through array-api-compat."""
+    return Ops(xp=xp, device=x.device, format=fmt, integers=(torch.int64, 64), power=power_from_bits)
+
+
+def version() -> str:
+    """PyTorch's version."""
+    return str(torch.__version__)
+
+
+def devices() -> list[str]:
+    """The host, and CUDA devices."""
+    return ["cpu", *(f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count()))]
+
+
+def sample(values: Any, dtype: str) -> Any:
+    """A tensor in ``dtype``."""
+    return torch.asarray(values).to(getattr(torch, dtype))
+
+
+backend = Backend(
+    name="torch",
+    roots=("torch",),
+    owns=owns,
+    ops=ops,
+    version=version,
+    devices=devices,
+    sample=sample,
+    differentiate=differentiate,
+)

@@ -1,0 +1,38 @@
+"""Tells PyTorch's autograd the rules of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from lsmx import Context, Operator
+
+
+class Bridge(torch.autograd.Function):
+    """Runs an operator forward and backward. What it computes with inside is not seen by autograd: rounding has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, operator: Operator, run: Callable[..., Any], z: torch.Tensor) -> torch.Tensor:
+        """The value, keeping the operator's residual."""
+        inner = Context()
+        out: torch.Tensor = run(inner, z)
+        ctx.operator = operator
+        ctx.inner = inner
+        ctx.save_for_backward(*inner.saved_tensors)
+        inner.saved_tensors = ()
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[None, None, torch.Tensor]:
+        """The operator's VJP; a second derivative is refused by PyTorch with its reason."""
+        ctx.inner.saved_tensors = ctx.saved_tensors
+        return None, None, ctx.operator.apply("backward", ctx.inner, grad_output)
+
+
+def differentiate(operator: Operator, run: Callable[..., Any], z: torch.Tensor) -> torch.Tensor:
+    """``run(ctx, z)``, seen by autograd; forward mode and ``torch.func`` are refused by PyTorch with their reason."""
+    out: torch.Tensor = Bridge.apply(operator, run, z)
+    return out

@@ -1,0 +1,80 @@
+"""lsmx: log-softmax, softmax and logsumexp, forward and backward, on any array, with the same bits everywhere."""
+
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as _version
+
+from lsmx._api import (
+    log_softmax,
+    log_softmax_backward,
+    log_softmax_jacobian,
+    log_softmax_jvp,
+    logsumexp,
+    logsumexp_backward,
+    logsumexp_jvp,
+    softmax,
+    softmax_backward,
+    softmax_jacobian,
+    softmax_jvp,
+)
+from lsmx._arithmetic.formats import ARITHMETIC_VERSION, Format
+from lsmx._arithmetic.ops import Ops, power_from_bits
+from lsmx._backend import Backend, Kernel
+from lsmx._errors import (
+    ArrayTypeError,
+    AxisError,
+    BackendError,
+    BackendWarning,
+    DTypeError,
+    LsmxError,
+    OutputError,
+    ShapeError,
+)
+from lsmx._explain import explain
+from lsmx._function import Context, Function
+from lsmx._operator import Operator, register, registered, unregister
+from lsmx._registry import backend_for, register_backend, unregister_backend, using
+
+try:
+    __version__ = _version("lsmx")
+except PackageNotFoundError:  # a bare clone, not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "ARITHMETIC_VERSION",
+    "ArrayTypeError",
+    "AxisError",
+    "Backend",
+    "BackendError",
+    "BackendWarning",
+    "Context",
+    "DTypeError",
+    "Format",
+    "Function",
+    "Kernel",
+    "LsmxError",
+    "Operator",
+    "Ops",
+    "OutputError",
+    "ShapeError",
+    "__version__",
+    "backend_for",
+    "explain",
+    "log_softmax",
+    "log_softmax_backward",
+    "log_softmax_jacobian",
+    "log_softmax_jvp",
+    "logsumexp",
+    "logsumexp_backward",
+    "logsumexp_jvp",
+    "power_from_bits",
+    "register",
+    "register_backend",
+    "registered",
+    "softmax",
+    "softmax_backward",
+    "softmax_jacobian",
+    "softmax_jvp",
+    "unregister",
+    "unregister_backend",
+    "using",
+]

@@ -1,0 +1,443 @@
+"""The public functions."""
+
+from __future__ import annotations
+
+from lsmx._arithmetic.ops import Array
+from lsmx._functions.log_softmax import LogSoftmax
+from lsmx._functions.logsumexp import LogSumExp
+from lsmx._functions.softmax import Softmax
+from lsmx._operator import register
+from lsmx._validate import Axis
+
+_log_softmax = register("log_softmax", LogSoftmax)
+_softmax = register("softmax", Softmax)
+_logsumexp = register("logsumexp", LogSumExp)
+
+
+def log_softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: object = None, out: Array | None = None) -> Array:
+    """Logarithm of the softmax, ``z - lse(z)``.
+
+    Parameters
+    ----------
+    z
+        Logits, of any shape, in float16, bfloat16, float32 or float64. An array of NumPy, PyTorch, CuPy or any library that
+        follows the array API standard.
+    axis
+        The axis or axes over which the probabilities sum to 1; None for all. A 0-d array takes None only.
+    where
+        Mask, bool, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
+    dtype
+        Cast ``z`` to this dtype before anything else. Needed for integers and bools.
+    out
+        Array for the result, of its shape and dtype; may be ``z`` itself.
+
+    Returns
+    -------
+    Array
+        Same shape, library and device as ``z``, dtype of ``z`` or ``dtype``. ``-inf`` where masked. NaN in the whole row if the row
+        has a NaN or +inf, or nothing but -inf.
+
+    Raises
+    ------
+    TypeError
+        ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
+    ValueError
+        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape; ``out`` of the wrong dtype.
+
+    See Also
+    --------
+    log_softmax_backward : its gradient.
+
+    Notes
+    -----
+    ``out = (z - m) - L`` with ``m = max(z)`` and ``L = ln(sum(exp(z - m)))``, in lsmx's portable arithmetic: the bits depend on
+    the row, the mask and the dtypes only. At most 2 ulp from the exact value where that is at least 2^-30 (float64: 2^-45) in
+    magnitude. The shifted form is analysed in [1]_.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions", IMA Journal of
+       Numerical Analysis 41(4), 2021.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.log_softmax(np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32))
+    array([[-2.407606  , -1.4076059 , -0.40760595]], dtype=float32)
+    """
+    return _log_softmax(z, axis=axis, where=where, dtype=dtype, out=out)
+
+
+def softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: object = None, out: Array | None = None) -> Array:
+    """Softmax, ``exp(z - lse(z))``.
+
+    Parameters
+    ----------
+    z
+        Logits, of any shape, in float16, bfloat16, float32 or float64.
+    axis
+        The axis or axes over which the result sums to 1; None for all. A 0-d array takes None only.
+    where
+        Mask, bool, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
+    dtype
+        Cast ``z`` to this dtype before anything else. Needed for integers and bools.
+    out
+        Array for the result, of its shape and dtype; may be ``z`` itself.
+
+    Returns
+    -------
+    Array
+        Same shape, library and device as ``z``, dtype of ``z`` or ``dtype``; 0 where masked. Zero where the logarithm is below
+        -87 (float64: -708), so that no result is subnormal in the format computed in. NaN as in `log_softmax`.
+
+    Raises
+    ------
+    TypeError
+        ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
+    ValueError
+        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape; ``out`` of the wrong dtype.
+
+    Notes
+    -----
+    ``s = exp(z - m) / sum(exp(z - m))``, with the reciprocal of the sum by table and polynomial: no division. At most 2 ulp from the
+    exact value. Formula: see the reference of `log_softmax`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.softmax(np.asarray([0.0, 0.0, -np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
+    return _softmax(z, axis=axis, where=where, dtype=dtype, out=out)
+
+
+def logsumexp(
+    z: Array,
+    /,
+    *,
+    axis: Axis = -1,
+    keepdims: bool = False,
+    where: Array | None = None,
+    dtype: object = None,
+    out: Array | None = None,
+) -> Array:
+    """Logarithm of the sum of exponentials, ``ln(sum(exp(z)))``.
+
+    Parameters
+    ----------
+    z
+        Of any shape, in float16, bfloat16, float32 or float64.
+    axis
+        The axis or axes summed over; None for all. A 0-d array takes None only.
+    keepdims
+        Keep the reduced axes with length 1.
+    where
+        Mask, bool, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
+    dtype
+        Cast ``z`` to this dtype before anything else. Needed for integers and bools.
+    out
+        Array for the result, of its shape and dtype.
+
+    Returns
+    -------
+    Array
+        The shape of ``z`` without the reduced axes. -inf for a row of nothing, or of nothing but -inf; +inf if the row has +inf;
+        NaN if it has NaN.
+
+    Raises
+    ------
+    TypeError
+        ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
+    ValueError
+        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape; ``out`` of the wrong dtype.
+
+    Notes
+    -----
+    ``lse = m + ln(sum(exp(z - m)))`` with ``m = max(z)``, the logarithm carried in two words. At most 2 ulp of ``max(|lse|, |m|)`` from
+    the exact value. Formula: see the reference of `log_softmax`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.logsumexp(np.asarray([[1000.0, 1000.0], [0.0, -np.inf]]))
+    array([1000.69314718,    0.        ])
+    """
+    return _logsumexp(z, axis=axis, where=where, dtype=dtype, out=out, keepdims=keepdims)
+
+
+def log_softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+    """Gradient of `log_softmax`: ``g - exp(output) * sum(g)``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g`` of the output, of its shape.
+    output
+        What `log_softmax` returned: its residual. Logits are not needed.
+    axis, where
+        As given to `log_softmax`.
+
+    Returns
+    -------
+    Array
+        Gradient with respect to the logits, shape and dtype of ``output``. 0 where masked. NaN in the whole row if the row of
+        ``output`` is NaN, or an unmasked ``grad_output`` is not finite. Results below twice the least normal number are 0.
+
+    Raises
+    ------
+    TypeError
+        Not arrays, of different libraries, or not of a float dtype that computes in the format of ``output``.
+    ValueError
+        Shapes that differ; ``axis`` out of range, repeated or missing.
+
+    Notes
+    -----
+    The Jacobian is ``I - 1 s^T`` with ``s = exp(output)``, so the VJP is ``g - s * sum(g)``: not ``g * (1 - s)``, which keeps the
+    diagonal only. Where ``s`` is near 1 it is computed as ``(g - sum(g)) - (s - 1) * sum(g)``, which does not cancel. The sum is exact.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> out = lsmx.log_softmax(np.asarray([1.0, 2.0, 3.0]))
+    >>> lsmx.log_softmax_backward(np.ones(3), out).round(4)
+    array([ 0.7299,  0.2658, -0.9957])
+    """
+    return _log_softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where)
+
+
+def softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+    """Gradient of `softmax`: ``s * (g - sum(g * s))``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g`` of the output, of its shape.
+    output
+        What `softmax` returned, ``s``: its residual.
+    axis, where
+        As given to `softmax`.
+
+    Returns
+    -------
+    Array
+        Gradient with respect to the logits, shape and dtype of ``output``; 0 where masked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Notes
+    -----
+    The Jacobian is ``S - s s^T`` with ``S = diag(s)``.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> s = lsmx.softmax(np.asarray([0.0, 0.0]))
+    >>> lsmx.softmax_backward(np.asarray([1.0, 0.0]), s)
+    array([ 0.25, -0.25])
+    """
+    return _softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where)
+
+
+def logsumexp_backward(
+    grad_output: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None
+) -> Array:
+    """Gradient of `logsumexp`: ``g * exp(z - lse)``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g`` of the output, of its shape, with or without the reduced axes.
+    z, output
+        The input and output of `logsumexp`: its residual.
+    axis, where
+        As given to `logsumexp`.
+
+    Returns
+    -------
+    Array
+        Gradient, shape and dtype of ``z``; 0 where masked, and in a row of nothing but -inf; NaN in a row with NaN or +inf.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Notes
+    -----
+    The gradient of log-sum-exp is softmax. It is taken from ``output`` as given, so the rounding of ``output`` to its dtype is part of it.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, 0.0]])
+    >>> lsmx.logsumexp_backward(np.asarray([2.0]), z, lsmx.logsumexp(z))
+    array([[1., 1.]])
+    """
+    return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z, "output": output}, axis, where)
+
+
+def log_softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+    """Directional derivative of `log_softmax`: ``v - sum(exp(output) * v)``.
+
+    Parameters
+    ----------
+    tangent
+        Direction ``v`` in the logits, of their shape.
+    output
+        What `log_softmax` returned.
+    axis, where
+        As given to `log_softmax`.
+
+    Returns
+    -------
+    Array
+        The derivative of the output along ``tangent``, shape and dtype of ``output``; 0 where masked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Notes
+    -----
+    ``(I - 1 s^T) v``.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> out = lsmx.log_softmax(np.asarray([0.0, 0.0]))
+    >>> lsmx.log_softmax_jvp(np.asarray([1.0, 0.0]), out)
+    array([ 0.5, -0.5])
+    """
+    return _log_softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where)
+
+
+def softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+    """Directional derivative of `softmax`: ``s * (v - sum(s * v))``.
+
+    Parameters
+    ----------
+    tangent
+        Direction ``v`` in the logits, of their shape.
+    output
+        What `softmax` returned.
+    axis, where
+        As given to `softmax`.
+
+    Returns
+    -------
+    Array
+        The derivative of the output along ``tangent``, shape and dtype of ``output``; 0 where masked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Notes
+    -----
+    The Jacobian ``S - s s^T`` is symmetric, so this is `softmax_backward`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> s = lsmx.softmax(np.asarray([0.0, 0.0]))
+    >>> lsmx.softmax_jvp(np.asarray([1.0, 0.0]), s)
+    array([ 0.25, -0.25])
+    """
+    return _softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where)
+
+
+def logsumexp_jvp(tangent: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+    """Directional derivative of `logsumexp`: ``sum(exp(z - lse) * v)``.
+
+    Parameters
+    ----------
+    tangent
+        Direction ``v`` in ``z``, of its shape.
+    z, output
+        The input and output of `logsumexp`.
+    axis, where
+        As given to `logsumexp`.
+
+    Returns
+    -------
+    Array
+        The derivative of the output along ``tangent``, shape and dtype of ``output``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, 0.0]])
+    >>> lsmx.logsumexp_jvp(np.asarray([[1.0, 2.0]]), z, lsmx.logsumexp(z))
+    array([1.5])
+    """
+    return _logsumexp.derivative("jvp", {"tangent": tangent}, {"z": z, "output": output}, axis, where)
+
+
+def log_softmax_jacobian(output: Array, /, *, axis: Axis = -1) -> Array:
+    """Jacobian of `log_softmax`: ``I - 1 s^T`` with ``s = exp(output)``.
+
+    Parameters
+    ----------
+    output
+        What `log_softmax` returned.
+    axis
+        As given to `log_softmax`. Several axes are flattened to one, in order.
+
+    Returns
+    -------
+    Array
+        ``J[..., i, j]``, the derivative of output ``i`` by logit ``j``: the other axes of ``output``, then ``n, n``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.log_softmax_jacobian(lsmx.log_softmax(np.asarray([0.0, 0.0])))
+    array([[ 0.5, -0.5],
+           [-0.5,  0.5]])
+    """
+    return _log_softmax.derivative("jacobian", {}, {"output": output}, axis)
+
+
+def softmax_jacobian(output: Array, /, *, axis: Axis = -1) -> Array:
+    """Jacobian of `softmax`: ``S - s s^T`` with ``S = diag(s)``.
+
+    Parameters
+    ----------
+    output
+        What `softmax` returned, ``s``.
+    axis
+        As given to `softmax`. Several axes are flattened to one, in order.
+
+    Returns
+    -------
+    Array
+        ``J[..., i, j]``, the derivative of output ``i`` by logit ``j``: the other axes of ``output``, then ``n, n``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_softmax_backward`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.softmax_jacobian(lsmx.softmax(np.asarray([0.0, 0.0])))
+    array([[ 0.25, -0.25],
+           [-0.25,  0.25]])
+    """
+    return _softmax.derivative("jacobian", {}, {"output": output}, axis)

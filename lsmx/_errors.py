@@ -1,0 +1,35 @@
+"""Exceptions. Each derives from the standard one that a caller would expect."""
+
+from __future__ import annotations
+
+
+class LsmxError(Exception):
+    """Base of all errors that lsmx raises itself."""
+
+
+class ArrayTypeError(LsmxError, TypeError):
+    """Not an array, or arrays of different libraries."""
+
+
+class DTypeError(LsmxError, TypeError):
+    """A dtype that the function does not compute in."""
+
+
+class ShapeError(LsmxError, ValueError):
+    """Shapes that do not fit together, or a row too long for the device's integers."""
+
+
+class AxisError(LsmxError, ValueError, IndexError):
+    """An axis that is out of range, repeated, or missing."""
+
+
+class OutputError(LsmxError, ValueError):
+    """An ``out=`` that the result cannot be written to."""
+
+
+class BackendError(LsmxError, ValueError):
+    """A backend record that does not hold together, or a backend that cannot serve the call."""
+
+
+class BackendWarning(UserWarning):
+    """A plugin that could not be loaded: it is left out, and nothing else is affected."""

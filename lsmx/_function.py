@@ -1,0 +1,75 @@
+"""How a forward/backward pair is written down.
+
+A ``Function`` is a set of static methods that see arrays and a context, nothing else, so that any autograd can call them:
+those of the array libraries through their backends, and one written by hand, with a context of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from lsmx._arithmetic.ops import Array
+
+
+class Context:
+    """What a forward pass hands to its backward pass.
+
+    Any object with ``save_for_backward`` and ``saved_tensors`` does as well. Options that differ from their defaults are kept as
+    attributes (``ctx.axis``), as in PyTorch.
+    """
+
+    def __init__(self, *saved_tensors: Array, **options: Any) -> None:
+        self.saved_tensors: tuple[Array, ...] = saved_tensors
+        self.__dict__.update(options)
+
+    def save_for_backward(self, *tensors: Array) -> None:
+        """Keep the residual: the arrays that the backward pass needs."""
+        self.saved_tensors = tensors
+
+
+class Function:
+    """A differentiable function of one array, as rules.
+
+    Subclasses give ``forward``, and those of ``backward`` (the VJP), ``jvp`` and ``jacobian`` that they have. ``forward`` calls
+    ``ctx.save_for_backward`` with the residual; the others read ``ctx.saved_tensors``.
+
+    Attributes
+    ----------
+    residual
+        What is saved, by the names of the arguments that take it.
+    """
+
+    residual: ClassVar[tuple[str, ...]] = ("output",)
+
+    @staticmethod
+    def forward(ctx: Any, z: Array, /, **options: Any) -> Array:
+        """The value; saves the residual."""
+        raise NotImplementedError
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        """The VJP: ``grad_output`` times the Jacobian."""
+        raise NotImplementedError
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        """The JVP: the Jacobian times ``tangent``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def jacobian(ctx: Any, /) -> Array:
+        """The Jacobian itself, over the reduced axes flattened: ``(..., n, n)``."""
+        raise NotImplementedError
+
+
+def remember(ctx: Any, axis: Any, where: Array | None) -> None:
+    """Keep the options that differ from their defaults on ``ctx``: a context that cannot hold attributes serves the defaults."""
+    if axis != -1:
+        ctx.axis = axis
+    if where is not None:
+        ctx.where = where
+
+
+def recall(ctx: Any) -> tuple[Any, Array | None]:
+    """``axis`` and ``where`` as ``remember`` left them."""
+    return getattr(ctx, "axis", -1), getattr(ctx, "where", None)

@@ -1,0 +1,1 @@
+"""One file per function, the formula above the code that is it."""

@@ -1,0 +1,64 @@
+"""log-softmax: ``out = z - lse(z)``, with ``s = exp(out)`` and Jacobian ``I - 1 s^T``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._arithmetic.ops import Array
+from lsmx._function import Function, recall, remember
+from lsmx._functions.rows import Rows
+
+
+class LogSoftmax(Function):
+    """Saves its output and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None) -> Array:
+        rows = Rows.of("z", z, axis, where)
+        x = rows.enter("z", z, absent=-float("inf"))
+        s = rows.sum_exp(x)
+
+        # out = (z - max) - L,  L = ln sum exp(z - max): both parts have one sign, nothing cancels
+        L, _ = s.log(rows.ops)
+        out = rows.leave((x - s.m) - L, absent=-float("inf"))
+
+        remember(ctx, axis, where)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        (output,) = ctx.saved_tensors
+        rows = Rows.of("output", output, *recall(ctx))
+        g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
+        s, parts = rows.probability(rows.enter("output", output, absent=-float("inf")))
+        G = rows.sum(g)
+
+        # dz = g - s * sum(g)
+        dz = rows.flush(g - rows.product(s, G[0]))
+        # and the same where s is near 1, without cancellation:  (g - sum(g)) - (s - 1) * sum(g)
+        near = rows.flush(rows.minus(g, G) - rows.product(parts.expm1, G[0]))
+        certain = (parts.k == 0.0) & (s == s)
+        return rows.leave(rows.ops.where(certain, near, dz), absent=0.0)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        (output,) = ctx.saved_tensors
+        rows = Rows.of("output", output, *recall(ctx))
+        v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
+        s, _ = rows.probability(rows.enter("output", output, absent=-float("inf")))
+
+        # dout = v - sum(s * v)
+        return rows.leave(rows.minus(v, rows.sum(rows.product(s, v))), absent=0.0)
+
+    @staticmethod
+    def jacobian(ctx: Any, /) -> Array:
+        (output,) = ctx.saved_tensors
+        rows = Rows.of("output", output, recall(ctx)[0])
+        s, parts = rows.probability(rows.enter("output", output, absent=-float("inf")))
+        one_minus_s = rows.ops.where((parts.k == 0.0) & (s == s), -parts.expm1, 1.0 - s)
+
+        # J = I - 1 s^T:  J_ij = (i == j) - s_j
+        _, s_j, diagonal = rows.square(s)
+        _, one_minus_s_j, _ = rows.square(one_minus_s)
+        return rows.leave(rows.flush(rows.ops.where(diagonal, one_minus_s_j, -s_j)), absent=0.0)

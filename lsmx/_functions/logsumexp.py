@@ -1,0 +1,65 @@
+"""logsumexp: ``lse = m + ln sum exp(z - m)`` with ``m = max(z)``; its gradient is softmax, ``s = exp(z - lse)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._arithmetic import exp
+from lsmx._arithmetic.ops import Array
+from lsmx._arithmetic.words import two_sum
+from lsmx._function import Function, recall, remember
+from lsmx._functions.rows import Rows
+from lsmx._validate import reduced_shape
+
+
+class LogSumExp(Function):
+    """Saves its input and its output."""
+
+    residual = ("z", "output")
+
+    @staticmethod
+    def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Array:
+        rows = Rows.of("z", z, axis, where)
+        ops = rows.ops
+        s = rows.sum_exp(rows.enter("z", z, absent=-float("inf")))
+
+        # lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
+        L, low = s.log(ops)
+        high, error = two_sum(s.m, L)
+        lse = ops.where(s.defined, rows.flush(high + (error + low)), s.maximum)
+        out = ops.xp.reshape(ops.xp.astype(lse, rows.dtype), reduced_shape(rows.shape, rows.axes, keepdims))
+
+        remember(ctx, axis, where)
+        ctx.save_for_backward(z, out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        z, output = ctx.saved_tensors
+        rows = Rows.of("z", z, *recall(ctx))
+        g = rows.flush(rows.expand("grad_output", grad_output))
+
+        # dz = g * s
+        return rows.leave(rows.product(g, softmax(rows, z, output)), absent=0.0)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        z, output = ctx.saved_tensors
+        rows = Rows.of("z", z, *recall(ctx))
+        v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
+
+        # dlse = sum(s * v)
+        high, _ = rows.sum(rows.product(softmax(rows, z, output), v))
+        return rows.ops.xp.reshape(rows.ops.xp.astype(high, output.dtype), output.shape)
+
+
+def softmax(rows: Rows, z: Array, lse: Array) -> Array:
+    """``exp(z - lse)``: 0 in a row of nothing but -inf, NaN in one with +inf or NaN."""
+    ops = rows.ops
+    x = rows.enter("z", z, absent=-float("inf"))
+    lse = rows.expand("output", lse)
+    finite = ops.xp.isfinite(lse)
+    m = ops.where(finite, lse, 0.0)
+    valid = finite & (x - m <= -ops.format.underflow)
+    s = exp.exp(ops, ops.where(valid, x, m), exp.shift(ops, m)).value(ops)
+    return ops.where(valid, s, ops.where(lse == -float("inf"), 0.0, float("nan")))

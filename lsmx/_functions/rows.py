@@ -1,0 +1,131 @@
+"""The rows of an array: everything that the functions share, so that each of them is its formula and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lsmx._arithmetic import exp, log, sums
+from lsmx._arithmetic.formats import FORMAT_OF
+from lsmx._arithmetic.ops import Array, Ops
+from lsmx._arithmetic.words import Words
+from lsmx._registry import ops_for
+from lsmx._errors import DTypeError
+from lsmx._validate import check_mask, dtype_name, float_name, normal_axes, reduced_shape, row_length, same_shape
+
+
+class SumExp(NamedTuple):
+    """``sum(exp(x - m))`` of each row, in parts."""
+
+    m: Array  # the row's maximum; 0 where that is not finite
+    defined: Array  # where it is finite
+    maximum: Array  # as it is
+    terms: exp.Exponential  # exp(x - m)
+    total: log.Normal  # the sum
+
+    def log(self, ops: Ops) -> Words:
+        """Its logarithm, NaN where undefined."""
+        high, low = log.log(ops, self.total)
+        return ops.where(self.defined, high, float("nan")), low
+
+    def reciprocal(self, ops: Ops) -> Array:
+        """One over it."""
+        return log.reciprocal(ops, self.total)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of an array along some of its axes, without the entries that a mask leaves out."""
+
+    ops: Ops
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    where: Array | None
+    dtype: Any
+
+    @classmethod
+    def of(cls, name: str, x: Array, axis: Any, where: Array | None = None) -> Rows:
+        """The rows of the argument ``x``, computed in the format of its dtype."""
+        shape = tuple(x.shape)
+        if where is not None:
+            check_mask(where, shape)
+        ops = ops_for(x, FORMAT_OF[float_name(name, x)])
+        return cls(ops, normal_axes(axis, len(shape)), shape, where, x.dtype)
+
+    def enter(self, name: str, x: Array, absent: float) -> Array:
+        """The argument ``x`` in the format, ``absent`` where the mask leaves it out."""
+        x = self.widen(name, x, self.shape)
+        return x if self.where is None else self.ops.where(self.where, x, absent)
+
+    def leave(self, x: Array, absent: float) -> Array:
+        """``x`` in the result's dtype, ``absent`` where the mask leaves it out."""
+        x = x if self.where is None else self.ops.where(self.where, x, absent)
+        return self.ops.xp.astype(x, self.dtype)
+
+    def max(self, x: Array, empty: float) -> Array:
+        """The maximum of each row, ``empty`` for rows without entries; NaN wins."""
+        if row_length(self.shape, self.axes) == 0:
+            shape = reduced_shape(self.shape, self.axes, keepdims=True)
+            return self.ops.xp.full(shape, empty, dtype=self.ops.dtype, device=self.ops.device)
+        return self.ops.xp.max(x, axis=self.axes, keepdims=True)
+
+    def sum(self, v: Array) -> Words:
+        """The exact sum of each row as a double word; NaN where an entry is not finite."""
+        ops = self.ops
+        largest = self.max(ops.xp.abs(v), empty=0.0)
+        finite = ops.xp.isfinite(largest)
+        high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), self.axes)
+        return ops.where(finite, high, float("nan")), low
+
+    def sum_exp(self, x: Array) -> SumExp:
+        """``sum(exp(x - max(x)))``: the maximum's own term is exactly 1, so the rest is summed by itself."""
+        ops = self.ops
+        maximum = self.max(x, empty=-float("inf"))
+        defined = ops.xp.isfinite(maximum)
+        m = ops.where(defined, maximum, 0.0)
+        x = ops.where(defined, x, 0.0)
+        terms = exp.exp(ops, x, exp.shift(ops, m))
+        high, low = sums.rest_of_sum(ops, terms.value(ops), self.axes)
+        rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+        return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
+
+    def probability(self, log_p: Array) -> tuple[Array, exp.Exponential]:
+        """``exp(log_p)`` and its parts; NaN where ``log_p`` is NaN or so large that it cannot be the logarithm of a probability."""
+        ops = self.ops
+        valid = log_p <= -ops.format.underflow
+        terms = exp.exp(ops, ops.where(valid, log_p, 0.0))
+        return ops.where(valid, terms.value(ops), float("nan")), terms
+
+    def flush(self, x: Array) -> Array:
+        """+0 for what is zero or nearly below the normal numbers."""
+        return sums.flush(self.ops, x)
+
+    def product(self, a: Array, b: Array) -> Array:
+        """``a * b`` rounded on its own, flushed."""
+        return self.flush(self.ops.rounded(a * b))
+
+    def minus(self, a: Array, b: Words) -> Array:
+        """``a - b`` for a double word ``b``."""
+        return self.flush(self.flush(a - b[0]) - b[1])
+
+    def widen(self, name: str, x: Array, *shapes: tuple[int, ...]) -> Array:
+        """The argument ``x``, of one of ``shapes``, in the format."""
+        given = float_name(name, x)
+        if FORMAT_OF[given] is not self.ops.format:
+            raise DTypeError(f"{name}: dtype {given} among arrays of {dtype_name(self.dtype)}, which compute in {self.ops.format.dtype}; cast one")
+        same_shape(name, tuple(x.shape), *shapes, of=f"an array of {self.shape}")
+        return self.ops.float(x)
+
+    def expand(self, name: str, x: Array) -> Array:
+        """The reduced argument ``x`` in the format, with its axes of length 1 put back."""
+        flat, kept = (reduced_shape(self.shape, self.axes, keepdims) for keepdims in (False, True))
+        return self.ops.xp.reshape(self.widen(name, x, flat, kept), kept)
+
+    def square(self, s: Array) -> tuple[Array, Array, Array]:
+        """``(s_i, s_j, i == j)`` over the reduced axes flattened to one: shapes ``(..., n, 1)``, ``(..., 1, n)``, ``(n, n)``."""
+        xp = self.ops.xp
+        kept = tuple(i for i in range(len(self.shape)) if i not in self.axes)
+        n = row_length(self.shape, self.axes)
+        s = xp.reshape(xp.permute_dims(s, (*kept, *self.axes)), (*(self.shape[i] for i in kept), n))
+        index = xp.arange(n, device=self.ops.device)
+        return s[..., :, None], s[..., None, :], index[:, None] == index[None, :]

@@ -1,0 +1,56 @@
+"""softmax: ``s = exp(z - lse(z))``, with Jacobian ``S - s s^T``, which is symmetric: ``S = diag(s)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._arithmetic.ops import Array
+from lsmx._function import Function, recall, remember
+from lsmx._functions.rows import Rows
+
+
+class Softmax(Function):
+    """Saves its output and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None) -> Array:
+        rows = Rows.of("z", z, axis, where)
+        ops = rows.ops
+        x = rows.enter("z", z, absent=-float("inf"))
+        sum_exp = rows.sum_exp(x)
+
+        # s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
+        w = sum_exp.reciprocal(ops)
+        terms = sum_exp.terms
+        s = (w + ops.rounded(terms.expm1 * w)) * ops.power(ops, terms.k)
+        log_s = (x - sum_exp.m) - sum_exp.log(ops)[0]
+        s = ops.where(log_s > ops.format.underflow, s, 0.0)
+        out = rows.leave(ops.where(sum_exp.defined, s, float("nan")), absent=0.0)
+
+        remember(ctx, axis, where)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        (output,) = ctx.saved_tensors
+        rows = Rows.of("output", output, *recall(ctx))
+        g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
+        s = rows.flush(rows.enter("output", output, absent=0.0))
+
+        # dz = s * (g - sum(g * s))
+        return rows.leave(rows.product(s, rows.minus(g, rows.sum(rows.product(g, s)))), absent=0.0)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        # the Jacobian is symmetric:  (S - s s^T) v = (S - s s^T)^T v
+        return Softmax.backward(ctx, tangent)
+
+    @staticmethod
+    def jacobian(ctx: Any, /) -> Array:
+        (output,) = ctx.saved_tensors
+        rows = Rows.of("output", output, recall(ctx)[0])
+
+        # J = S - s s^T:  J_ij = s_i (i == j) - s_i s_j
+        s_i, s_j, diagonal = rows.square(rows.enter("output", output, absent=0.0))
+        return rows.leave(rows.ops.where(diagonal, rows.product(s_i, 1.0 - s_j), rows.product(-s_i, s_j)), absent=0.0)

@@ -1,0 +1,189 @@
+"""The way of a call: check the arrays, find the backend, choose a kernel or the definition, run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lsmx._arithmetic.formats import SINGLE
+from lsmx._arithmetic.ops import Array
+from lsmx._backend import Backend
+from lsmx._errors import ArrayTypeError, BackendError, OutputError
+from lsmx._function import Context, Function, remember
+from lsmx._registry import backend_for, forced
+from lsmx._validate import check_out, wanted_dtype
+
+_operators: dict[str, Operator] = {}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A registered function: call it, or its derivatives, on arrays of any library.
+
+    Attributes
+    ----------
+    name
+        Its name in the registry.
+    function
+        Its rules.
+    """
+
+    name: str
+    function: type[Function]
+
+    def __call__(
+        self,
+        z: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        dtype: Any = None,
+        out: Array | None = None,
+        **options: Any,
+    ) -> Array:
+        """The function's value, seen by the autograd of the library that ``z`` is from."""
+        backend = serving("z", z)
+        xp = namespace(z)
+        if dtype is not None:
+            z = xp.astype(z, wanted_dtype(xp, dtype, z))
+        if where is not None:
+            together("z", z, where=where)
+        if out is not None:
+            together("z", z, out=out)
+
+        def run(ctx: Any, *arrays: Array) -> Array:
+            return self.run("forward", backend, ctx, *arrays, axis=axis, where=where, **options)
+
+        result = backend.differentiate(self, run, z)
+        return result if out is None else write(result, out)
+
+    def derivative(self, direction: str, vectors: dict[str, Array], residual: dict[str, Array], axis: Any, where: Any = None) -> Array:
+        """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments."""
+        name, x = next(iter(residual.items()))
+        serving(name, x)
+        together(name, x, **vectors, **residual, **({} if where is None else {"where": where}))
+        ctx = Context(*residual.values())
+        remember(ctx, axis, where)
+        return self.apply(direction, ctx, *vectors.values())
+
+    def apply(self, direction: str, ctx: Context, *vectors: Array) -> Array:
+        """``backward``, ``jvp`` or ``jacobian`` at the residual that ``ctx`` holds, for autograds."""
+        return self.run(direction, backend_for(ctx.saved_tensors[0]), ctx, *vectors)
+
+    def run(self, direction: str, backend: Backend, ctx: Any, *arrays: Array, **options: Any) -> Array:
+        """Run a direction by the first kernel that accepts it, or by the definition."""
+        with backend.quiet():
+            return self.choose(direction, backend, ctx, *arrays, **options)[0](ctx, *arrays, **options)
+
+    def choose(
+        self, direction: str, backend: Backend, ctx: Any, *arrays: Array, **options: Any
+    ) -> tuple[Callable[..., Array], str, list[tuple[str, str]]]:
+        """What would run, its name, and the kernels before it with the reason why each was passed over."""
+        passed = []
+        for kernel in backend.by_task.get((self.name, direction), ()):
+            if forced() == "reference":
+                reason: str | None = 'inside using("reference")'
+            else:
+                reason = kernel.refuse(ctx, *arrays, **options)
+            if reason is None:
+                return kernel.run, kernel.name, passed
+            passed.append((kernel.name, reason))
+        return getattr(self.function, direction), "the definition in standard operations", passed
+
+
+def register(name: str, function: type[Function]) -> Operator:
+    """Give a function its name: from then on it is callable on arrays of every library, and differentiable in every autograd bridged.
+
+    Parameters
+    ----------
+    name
+        Its name, an identifier.
+    function
+        A subclass of ``Function`` with ``forward`` and ``backward`` as static methods.
+
+    Returns
+    -------
+    Operator
+        The callable.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken, or the class lacks one of the two.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> class Cube(lsmx.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, z, /, *, axis=-1, where=None):
+    ...         ctx.save_for_backward(z)
+    ...         return z**3
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output, /):
+    ...         (z,) = ctx.saved_tensors
+    ...         return grad_output * 3 * z**2
+    >>> cube = lsmx.register("cube", Cube)
+    >>> cube(np.asarray([1.0, 2.0]))
+    array([1., 8.])
+    >>> lsmx.unregister("cube")
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise BackendError(f"register: name {name!r} is not an identifier")
+    if name in _operators:
+        raise BackendError(f"register: {name!r} is taken by {_operators[name].function.__qualname__}; unregister it first")
+    for method in ("forward", "backward"):
+        if not isinstance(function, type) or getattr(function, method, None) in (None, getattr(Function, method)):
+            raise BackendError(f"register: {function!r} has no {method} of its own; a Function needs forward and backward")
+    _operators[name] = Operator(name, function)
+    return _operators[name]
+
+
+def unregister(name: str) -> None:
+    """Take back ``register``."""
+    del _operators[name]
+
+
+def registered() -> dict[str, Operator]:
+    """Every registered function by its name."""
+    return dict(_operators)
+
+
+def serving(name: str, x: Array) -> Backend:
+    """The backend of an argument, unless ``using`` forces another."""
+    try:
+        backend = backend_for(x)
+    except ArrayTypeError as error:
+        raise ArrayTypeError(f"{name}: {error}") from None
+    if forced() not in (None, "reference", backend.name):
+        raise BackendError(f'{name}: an array of backend {backend.name!r} inside using("{forced()}"); convert it or leave the block')
+    return backend
+
+
+def namespace(x: Array) -> Any:
+    """The array namespace of ``x``."""
+    return backend_for(x).ops(x, SINGLE).xp
+
+
+def together(name: str, x: Array, **others: Array) -> None:
+    """Raise unless all arrays are of one library."""
+    for other, y in others.items():
+        if serving(other, y) is not backend_for(x) or namespace(y) is not namespace(x):
+            raise ArrayTypeError(f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library")
+
+
+def described(x: Array) -> str:
+    """The type of an array, for messages."""
+    return f"{type(x).__module__}.{type(x).__qualname__}"
+
+
+def write(result: Array, out: Array) -> Array:
+    """Put the result into ``out``."""
+    check_out(out, tuple(result.shape), result.dtype)
+    try:
+        out[...] = result
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OutputError(f"out: cannot be written to: {error}") from error
+    return out

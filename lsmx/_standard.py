@@ -1,0 +1,59 @@
+"""The backend of any array library with ``__array_namespace__``: the definition, in its own operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from lsmx._arithmetic.formats import Format
+from lsmx._arithmetic.ops import Array, Ops
+from lsmx._backend import Backend
+
+
+def has_standard_namespace(x: object) -> bool:
+    """Whether ``x`` is an array by the standard's own sign."""
+    return not isinstance(x, type) and callable(getattr(x, "__array_namespace__", None)) and hasattr(x, "shape")
+
+
+def widest_integers(xp: Any, device: Any) -> tuple[Any, int]:
+    """The widest signed integer dtype of a device, and its bits."""
+    found = xp.__array_namespace_info__().dtypes(device=device, kind="signed integer")
+    return max(((dtype, int(xp.iinfo(dtype).bits)) for dtype in found.values()), key=lambda pair: pair[1])
+
+
+def standard_ops(x: Array, fmt: Format) -> Ops:
+    """The operations of the namespace that ``x`` names."""
+    xp = array_api_compat.array_namespace(x)
+    device = array_api_compat.device(x)
+    return Ops(xp=xp, device=device, format=fmt, integers=widest_integers(xp, device))
+
+
+def quiet_numpy() -> Any:
+    """No warning for an overflow to infinity, which the contract defines; many libraries compute through NumPy."""
+    return np.errstate(over="ignore")
+
+
+def _version() -> str:
+    return array_api_compat.__version__
+
+
+def _devices() -> list[str]:
+    return ["any"]
+
+
+def _sample(values: Any, dtype: str) -> Array:
+    raise TypeError("the standard backend serves arrays of any library; make one of yours")
+
+
+STANDARD = Backend(
+    name="standard",
+    roots=(),
+    owns=has_standard_namespace,
+    ops=standard_ops,
+    version=_version,
+    devices=_devices,
+    sample=_sample,
+    quiet=quiet_numpy,
+)
