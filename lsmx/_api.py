@@ -14,7 +14,9 @@ _softmax = register("softmax", Softmax)
 _logsumexp = register("logsumexp", LogSumExp)
 
 
-def log_softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: object = None, out: Array | None = None) -> Array:
+def log_softmax(
+    z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: object = None, out: Array | None = None
+) -> Array:
     """Logarithm of the softmax, ``z - lse(z)``.
 
     Parameters
@@ -63,7 +65,7 @@ def log_softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dty
     --------
     >>> import lsmx, numpy as np
     >>> lsmx.log_softmax(np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32))
-    array([[-2.407606  , -1.4076059 , -0.40760595]], dtype=float32)
+    array([[-2.407606  , -1.407606  , -0.40760598]], dtype=float32)
     """
     return _log_softmax(z, axis=axis, where=where, dtype=dtype, out=out)
 
@@ -99,8 +101,8 @@ def softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: 
 
     Notes
     -----
-    ``s = exp(z - m) / sum(exp(z - m))``, with the reciprocal of the sum by table and polynomial: no division. At most 2 ulp from the
-    exact value. Formula: see the reference of `log_softmax`.
+    ``s = exp(z - m) / sum(exp(z - m))``, with the reciprocal of the sum by table and polynomial: no division. At most 2 ulp from
+    the exact value. Formula: see the reference of `log_softmax`.
 
     Examples
     --------
@@ -153,8 +155,8 @@ def logsumexp(
 
     Notes
     -----
-    ``lse = m + ln(sum(exp(z - m)))`` with ``m = max(z)``, the logarithm carried in two words. At most 2 ulp of ``max(|lse|, |m|)`` from
-    the exact value. Formula: see the reference of `log_softmax`.
+    ``lse = m + ln(sum(exp(z - m)))`` with ``m = max(z)``, the logarithm carried in two words. At most 2 ulp of
+    ``max(|lse|, |m|)`` from the exact value. Formula: see the reference of `log_softmax`.
 
     Examples
     --------
@@ -192,8 +194,9 @@ def log_softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -
 
     Notes
     -----
-    The Jacobian is ``I - 1 s^T`` with ``s = exp(output)``, so the VJP is ``g - s * sum(g)``: not ``g * (1 - s)``, which keeps the
-    diagonal only. Where ``s`` is near 1 it is computed as ``(g - sum(g)) - (s - 1) * sum(g)``, which does not cancel. The sum is exact.
+    The Jacobian is ``I - 1 s^T`` with ``s = exp(output)``, so the VJP is ``g - s * sum(g)``: not ``g * (1 - s)``, which keeps
+    the diagonal only. Where ``s`` is near 1 it is computed as ``(g - sum(g)) - (s - 1) * sum(g)``, which does not cancel. The sum
+    is exact.
 
     Examples
     --------
@@ -241,9 +244,7 @@ def softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, w
     return _softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where)
 
 
-def logsumexp_backward(
-    grad_output: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None
-) -> Array:
+def logsumexp_backward(grad_output: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
     """Gradient of `logsumexp`: ``g * exp(z - lse)``.
 
     Parameters
@@ -267,7 +268,8 @@ def logsumexp_backward(
 
     Notes
     -----
-    The gradient of log-sum-exp is softmax. It is taken from ``output`` as given, so the rounding of ``output`` to its dtype is part of it.
+    The gradient of log-sum-exp is softmax. It is taken from ``output`` as given, so the rounding of ``output`` to its
+    dtype is part of it.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from lsmx._arithmetic.formats import Format
+from lsmx._arithmetic.formats import FORMAT_OF, Format
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._errors import BackendError
 from lsmx._function import Context
@@ -74,8 +74,13 @@ class Backend:
         A context manager around every computation, against warnings for what the contract defines.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
-    sample
-        Makes an array of the library from a NumPy array, and a dtype name: for ``lsmx verify`` and the conformance tests.
+    dtypes
+        Names of the float dtypes that the library has.
+    from_numpy
+        Makes an array of the library: called with a NumPy array, a dtype name (a float's or ``"bool"``; the conversion is exact)
+        and a device or None. For ``lsmx verify`` and the tests.
+    to_numpy
+        The way back; a dtype that NumPy lacks is widened, which is exact.
     """
 
     name: str
@@ -84,7 +89,9 @@ class Backend:
     ops: Callable[[Array, Format], Ops]
     version: Callable[[], str]
     devices: Callable[[], list[str]]
-    sample: Callable[[Any, str], Array]
+    dtypes: tuple[str, ...]
+    from_numpy: Callable[[Any, str, Any], Array]
+    to_numpy: Callable[[Array], Any]
     kernels: tuple[Kernel, ...] = ()
     differentiate: Callable[..., Array] = run_plainly
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -95,9 +102,13 @@ class Backend:
             raise BackendError(f"backend: name {self.name!r} is not a non-empty string")
         if not isinstance(self.roots, tuple) or not all(isinstance(r, str) and r and "." not in r for r in self.roots):
             raise BackendError(f"backend {self.name!r}: roots {self.roots!r} is not a tuple of root module names")
-        for name in ("owns", "ops", "version", "devices", "sample", "differentiate", "quiet"):
+        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "differentiate", "quiet"):
             if not callable(getattr(self, name)):
                 raise BackendError(f"backend {self.name!r}: {name} is not callable")
+        if not isinstance(self.dtypes, tuple) or not set(self.dtypes) <= FORMAT_OF.keys():
+            raise BackendError(
+                f"backend {self.name!r}: dtypes {self.dtypes!r} is not a tuple of names among {', '.join(FORMAT_OF)}"
+            )
         tasks: dict[tuple[str, str], tuple[Kernel, ...]] = {}
         for kernel in self.kernels:
             if not isinstance(kernel, Kernel):

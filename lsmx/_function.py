@@ -42,7 +42,7 @@ class Function:
     residual: ClassVar[tuple[str, ...]] = ("output",)
 
     @staticmethod
-    def forward(ctx: Any, z: Array, /, **options: Any) -> Array:
+    def forward(ctx: Any, /, *arrays: Any, **options: Any) -> Array:
         """The value; saves the residual."""
         raise NotImplementedError
 

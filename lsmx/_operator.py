@@ -59,7 +59,9 @@ class Operator:
         result = backend.differentiate(self, run, z)
         return result if out is None else write(result, out)
 
-    def derivative(self, direction: str, vectors: dict[str, Array], residual: dict[str, Array], axis: Any, where: Any = None) -> Array:
+    def derivative(
+        self, direction: str, vectors: dict[str, Array], residual: dict[str, Array], axis: Any, where: Any = None
+    ) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments."""
         name, x = next(iter(residual.items()))
         serving(name, x)
@@ -81,7 +83,7 @@ class Operator:
         self, direction: str, backend: Backend, ctx: Any, *arrays: Array, **options: Any
     ) -> tuple[Callable[..., Array], str, list[tuple[str, str]]]:
         """What would run, its name, and the kernels before it with the reason why each was passed over."""
-        passed = []
+        passed: list[tuple[str, str]] = []
         for kernel in backend.by_task.get((self.name, direction), ()):
             if forced() == "reference":
                 reason: str | None = 'inside using("reference")'
@@ -94,7 +96,7 @@ class Operator:
 
 
 def register(name: str, function: type[Function]) -> Operator:
-    """Give a function its name: from then on it is callable on arrays of every library, and differentiable in every autograd bridged.
+    """Give a function its name: from then on arrays of every library can be given to it, and every autograd bridged knows it.
 
     Parameters
     ----------
@@ -158,7 +160,9 @@ def serving(name: str, x: Array) -> Backend:
     except ArrayTypeError as error:
         raise ArrayTypeError(f"{name}: {error}") from None
     if forced() not in (None, "reference", backend.name):
-        raise BackendError(f'{name}: an array of backend {backend.name!r} inside using("{forced()}"); convert it or leave the block')
+        raise BackendError(
+            f'{name}: an array of backend {backend.name!r} inside using("{forced()}"); convert it or leave the block'
+        )
     return backend
 
 
@@ -171,7 +175,9 @@ def together(name: str, x: Array, **others: Array) -> None:
     """Raise unless all arrays are of one library."""
     for other, y in others.items():
         if serving(other, y) is not backend_for(x) or namespace(y) is not namespace(x):
-            raise ArrayTypeError(f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library")
+            raise ArrayTypeError(
+                f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"
+            )
 
 
 def described(x: Array) -> str:

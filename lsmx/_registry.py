@@ -135,8 +135,8 @@ def _resolve(x: Array) -> Backend:
     else:
         if not has_standard_namespace(x):
             raise ArrayTypeError(
-                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, or any library "
-                "with __array_namespace__: convert it first, as in numpy.asarray(...)"
+                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, or any other "
+                "library with __array_namespace__: convert it first, as in numpy.asarray(...)"
             )
         backend = STANDARD
     _by_type[kind] = backend
@@ -189,7 +189,10 @@ def known_backends() -> dict[str, Backend | str]:
     for root in roots:
         try:
             backend = _find(root)
-        except Exception as error:
+        except ModuleNotFoundError as error:
+            known[root] = f'not installed: pip install "lsmx[{root}]"' if error.name == root else f"ModuleNotFoundError: {error}"
+            continue
+        except Exception as error:  # whatever a library raises while it is imported
             known[root] = f"{type(error).__name__}: {error}"
             continue
         if backend is None:

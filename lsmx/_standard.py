@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from lsmx._arithmetic.formats import Format
+from lsmx._arithmetic.formats import FORMAT_OF, Format
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._backend import Backend
 
@@ -31,20 +31,20 @@ def standard_ops(x: Array, fmt: Format) -> Ops:
 
 
 def quiet_numpy() -> Any:
-    """No warning for an overflow to infinity, which the contract defines; many libraries compute through NumPy."""
-    return np.errstate(over="ignore")
+    """No warning for infinities and NaN, which the contract defines; many libraries compute through NumPy."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def _version() -> str:
-    return array_api_compat.__version__
+    return f"array-api-compat {array_api_compat.__version__}"
 
 
 def _devices() -> list[str]:
-    return ["any"]
+    return ["those of the array's library"]
 
 
-def _sample(values: Any, dtype: str) -> Array:
-    raise TypeError("the standard backend serves arrays of any library; make one of yours")
+def _convert(*_: Any) -> Array:
+    raise TypeError("the standard backend serves arrays of any library: convert with the library itself")
 
 
 STANDARD = Backend(
@@ -54,6 +54,8 @@ STANDARD = Backend(
     ops=standard_ops,
     version=_version,
     devices=_devices,
-    sample=_sample,
+    dtypes=tuple(FORMAT_OF),
+    from_numpy=_convert,
+    to_numpy=_convert,
     quiet=quiet_numpy,
 )

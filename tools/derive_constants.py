@@ -75,6 +75,7 @@ def constants(bits: int, ln2_bits: int, exp_terms: int, log_terms: int, inv_term
 
 
 def literal(value: object) -> str:
+    """``value`` as source."""
     if isinstance(value, float):
         return repr(value)
     assert isinstance(value, tuple)
@@ -105,6 +106,7 @@ def module() -> str:
 
 
 def main() -> int:
+    """Write the file, or check it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; say whether the file is current")
     text = module()

@@ -31,9 +31,15 @@ def devices() -> list[str]:
     return [f"cuda:{i} {cupy.cuda.runtime.getDeviceProperties(i)['name'].decode()}" for i in range(count)]
 
 
-def sample(values: Any, dtype: str) -> Any:
-    """An array in ``dtype`` on the current device."""
-    return cupy.asarray(values).astype(dtype)
+def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
+    """An array in ``dtype``, on ``device`` or the current one."""
+    with cupy.cuda.Device(device):
+        return cupy.asarray(values).astype(dtype)
+
+
+def to_numpy(x: Any) -> Any:
+    """The array on the host."""
+    return cupy.asnumpy(x)
 
 
 backend = Backend(
@@ -43,5 +49,7 @@ backend = Backend(
     ops=ops,
     version=version,
     devices=devices,
-    sample=sample,
+    dtypes=("float16", "float32", "float64"),
+    from_numpy=from_numpy,
+    to_numpy=to_numpy,
 )

@@ -25,8 +25,8 @@ def ops(x: Any, fmt: Format) -> Ops:
 
 
 def quiet() -> Any:
-    """No warning for an overflow to infinity: the contract defines it."""
-    return np.errstate(over="ignore")
+    """No warning for infinities and NaN: the contract defines them."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def version() -> str:
@@ -39,9 +39,14 @@ def devices() -> list[str]:
     return ["cpu"]
 
 
-def sample(values: Any, dtype: str) -> Any:
+def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
     """An array in ``dtype``."""
     return np.asarray(values).astype(dtype)
+
+
+def to_numpy(x: Any) -> Any:
+    """The array itself."""
+    return x
 
 
 backend = Backend(
@@ -51,6 +56,8 @@ backend = Backend(
     ops=ops,
     version=version,
     devices=devices,
-    sample=sample,
+    dtypes=("float16", "float32", "float64"),
+    from_numpy=from_numpy,
+    to_numpy=to_numpy,
     quiet=quiet,
 )

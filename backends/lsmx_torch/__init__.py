@@ -31,9 +31,15 @@ def devices() -> list[str]:
     return ["cpu", *(f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count()))]
 
 
-def sample(values: Any, dtype: str) -> Any:
+def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
     """A tensor in ``dtype``."""
-    return torch.asarray(values).to(getattr(torch, dtype))
+    return torch.asarray(values, device=device).to(getattr(torch, dtype))
+
+
+def to_numpy(x: Any) -> Any:
+    """The tensor on the host; bfloat16 as float32."""
+    x = x.detach().cpu()
+    return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
 backend = Backend(
@@ -43,6 +49,8 @@ backend = Backend(
     ops=ops,
     version=version,
     devices=devices,
-    sample=sample,
+    dtypes=("float16", "bfloat16", "float32", "float64"),
+    from_numpy=from_numpy,
+    to_numpy=to_numpy,
     differentiate=differentiate,
 )

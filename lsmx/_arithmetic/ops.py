@@ -65,7 +65,7 @@ class Ops:
         """A 0-d array in the format."""
         return self.xp.asarray(value, dtype=self.dtype, device=self.device)
 
-    def float(self, x: Array) -> Array:
+    def floating(self, x: Array) -> Array:
         """``x`` in the format; exact for what it is used on."""
         return self.xp.astype(x, self.dtype)
 

@@ -68,7 +68,7 @@ def words(ops: Ops, digits: list[Digit]) -> Words:
         for low in range(top, -1, -size):
             piece = value >> low if low else value
             piece = piece & (2**size - 1) if low < top else piece
-            pieces.append(ops.float(piece) * 2.0 ** (low - weight))
+            pieces.append(ops.floating(piece) * 2.0 ** (low - weight))
     high, rest = pieces[0], ops.xp.zeros_like(pieces[0])
     for piece in pieces[1:]:
         high, error = fast_two_sum(high, piece)
@@ -112,7 +112,7 @@ def flush(ops: Ops, x: Array) -> Array:
 
 
 def exact_sum(ops: Ops, v: Array, largest: Array, axes: Axes) -> Words:
-    """``sum(v)`` over ``axes`` for finite, flushed ``v``: to a grid two limbs below the power of two under ``max|v|``, then exactly."""
+    """``sum(v)`` over ``axes`` for finite, flushed ``v``: rounded two limbs below the power of two under ``max|v|``, then exact."""
     e = exponent(ops, ops.where(largest > 0.0, largest, 1.0))
     top = float(ops.format.huge - 1)
     e = ops.where(e < top, e, top)  # 2^-e is to be a normal number too

@@ -9,8 +9,8 @@ from lsmx._arithmetic import exp, log, sums
 from lsmx._arithmetic.formats import FORMAT_OF
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._arithmetic.words import Words
-from lsmx._registry import ops_for
 from lsmx._errors import DTypeError
+from lsmx._registry import ops_for
 from lsmx._validate import check_mask, dtype_name, float_name, normal_axes, reduced_shape, row_length, same_shape
 
 
@@ -60,7 +60,7 @@ class Rows:
     def leave(self, x: Array, absent: float) -> Array:
         """``x`` in the result's dtype, ``absent`` where the mask leaves it out."""
         x = x if self.where is None else self.ops.where(self.where, x, absent)
-        return self.ops.xp.astype(x, self.dtype)
+        return self.ops.xp.asarray(self.ops.xp.astype(x, self.dtype))  # NumPy makes scalars of 0-d arrays
 
     def max(self, x: Array, empty: float) -> Array:
         """The maximum of each row, ``empty`` for rows without entries; NaN wins."""
@@ -90,7 +90,7 @@ class Rows:
         return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
 
     def probability(self, log_p: Array) -> tuple[Array, exp.Exponential]:
-        """``exp(log_p)`` and its parts; NaN where ``log_p`` is NaN or so large that it cannot be the logarithm of a probability."""
+        """``exp(log_p)`` and its parts; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
         ops = self.ops
         valid = log_p <= -ops.format.underflow
         terms = exp.exp(ops, ops.where(valid, log_p, 0.0))
@@ -112,9 +112,11 @@ class Rows:
         """The argument ``x``, of one of ``shapes``, in the format."""
         given = float_name(name, x)
         if FORMAT_OF[given] is not self.ops.format:
-            raise DTypeError(f"{name}: dtype {given} among arrays of {dtype_name(self.dtype)}, which compute in {self.ops.format.dtype}; cast one")
+            raise DTypeError(
+                f"{name}: dtype {given} among arrays of {dtype_name(self.dtype)} computed in {self.ops.format.dtype}; cast it"
+            )
         same_shape(name, tuple(x.shape), *shapes, of=f"an array of {self.shape}")
-        return self.ops.float(x)
+        return self.ops.floating(x)
 
     def expand(self, name: str, x: Array) -> Array:
         """The reduced argument ``x`` in the format, with its axes of length 1 put back."""

@@ -1,0 +1,135 @@
+"""Logits, masks and cotangents that are the same on every machine: integers of SplitMix64, scaled exactly.
+
+SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+
+
+def words(seed: int, n: int) -> npt.NDArray[np.uint64]:
+    """``n`` words of SplitMix64."""
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
+def uniform(seed: int, *shape: int) -> Values:
+    """Multiples of 2^-40 in [0, 1)."""
+    n = int(np.prod(shape))
+    return ((words(seed, n) >> np.uint64(24)).astype(np.float64) * 2.0**-40).reshape(shape)
+
+
+def normal(seed: int, *shape: int) -> Values:
+    """Nearly normal: twelve uniforms added, less their mean. Exact."""
+    total: Values = uniform(seed, 12, *shape).sum(axis=0)
+    return total - 6.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input: logits, the axis, a mask perhaps, and the seed of its cotangents."""
+
+    name: str
+    z: Values
+    axis: Any = -1
+    where: npt.NDArray[np.bool_] | None = None
+    seed: int = 0
+
+    def vector(self, shape: tuple[int, ...]) -> Values:
+        """A cotangent or tangent: drawn, with some rows one-hot, zero, tiny and wide in range."""
+        n = shape[-1] if shape else 1
+        g = np.array(normal(self.seed + 1000, *shape))
+        flat = g.reshape(math.prod(shape[:-1]), n)
+        flat[::6] = np.where(np.arange(n) == n // 2, -1.0, 0.0)
+        flat[3::6] *= 0.0
+        flat[4::6] *= 2.0**-100
+        flat[5::6] *= 2.0 ** np.round(20 * flat[5::6])
+        return g
+
+
+def dominated(seed: int, rows: int, n: int) -> Values:
+    """One logit leads the others by 5 to 30."""
+    z = normal(seed, rows, n)
+    z[np.arange(rows), np.arange(rows) % n] = z.max(axis=-1) + 5.0 + 25.0 * uniform(seed + 1, rows)
+    return z
+
+
+def nasty() -> Values:
+    """Rows of what goes wrong elsewhere."""
+    inf, nan = np.inf, np.nan
+    rows = [
+        [1e8, 1e8, 0.0, -1e8],
+        [nan, 1.0, 2.0, 3.0],
+        [1.0, -nan, -inf, inf],
+        [inf, 1.0, 2.0, 3.0],
+        [-inf, 1.0, 2.0, -inf],
+        [-inf, -inf, -inf, -inf],
+        [-inf, -inf, -inf, 5.0],
+        [0.0, -0.0, 0.0, -0.0],
+        [3e38, -3e38, 3e38, 0.0],
+        [1e-40, -1e-40, 1e-45, 0.0],
+        [2.0**-126, 2.0**-127, -(2.0**-126), 0.0],
+        [65504.0, -65504.0, 65500.0, 6e-8],
+        [88.0, 0.0, -88.0, -104.0],
+        [0.0, -87.0, -87.5, -86.5],
+        [0.0, -16.6, -17.3, -1e30],
+        [20.000001, 0.1234, -3.0, 0.77],
+        [0.1, 0.1, 0.1, 0.1],
+        [-708.5, -707.5, 0.0, -745.0],
+        [1e300, 1e300, -1e300, 1.0],
+        [5e-324, 0.0, -5e-324, 2.0**-1022],
+    ]
+    return np.asarray(rows)
+
+
+def cases() -> list[Case]:
+    """All generated inputs, small and large."""
+    mask = uniform(7, 12, 40) < 0.7
+    mask[3], mask[4] = False, True
+    masked = 6 * normal(8, 12, 40)
+    masked[5, ::3] = np.where(mask[5, ::3], -np.inf, np.nan)
+    block = 3 * normal(9, 4, 5, 6)
+    near = 10 + uniform(5, 5, 300) * 2.0**-8
+    return [
+        Case("normal", 4 * normal(1, 17, 129), seed=1),
+        Case("wide", 160 * uniform(2, 9, 257) - 80, seed=2),
+        Case("dominated", dominated(3, 26, 100), seed=3),
+        Case("near-equal", near, seed=4),
+        Case("short", 5 * normal(6, 200, 10), seed=5),
+        Case("single", normal(10, 7, 1), seed=6),
+        Case("pairs", np.stack([4 * normal(11, 64), 20 * normal(12, 64)], axis=-1), seed=7),
+        Case("nasty", nasty(), seed=8),
+        Case("masked", masked, where=mask, seed=9),
+        Case("masked-row", 5 * normal(13, 6, 30), where=mask[:1, :30], seed=10),
+        Case("axis-0", block, axis=0, seed=11),
+        Case("axis-1", block, axis=1, seed=12),
+        Case("axes-0-2", block, axis=(0, 2), seed=13),
+        Case("axes-all", block, axis=None, seed=14),
+        Case("scalar", np.asarray(1.25), axis=None, seed=15),
+        Case("no-entries", np.zeros((3, 0)), seed=16),
+        Case("no-rows", np.zeros((0, 3)), seed=17),
+        Case("long", 3 * normal(14, 3, 128256), seed=18),
+    ]
+
+
+def logits_cases(z: npt.NDArray[Any], name: str) -> list[Case]:
+    """A caller's own logits, reduced over the last axis, in blocks of rows that fit into memory many times over."""
+    if z.dtype.kind not in "fiu" or z.ndim == 0:
+        raise ValueError(f"{name}: an array of {z.dtype} with {z.ndim} axes; logits are real numbers with at least one axis")
+    rows = z.reshape(math.prod(z.shape[:-1]), z.shape[-1]) if z.ndim > 1 else z[None]
+    step = max(1, 2**20 // max(1, rows.shape[-1]))
+    return [
+        Case(f"{name} rows {i} to {min(i + step, len(rows)) - 1}", np.asarray(rows[i : i + step], dtype=np.float64), seed=99 + i)
+        for i in range(0, len(rows), step)
+    ]

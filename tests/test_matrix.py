@@ -1,0 +1,107 @@
+"""Every function, direction, dtype and library: the bits of the definition on NumPy, and of the stored digests."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+import lsmx
+from lsmx.testing import DIRECTIONS, Case, Target, cases, differing, evaluate, host_target, wanted
+from lsmx.testing.golden import digest_of, golden, key
+from lsmx.testing.tasks import has
+
+FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
+CASES = {case.name: case for case in cases()}
+TASKS = [(f, d) for f in FUNCTIONS for d in DIRECTIONS if (f, d) != ("logsumexp", "jacobian")]  # its Jacobian is softmax
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+@functools.lru_cache(maxsize=None)
+def expected(function: str, dtype: str, case: str) -> dict[str, np.ndarray]:
+    return wanted(function, dtype, CASES[case])
+
+
+@functools.lru_cache(maxsize=2 * len(CASES))
+def computed(where: Target, function: str, dtype: str, case: str) -> dict[str, np.ndarray]:
+    return evaluate(where, function, dtype, CASES[case])
+
+
+def mismatches(where: Target, function: str, direction: str, dtype: str) -> list[str]:
+    """What differs from the definition on NumPy, over all cases."""
+    found = []
+    for case in CASES:
+        want = expected(function, dtype, case).get(direction)
+        if want is None:
+            continue
+        text = differing(computed(where, function, dtype, case)[direction], want)
+        if text is not None:
+            found.append(f"{case}: {text}")
+    return found
+
+
+@pytest.mark.parametrize(("function", "direction"), TASKS)
+def test_bits(backend: Target, dtype: str, function: str, direction: str) -> None:
+    assert mismatches(backend, function, direction, dtype) == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_inside_reference(backend: Target, dtype: str, function: str) -> None:
+    with lsmx.using("reference"):
+        for name, case in CASES.items():
+            got, want = evaluate(backend, function, dtype, case), expected(function, dtype, name)
+            assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_golden(function: str, dtype: str, case: str) -> None:
+    assert digest_of(expected(function, dtype, case), dtype) == golden()[key(function, dtype, case)]
+
+
+def test_golden_is_complete() -> None:
+    assert [(f, d) for f in FUNCTIONS for d in DIRECTIONS if has(f, d)] == TASKS
+    assert set(golden()) == {key(f, d, c) for f in FUNCTIONS for d in DTYPES for c in CASES}
+
+
+def test_a_digest_sees_one_bit() -> None:
+    results = dict(expected("log_softmax", "float32", "normal"))
+    before = digest_of(results, "float32")
+    results["backward"] = results["backward"].copy()
+    results["backward"].view(np.uint32)[3, 5] ^= 1
+    assert digest_of(results, "float32") != before
+    assert differing(results["backward"], expected("log_softmax", "float32", "normal")["backward"]) is not None
+
+
+@pytest.mark.parametrize("case", ["normal", "nasty", "masked", "axes-0-2"])
+@pytest.mark.parametrize("function", ["log_softmax", "softmax"])
+def test_no_result_is_subnormal_or_minus_zero(function: str, case: str) -> None:
+    for dtype in ("float32", "float64"):
+        for direction, x in expected(function, dtype, case).items():
+            info = np.finfo(dtype)
+            assert not (np.signbit(x) & (x == 0)).any(), direction
+            assert not ((np.abs(x) > 0) & (np.abs(x) < info.smallest_normal)).any(), direction
+
+
+def test_a_longer_row_than_the_limbs_have_room_for() -> None:
+    n = 2**23 + 5
+    z = np.zeros(n)  # every limb of the float64 sum is 2^40: 2^63 in all
+    z[7] = 1.0
+    out = lsmx.log_softmax(z)
+    halves = np.concatenate([z[7:], z[:7]])
+    assert differing(np.roll(out, -7), lsmx.log_softmax(halves)) is None
+    exact = -np.log1p((n - 1) * np.exp(np.longdouble(-1.0)))
+    assert abs(np.longdouble(out[7]) - exact) <= 2 * np.spacing(np.float64(-exact))  # long double is some 2^-63 from exact
+
+
+def test_cases_hold_every_kind_of_row() -> None:
+    z = np.concatenate([case.z.ravel() for case in CASES.values()])
+    assert np.isnan(z).any()
+    assert np.isposinf(z).any()
+    assert np.isneginf(z).any()
+    assert ((z == 0) & np.signbit(z)).any()
+    assert any(case.where is not None and not case.where.all(axis=-1).all() for case in CASES.values())
+    assert isinstance(CASES["nasty"], Case)
+    assert host_target().name == "numpy"
