@@ -80,7 +80,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Target:
     """A library on a device."""
     if isinstance(request.param, str):

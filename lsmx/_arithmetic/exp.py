@@ -16,7 +16,11 @@ class Exponential(NamedTuple):
 
     def value(self, ops: Ops) -> Array:
         """``e^r * 2^k``: ``e^r`` is rounded, the scaling is exact."""
-        return ops.where(self.normal, (1.0 + self.expm1) * ops.power(ops, self.k), 0.0)
+        return self.scale(ops, 1.0 + self.expm1)
+
+    def scale(self, ops: Ops, x: Array) -> Array:
+        """``x * 2^k`` where normal, else 0."""
+        return ops.where(self.normal, x * ops.power(ops, self.k), 0.0)
 
 
 class Shift(NamedTuple):

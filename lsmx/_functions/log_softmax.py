@@ -31,22 +31,22 @@ class LogSoftmax(Function):
         (output,) = ctx.saved_tensors
         rows = Rows.of("output", output, *recall(ctx))
         g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
-        s, parts = rows.probability(rows.enter("output", output, absent=-float("inf")))
-        G = rows.sum(g)
+        s = rows.probability(rows.enter("output", output, absent=-float("inf")))
+        G, low = rows.sum(g)
 
-        # dz = g - s * sum(g)
-        dz = rows.flush(g - rows.product(s, G[0]))
-        # and the same where s is near 1, without cancellation:  (g - sum(g)) - (s - 1) * sum(g)
-        near = rows.flush(rows.minus(g, G) - rows.product(parts.expm1, G[0]))
-        certain = (parts.k == 0.0) & (s == s)
-        return rows.leave(rows.ops.where(certain, near, dz), absent=0.0)
+        # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
+        rest = rows.product(s.expm1, G)
+        dz = g - rows.flush(s.scale(rows.ops, G + (rest + low)))
+        # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
+        near = rows.minus(g, (G, low)) - rest
+        return rows.leave(rows.flush(rows.ops.where(s.k == 0.0, near, dz)), absent=0.0)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
         (output,) = ctx.saved_tensors
         rows = Rows.of("output", output, *recall(ctx))
         v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
-        s, _ = rows.probability(rows.enter("output", output, absent=-float("inf")))
+        s = rows.probability(rows.enter("output", output, absent=-float("inf"))).value(rows.ops)
 
         # dout = v - sum(s * v)
         return rows.leave(rows.minus(v, rows.sum(rows.product(s, v))), absent=0.0)
@@ -55,10 +55,10 @@ class LogSoftmax(Function):
     def jacobian(ctx: Any, /) -> Array:
         (output,) = ctx.saved_tensors
         rows = Rows.of("output", output, recall(ctx)[0])
-        s, parts = rows.probability(rows.enter("output", output, absent=-float("inf")))
-        one_minus_s = rows.ops.where((parts.k == 0.0) & (s == s), -parts.expm1, 1.0 - s)
+        s = rows.probability(rows.enter("output", output, absent=-float("inf")))
+        p = s.value(rows.ops)
 
         # J = I - 1 s^T:  J_ij = (i == j) - s_j
-        _, s_j, diagonal = rows.square(s)
-        _, one_minus_s_j, _ = rows.square(one_minus_s)
+        _, s_j, diagonal = rows.square(p)
+        _, one_minus_s_j, _ = rows.square(rows.ops.where(s.k == 0.0, -s.expm1, 1.0 - p))
         return rows.leave(rows.flush(rows.ops.where(diagonal, one_minus_s_j, -s_j)), absent=0.0)

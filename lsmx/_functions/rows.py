@@ -89,12 +89,12 @@ class Rows:
         rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
         return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
 
-    def probability(self, log_p: Array) -> tuple[Array, exp.Exponential]:
-        """``exp(log_p)`` and its parts; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
+    def probability(self, log_p: Array) -> exp.Exponential:
+        """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
         ops = self.ops
         valid = log_p <= -ops.format.underflow
-        terms = exp.exp(ops, ops.where(valid, log_p, 0.0))
-        return ops.where(valid, terms.value(ops), float("nan")), terms
+        p = exp.exp(ops, ops.where(valid, log_p, 0.0))
+        return p._replace(expm1=ops.where(valid, p.expm1, float("nan")))
 
     def flush(self, x: Array) -> Array:
         """+0 for what is zero or nearly below the normal numbers."""

@@ -22,7 +22,7 @@ class Softmax(Function):
         # s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
         w = sum_exp.reciprocal(ops)
         terms = sum_exp.terms
-        s = (w + ops.rounded(terms.expm1 * w)) * ops.power(ops, terms.k)
+        s = terms.scale(ops, w + ops.rounded(terms.expm1 * w))
         log_s = (x - sum_exp.m) - sum_exp.log(ops)[0]
         s = ops.where(log_s > ops.format.underflow, s, 0.0)
         out = rows.leave(ops.where(sum_exp.defined, s, float("nan")), absent=0.0)
