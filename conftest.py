@@ -1,4 +1,4 @@
-"""The test matrix: every test that asks for ``backend`` runs on each library of ``--backends``, with ``dtype`` on each of its dtypes.
+"""The test matrix: a test that asks for ``backend`` runs on each library of ``--backends``, with ``dtype`` on each of its dtypes.
 
 A library that cannot run here is skipped, with its reason.
 """

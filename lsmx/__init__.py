@@ -16,7 +16,7 @@ from lsmx._api import (
     softmax_jacobian,
     softmax_jvp,
 )
-from lsmx._arithmetic.formats import ARITHMETIC_VERSION, Format
+from lsmx._arithmetic.formats import ARITHMETIC_VERSION, DOUBLE, SINGLE, Format
 from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
 from lsmx._errors import (
@@ -41,6 +41,8 @@ except PackageNotFoundError:  # a bare clone, not installed
 
 __all__ = [
     "ARITHMETIC_VERSION",
+    "DOUBLE",
+    "SINGLE",
     "ArrayTypeError",
     "AxisError",
     "Backend",

@@ -19,7 +19,7 @@ from lsmx._arithmetic.formats import Format
 from lsmx._arithmetic.ops import Array, Ops, power_from_table
 from lsmx._backend import Backend
 from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
-from lsmx._standard import STANDARD, has_standard_namespace
+from lsmx._standard import STANDARD
 
 GROUP = "lsmx.backends"
 IN_TREE = {"numpy": "lsmx_numpy", "torch": "lsmx_torch", "cupy": "lsmx_cupy"}
@@ -130,15 +130,15 @@ def _resolve(x: Array) -> Backend:
     kind = type(x)
     for root in dict.fromkeys(base.__module__.partition(".")[0] for base in kind.__mro__ if base is not object):
         backend = _find(root) if root != "builtins" else None
-        if backend is not None and backend.owns(x):
+        if backend is not None:
             break
     else:
-        if not has_standard_namespace(x):
-            raise ArrayTypeError(
-                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, or any other "
-                "library with __array_namespace__: convert it first, as in numpy.asarray(...)"
-            )
         backend = STANDARD
+    if not backend.owns(x):
+        raise ArrayTypeError(
+            f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, or any other "
+            "library with __array_namespace__: convert it first, as in numpy.asarray(...)"
+        )
     _by_type[kind] = backend
     return backend
 

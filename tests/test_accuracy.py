@@ -81,7 +81,10 @@ def test_forward(name: str, dtype: str) -> None:
         note(f"softmax forward {dtype}", ulp_error(s[counted], [mp.exp(exact[i]) for i in np.flatnonzero(counted)]))
         assert (s[~counted] == 0).all()
         # where the maximum and the logarithm cancel, an ulp of the maximum is what there is to be had
-        note(f"logsumexp forward {dtype}", ulp_error(np.asarray([lsmx.logsumexp(z)]), [lse], [max(abs(lse), abs(oracle.number(z.max())))]))
+        note(
+            f"logsumexp forward {dtype}",
+            ulp_error(np.asarray([lsmx.logsumexp(z)]), [lse], [max(abs(lse), abs(oracle.number(z.max())))]),
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._arithmetic.words import Words, fast_two_sum
+from lsmx._errors import ShapeError
 
 Axes = tuple[int, ...]
 
@@ -36,7 +37,7 @@ def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Di
     dtype, width = ops.integers
     piece = min(bits, width - 2 - growth)
     if piece < 8:
-        raise ValueError(f"a row of {n} elements is too long for sums in {dtype}")
+        raise ShapeError(f"a row of {n} elements is too long for the device: its widest integers are {width}-bit")
     values, digits = ops.integer(limb), []
     for low in range((math.ceil(bits / piece) - 1) * piece, -1, -piece):
         part = values >> low if low else values

@@ -39,7 +39,8 @@ class LogSoftmax(Function):
         dz = g - rows.flush(s.scale(rows.ops, G + (rest + low)))
         # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
         near = rows.minus(g, (G, low)) - rest
-        return rows.leave(rows.flush(rows.ops.where(s.k == 0.0, near, dz)), absent=0.0)
+        dz = rows.ops.where(s.k == 0.0, near, dz)
+        return rows.leave(rows.flush(rows.ops.where(G == G, dz, float("nan"))), absent=0.0)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:

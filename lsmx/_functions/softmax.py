@@ -33,18 +33,11 @@ class Softmax(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Array, /) -> Array:
-        (output,) = ctx.saved_tensors
-        rows = Rows.of("output", output, *recall(ctx))
-        g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
-        s = rows.flush(rows.enter("output", output, absent=0.0))
-
-        # dz = s * (g - sum(g * s))
-        return rows.leave(rows.product(s, rows.minus(g, rows.sum(rows.product(g, s)))), absent=0.0)
+        return times_jacobian(ctx, "grad_output", grad_output)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
-        # the Jacobian is symmetric:  (S - s s^T) v = (S - s s^T)^T v
-        return Softmax.backward(ctx, tangent)
+        return times_jacobian(ctx, "tangent", tangent)
 
     @staticmethod
     def jacobian(ctx: Any, /) -> Array:
@@ -54,3 +47,14 @@ class Softmax(Function):
         # J = S - s s^T:  J_ij = s_i (i == j) - s_i s_j
         s_i, s_j, diagonal = rows.square(rows.enter("output", output, absent=0.0))
         return rows.leave(rows.ops.where(diagonal, rows.product(s_i, 1.0 - s_j), rows.product(-s_i, s_j)), absent=0.0)
+
+
+def times_jacobian(ctx: Any, name: str, v: Array) -> Array:
+    """``(S - s s^T) v``: VJP and JVP in one, as the Jacobian is symmetric."""
+    (output,) = ctx.saved_tensors
+    rows = Rows.of("output", output, *recall(ctx))
+    v = rows.flush(rows.enter(name, v, absent=0.0))
+    s = rows.flush(rows.enter("output", output, absent=0.0))
+
+    # s * (v - sum(v * s))
+    return rows.leave(rows.product(s, rows.minus(v, rows.sum(rows.product(v, s)))), absent=0.0)
