@@ -174,7 +174,7 @@ def namespace(x: Array) -> Any:
 def together(name: str, x: Array, **others: Array) -> None:
     """Raise unless all arrays are of one library."""
     for other, y in others.items():
-        if serving(other, y) is not backend_for(x) or namespace(y) is not namespace(x):
+        if serving(other, y) is not backend_for(x) or namespace(y) != namespace(x):
             raise ArrayTypeError(
                 f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"
             )
