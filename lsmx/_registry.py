@@ -175,6 +175,10 @@ def using(name: str) -> Iterator[None]:
     """
     if not isinstance(name, str):
         raise BackendError(f"using: {name!r} is not a name; pass 'reference' or a backend's name, as in lsmx.backend_for(x).name")
+    loaded = [b.name for b in (*_registered.values(), *_by_type.values())]
+    names = list(dict.fromkeys(["reference", *IN_TREE, *entry_points(), *loaded]))
+    if name not in names:
+        raise BackendError(f"using: there is no backend {name!r}; there are {', '.join(names)}")
     token = _forced.set(name)
     try:
         yield
