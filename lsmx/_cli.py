@@ -81,7 +81,7 @@ def verify(logits: pathlib.Path | None) -> int:
     """Run everything everywhere and compare: 0 if all is equal."""
     inputs = cases() if logits is None else logits_cases(np.load(logits, mmap_mode="r", allow_pickle=False), logits.name)
     print(f"lsmx {lsmx.__version__}: all functions, all directions, on {'generated cases' if logits is None else logits.name};")
-    print("equal means bit for bit equal to the definition on NumPy" + (" and to the stored digest." if logits is None else "."))
+    print("equal: bit for bit that of the definition on NumPy" + (", and of the stored digest." if logits is None else "."))
     print(ROW.format("backend", "function", "dtype", "digest", "time", "result"))
     counts = {"equal": 0, "differs": 0, "unavailable": 0}
 
@@ -129,5 +129,3 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -194,6 +193,7 @@ def test_torch_gradcheck() -> None:
         assert torch.autograd.gradcheck(function, (t,))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # PyTorch's own, on first use of forward mode
 def test_torch_is_told_what_is_not_differentiable_yet() -> None:
     import torch
 
@@ -204,8 +204,7 @@ def test_torch_is_told_what_is_not_differentiable_yet() -> None:
         dual = torch.autograd.forward_ad.make_dual(t.detach(), torch.ones_like(t))
         with pytest.raises(RuntimeError, match="forward mode AD"):
             lsmx.log_softmax(dual)
-    with warnings.catch_warnings(), pytest.raises(RuntimeError, match=r"vmap|functorch"):
-        warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's own, on first use of vmap
+    with pytest.raises(RuntimeError, match=r"vmap|functorch"):
         torch.func.vmap(lsmx.log_softmax)(torch.randn(2, 3))
 
 

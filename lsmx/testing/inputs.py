@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+BLOCK = 2**20  # elements of a caller's logits that are taken at a time
 Values = npt.NDArray[np.float64]
 
 
@@ -128,7 +129,7 @@ def logits_cases(z: npt.NDArray[Any], name: str) -> list[Case]:
     if z.dtype.kind not in "fiu" or z.ndim == 0:
         raise ValueError(f"{name}: an array of {z.dtype} with {z.ndim} axes; logits are real numbers with at least one axis")
     rows = z.reshape(math.prod(z.shape[:-1]), z.shape[-1]) if z.ndim > 1 else z[None]
-    step = max(1, 2**20 // max(1, rows.shape[-1]))
+    step = max(1, BLOCK // max(1, rows.shape[-1]))
     return [
         Case(f"{name} rows {i} to {min(i + step, len(rows)) - 1}", np.asarray(rows[i : i + step], dtype=np.float64), seed=99 + i)
         for i in range(0, len(rows), step)

@@ -1,0 +1,7 @@
+"""``python -m lsmx``."""
+
+import sys
+
+from lsmx._cli import main
+
+sys.exit(main())
