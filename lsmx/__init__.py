@@ -1,7 +1,6 @@
 """lsmx: log-softmax, softmax and logsumexp, forward and backward, on any array, with the same bits everywhere."""
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as _version
+from importlib import metadata as _metadata
 
 from lsmx._api import (
     log_softmax,
@@ -35,8 +34,8 @@ from lsmx._operator import Operator, register, registered, unregister
 from lsmx._registry import backend_for, register_backend, unregister_backend, using
 
 try:
-    __version__ = _version("lsmx")
-except PackageNotFoundError:  # a bare clone, not installed
+    __version__ = _metadata.version("lsmx")
+except _metadata.PackageNotFoundError:  # a bare clone, not installed
     __version__ = "0+unknown"
 
 __all__ = [

@@ -127,5 +127,3 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"lsmx verify: {error}", file=sys.stderr)
         return 2
-
-

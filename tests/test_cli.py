@@ -101,7 +101,12 @@ def test_verify_takes_logits(tmp_path: pathlib.Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(np.zeros(3, complex), "real numbers"), (np.float64(3), "0 axes"), (np.asarray(["a"]), "real numbers"), (None, "No such file")],
+    [
+        (np.zeros(3, complex), "real numbers"),
+        (np.float64(3), "0 axes"),
+        (np.asarray(["a"]), "real numbers"),
+        (None, "No such file"),
+    ],
 )
 def test_logits_that_are_none(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], content: object, reason: str) -> None:
     if content is not None:

@@ -62,7 +62,7 @@ def test_central_differences(function: str, where: np.ndarray | None) -> None:
         step[at] = h
         with np.errstate(invalid="ignore"):  # -inf - -inf, where masked
             difference = forward(Z + step, where=where) - forward(Z - step, where=where)
-        want[at] = np.sum((g * np.where(np.isfinite(difference), difference, 0.0))) / (2 * h)
+        want[at] = np.sum(g * np.where(np.isfinite(difference), difference, 0.0)) / (2 * h)
     if where is not None and function == "log_softmax":
         want = np.where(where, want, 0.0)
     if where is not None and function != "logsumexp":  # a cotangent of an absent entry is absent

@@ -18,7 +18,7 @@ TASKS = [(f, d) for f in FUNCTIONS for d in DIRECTIONS if (f, d) != ("logsumexp"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def expected(function: str, dtype: str, case: str) -> dict[str, np.ndarray]:
     return wanted(function, dtype, CASES[case])
 

@@ -53,7 +53,9 @@ MISTAKES: dict[str, Callable[[Any, Any], Any]] = {
     "the diagonal only: g * (1 - exp(out))": lambda ctx, g: g * (1 - np.exp(ctx.saved_tensors[0])),
     "no row sum: g - exp(out)": lambda ctx, g: g - np.exp(ctx.saved_tensors[0]),
     "softmax's rule": lambda ctx, g: (lambda g, o, s, a: s * (g - np.sum(g * s, axis=a, keepdims=True)))(*parts(ctx, g)),
-    "the right rule in another arithmetic": lambda ctx, g: (lambda g, o, s, a: g - s * np.sum(g, axis=a, keepdims=True))(*parts(ctx, g)),
+    "the right rule in another arithmetic": lambda ctx, g: (lambda g, o, s, a: g - s * np.sum(g, axis=a, keepdims=True))(
+        *parts(ctx, g)
+    ),
 }
 
 

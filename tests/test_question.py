@@ -61,4 +61,10 @@ def test_the_page_quotes_the_code_as_it_is(file: str, code: str) -> None:
 
 
 def test_the_page_quotes_every_rule() -> None:
-    assert [file.rpartition("/")[2] for file, _ in QUOTED] == ["exp.py", "softmax.py", "softmax.py", "log_softmax.py", "log_softmax.py"]
+    assert [file.rpartition("/")[2] for file, _ in QUOTED] == [
+        "exp.py",
+        "softmax.py",
+        "softmax.py",
+        "log_softmax.py",
+        "log_softmax.py",
+    ]

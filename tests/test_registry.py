@@ -255,7 +255,10 @@ def test_using_another_backend_refuses_arrays() -> None:
         assert lsmx.log_softmax(np.zeros(1)) == 0
     with pytest.raises(lsmx.BackendError, match="not a name"), lsmx.using(np):  # type: ignore[arg-type]
         pass
-    with pytest.raises(lsmx.BackendError, match=r"there is no backend 'nump'; there are reference, numpy, torch"), lsmx.using("nump"):
+    with (
+        pytest.raises(lsmx.BackendError, match=r"there is no backend 'nump'; there are reference, numpy, torch"),
+        lsmx.using("nump"),
+    ):
         pass
 
 

@@ -10,7 +10,7 @@ ARITHMETIC_VERSION = 1
 """Changes whenever an output bit may change."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Format:
     """The constants of one format.
 
@@ -51,6 +51,9 @@ class Format:
     inv: tuple[float, ...]
     log_table_hi: tuple[float, ...]
     log_table_lo: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"<Format {self.dtype}>"
 
 
 SINGLE = Format(

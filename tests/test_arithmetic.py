@@ -1,0 +1,167 @@
+"""The parts of the arithmetic against exact integers and rationals."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+from fractions import Fraction
+
+import array_api_compat.numpy as xnp
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+import lsmx
+from lsmx._arithmetic import exp, log, sums, words
+from lsmx._arithmetic.constants import TABLE
+from lsmx._arithmetic.ops import power_from_bits, power_from_table
+from tests import oracle
+
+HOME = pathlib.Path(lsmx.__file__).parents[1]
+FORMATS = pytest.mark.parametrize("fmt", [lsmx.SINGLE, lsmx.DOUBLE], ids=["single", "double"])
+
+
+def ops(fmt: lsmx.Format, bits: int = 64) -> lsmx.Ops:
+    return lsmx.Ops(xnp, "cpu", fmt, (getattr(np, f"int{bits}"), bits), power=power_from_bits)
+
+
+def exact(pair: tuple[np.ndarray, np.ndarray]) -> list[Fraction]:
+    return [Fraction(float(h)) + Fraction(float(low)) for h, low in zip(*(np.ravel(v) for v in pair), strict=True)]
+
+
+def test_constants_are_what_is_derived() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/derive_constants.py", "--check"], cwd=HOME, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@FORMATS
+def test_constants_keep_their_products_exact(fmt: lsmx.Format) -> None:
+    """The two facts that the reduction and the table rest on."""
+    largest = round((fmt.reach - fmt.underflow) * fmt.log2e)
+    for j in (*range(-largest, largest + 1, 7), largest):
+        product = Fraction(fmt.ln2_hi) * j
+        assert Fraction(float(np.dtype(fmt.dtype).type(fmt.ln2_hi) * np.dtype(fmt.dtype).type(j))) == product
+    assert fmt.reach >= -2 * fmt.underflow  # Sterbenz: above it, z - m is exact for every z that counts
+    assert all(Fraction(c).numerator.bit_length() <= 8 for c in TABLE)
+    assert TABLE[0] == 1.0
+    assert fmt.exp[-1] == 0.5
+    assert fmt.log[-1] == -0.5
+    assert fmt.inv[-1] == 1.0
+
+
+@FORMATS
+def test_both_powers_are_exact(fmt: lsmx.Format) -> None:
+    k = np.arange(fmt.tiny, fmt.huge + 1, dtype=fmt.dtype)
+    want = [2.0**e for e in range(fmt.tiny, fmt.huge + 1)]
+    assert power_from_bits(ops(fmt), k).tolist() == want
+    assert power_from_table(ops(fmt), k).tolist() == want
+
+
+@FORMATS
+def test_exponent(fmt: lsmx.Format) -> None:
+    rng = np.random.default_rng(0)
+    powers = [2.0**e for e in range(fmt.tiny, fmt.huge + 1)]
+    a = np.asarray([*powers, *(p * (2 - 2.0 ** (1 - fmt.precision)) for p in powers), *rng.random(100)], dtype=fmt.dtype)
+    with np.errstate(over="ignore"):  # of what is not chosen
+        assert sums.exponent(ops(fmt), a).tolist() == (np.frexp(a)[1] - 1).tolist()
+
+
+@hypothesis.given(st.lists(st.tuples(*[st.floats(-(2.0**100), 2.0**100, width=32)] * 2), min_size=1))
+def test_two_sum_is_exact(pairs: list[tuple[float, float]]) -> None:
+    a, b = np.asarray(pairs, dtype=np.float32).T
+    a, b = (np.where(np.abs(v) < 1e-20, np.float32(0), v) for v in (a, b))
+    assert exact(words.two_sum(a, b)) == [Fraction(float(x)) + Fraction(float(y)) for x, y in zip(a, b, strict=True)]
+    big, small = np.where(np.abs(a) >= np.abs(b), a, b), np.where(np.abs(a) >= np.abs(b), b, a)
+    assert exact(words.fast_two_sum(big, small)) == exact(words.two_sum(a, b))
+
+
+def grid_sum(fmt: lsmx.Format, t: np.ndarray) -> Fraction:
+    """``sum(t) - 1`` by the rule, in rationals: what ``rest_of_sum`` is to give."""
+    totals = [Fraction(0)] * 3
+    for value in t:
+        rest = Fraction(float(value))
+        for i, width in enumerate(fmt.limbs):
+            rest *= 2**width
+            limb = round(rest)  # to nearest-even
+            totals[i] += limb
+            rest -= limb
+    weights = np.cumsum(fmt.limbs).tolist()
+    coarse = sum((Fraction(v, 2**w) for v, w in zip(totals[:2], weights[:2], strict=True)), Fraction(-1))
+    return coarse + (Fraction(totals[2], 2 ** weights[2]) if coarse < 1 else 0)
+
+
+@pytest.mark.parametrize(("fmt", "bits"), [(lsmx.SINGLE, 32), (lsmx.SINGLE, 64), (lsmx.DOUBLE, 64)])
+@hypothesis.given(st.data())
+@hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
+def test_the_sum_is_the_rule(fmt: lsmx.Format, bits: int, data: st.DataObject) -> None:
+    exponents = data.draw(st.lists(st.floats(-100, 0), max_size=50))
+    t = np.asarray([1.0, *(2.0**e for e in exponents)], dtype=fmt.dtype)
+    got = sums.rest_of_sum(ops(fmt, bits), t[None], (1,))
+    want = grid_sum(fmt, t)
+    # the words carry twice the precision, less the few bits that the pieces leave free
+    assert abs(exact(got)[0] - want) <= want * Fraction(1, 2 ** (2 * fmt.precision - 6))
+
+
+@pytest.mark.parametrize(("fmt", "bits"), [(lsmx.SINGLE, 32), (lsmx.SINGLE, 64), (lsmx.DOUBLE, 64)])
+@hypothesis.given(st.data())
+@hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
+def test_the_exact_sum_is_the_rule(fmt: lsmx.Format, bits: int, data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40))
+    v = np.where(np.abs(values) < 1e-6, 0.0, values).astype(fmt.dtype)
+    largest = np.abs(v).max()
+    got = sums.exact_sum(ops(fmt, bits), v[None], largest[None, None], (1,))
+    power = Fraction(2) ** (int(np.frexp(largest)[1]) - 1) if largest else Fraction(1)
+    want = Fraction(0)
+    for x in v:
+        scaled = Fraction(float(x)) / power * 2 ** fmt.limbs[0]
+        first = round(scaled)
+        want += (first + Fraction(round((scaled - first) * 2 ** fmt.limbs[1]), 2 ** fmt.limbs[1])) / 2 ** fmt.limbs[0] * power
+    assert exact(got)[0] == want
+
+
+@FORMATS
+def test_logarithm_and_reciprocal(fmt: lsmx.Format) -> None:
+    """Over the table's edges and eleven decades: the first word to 0.51 ulp, the reciprocal to 0.55."""
+    rng = np.random.default_rng(1)
+    edges = np.asarray([i / 64 for i in range(1, 64)])
+    rest = np.concatenate(
+        [edges, np.nextafter(edges, 0), 2.0 ** rng.uniform(-40, 30, 2000), rng.random(2000), [0.0, 1.0, 3.0, 2.0**33]]
+    )
+    high = rest.astype(fmt.dtype)
+    low = (high * 2.0 ** (-fmt.precision - 1) * rng.uniform(-1, 1, high.shape)).astype(fmt.dtype)
+    o = ops(fmt)
+    normal = log.normalise(o, (high, low))
+    (L, _), w = log.log(o, normal), log.reciprocal(o, normal)
+    s = [1 + oracle.number(h) + oracle.number(v) for h, v in zip(high, low, strict=True)]
+    from lsmx.testing import ulp_error
+
+    nonzero = np.flatnonzero(high)
+    assert L[high == 0].tolist() == [0.0]
+    assert ulp_error(L[nonzero], [oracle.mp.log1p(s[i] - 1) for i in nonzero]) <= 0.51
+    assert ulp_error(w, [1 / v for v in s]) <= 0.55
+
+
+@FORMATS
+def test_exponential(fmt: lsmx.Format) -> None:
+    """``e^r - 1`` to 0.8 ulp of the larger of itself and a quarter, ``2^k e^r`` to 1 ulp, however the reference cancels."""
+    from lsmx.testing import ulp_error
+
+    rng = np.random.default_rng(2)
+    m = rng.choice([0.0, 0.3, -5.1, 20.7, 90.1, -95.3, 170.0, 300.5, -2000.7, 1e6], 3000).astype(fmt.dtype)
+    x = (m - rng.uniform(0, 85, m.shape) * rng.integers(0, 2, m.shape)).astype(fmt.dtype)
+    o = ops(fmt)
+    got = exp.exp(o, x, exp.shift(o, m)).value(o)
+    true = [oracle.mp.exp(oracle.number(a) - oracle.number(b)) for a, b in zip(x, m, strict=True)]
+    assert ulp_error(got, true) <= 1.0
+    assert (got[x == m] == 1.0).all()
+
+
+def test_a_float_that_is_no_bfloat16_is_noticed() -> None:
+    from lsmx.testing import bits
+
+    with pytest.raises(AssertionError, match="no bfloat16"):
+        bits(np.asarray([1.0000001], dtype=np.float32), "bfloat16")
