@@ -19,11 +19,13 @@ SOURCE = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "conftest.py
 def faults(path: pathlib.Path) -> list[str]:
     """What is wrong with a distribution."""
     if path.suffix == ".whl":
-        names = set(zipfile.ZipFile(path).namelist())
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
         return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
-    names = {name.partition("/")[2] for name in tarfile.open(path).getnames()}
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     needed = SOURCE | {name if name.startswith("lsmx/") else f"backends/{name}" for name in NEEDED}
     stray = [f"unexpected: {name}" for name in sorted(names) if re.search(r"(^|/)(\.git|\.venv|__pycache__|dist|build)(/|$)", name)]
     return stray + [f"missing: {name}" for name in sorted(needed - names)]

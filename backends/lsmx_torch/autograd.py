@@ -28,9 +28,7 @@ class Bridge(torch.autograd.Function):
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[None, None, torch.Tensor]:
         """The operator's VJP; a second derivative would miss a term in silence, so it is refused."""
         if torch.is_grad_enabled():
-            raise NotImplementedError(
-                f"{ctx.operator.name}: no second derivative yet; call backward or grad without create_graph=True"
-            )
+            raise NotImplementedError(f"{ctx.operator.name}: no second derivative yet; do without create_graph=True")
         ctx.inner.saved_tensors = ctx.saved_tensors
         return None, None, ctx.operator.apply("backward", ctx.inner, grad_output)
 
