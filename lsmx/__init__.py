@@ -18,6 +18,7 @@ from lsmx._api import (
 from lsmx._arithmetic.formats import ARITHMETIC_VERSION, DOUBLE, SINGLE, Format
 from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
+from lsmx._blocks import row_blocks
 from lsmx._errors import (
     ArrayTypeError,
     AxisError,
@@ -71,6 +72,7 @@ __all__ = [
     "register",
     "register_backend",
     "registered",
+    "row_blocks",
     "softmax",
     "softmax_backward",
     "softmax_jacobian",

@@ -78,9 +78,11 @@ def explain(
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> print(lsmx.explain(np.ones((2, 3)), direction="jvp"))
-    log_softmax jvp: backend 'numpy' runs the definition in standard operations
-      backend 'numpy' has no kernel for it
+    >>> print(lsmx.explain(np.ones((2, 3))))
+    log_softmax forward: backend 'numpy' runs the definition in standard operations
+      not row blocks: 6 elements: no more than one block of 32768
+    >>> print(lsmx.explain(np.ones((2000, 300)), direction="backward"))
+    log_softmax backward: backend 'numpy' runs row blocks
     """
     operator = registered().get(function)
     if operator is None:

@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat.numpy as xp
 import numpy as np
 
-from lsmx import ArrayTypeError, Backend, Format, Ops, power_from_bits
+from lsmx import ArrayTypeError, Backend, Format, Ops, power_from_bits, row_blocks
 
 
 def owns(x: object) -> bool:
@@ -59,5 +59,6 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
+    kernels=row_blocks(xp, block=2**15),
     quiet=quiet,
 )

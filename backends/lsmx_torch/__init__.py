@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat.torch as xp
 import torch
 
-from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx import Backend, Format, Ops, power_from_bits, row_blocks
 from lsmx_torch.autograd import differentiate
 
 
@@ -19,6 +19,11 @@ def owns(x: object) -> bool:
 def ops(x: Any, fmt: Format) -> Ops:
     """PyTorch's operations, through array-api-compat."""
     return Ops(xp=xp, device=x.device, format=fmt, integers=(torch.int64, 64), power=power_from_bits)
+
+
+def elsewhere(x: Any) -> str | None:
+    """Blocks are for the host's cache."""
+    return None if x.device.type == "cpu" else f"on {x.device}: blocks are for the host's cache"
 
 
 def version() -> str:
@@ -52,5 +57,6 @@ backend = Backend(
     dtypes=("float16", "bfloat16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
+    kernels=row_blocks(xp, 2**19, elsewhere),
     differentiate=differentiate,
 )

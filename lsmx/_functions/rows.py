@@ -54,7 +54,7 @@ class Rows:
 
     def enter(self, name: str, x: Array, absent: float) -> Array:
         """The argument ``x`` in the format, ``absent`` where the mask leaves it out."""
-        x = self.widen(name, x, self.shape)
+        x = self.ops.floating(self.check(name, x))
         return x if self.where is None else self.ops.where(self.where, x, absent)
 
     def leave(self, x: Array, absent: float) -> Array:
@@ -108,20 +108,21 @@ class Rows:
         """``a - b`` for a double word ``b``."""
         return self.flush(self.flush(a - b[0]) - b[1])
 
-    def widen(self, name: str, x: Array, *shapes: tuple[int, ...]) -> Array:
-        """The argument ``x``, of one of ``shapes``, in the format."""
+    def check(self, name: str, x: Array, *, reduced: bool = False) -> Array:
+        """The argument ``x``, which must have the shape of the rows, or what is left of it when they are reduced."""
         given = float_name(name, x)
         if FORMAT_OF[given] is not self.ops.format:
             raise DTypeError(
                 f"{name}: dtype {given} among arrays of {dtype_name(self.dtype)} computed in {self.ops.format.dtype}; cast it"
             )
+        shapes = [reduced_shape(self.shape, self.axes, keepdims) for keepdims in (False, True)] if reduced else [self.shape]
         same_shape(name, tuple(x.shape), *shapes, of=f"an array of {self.shape}")
-        return self.ops.floating(x)
+        return x
 
     def expand(self, name: str, x: Array) -> Array:
         """The reduced argument ``x`` in the format, with its axes of length 1 put back."""
-        flat, kept = (reduced_shape(self.shape, self.axes, keepdims) for keepdims in (False, True))
-        return self.ops.xp.reshape(self.widen(name, x, flat, kept), kept)
+        x = self.ops.floating(self.check(name, x, reduced=True))
+        return self.ops.xp.reshape(x, reduced_shape(self.shape, self.axes, keepdims=True))
 
     def square(self, s: Array) -> tuple[Array, Array, Array]:
         """``(s_i, s_j, i == j)`` over the reduced axes flattened to one: shapes ``(..., n, 1)``, ``(..., 1, n)``, ``(n, n)``."""

@@ -1,0 +1,143 @@
+"""The definition on a few rows at a time, so that what it computes with stays in the cache. A row's bits are its own: nothing changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from lsmx._arithmetic.ops import Array
+from lsmx._backend import Kernel
+from lsmx._function import Context, recall, remember
+from lsmx._functions.rows import Rows
+from lsmx._operator import registered
+from lsmx._validate import normal_axes, reduced_shape
+
+
+def kept_axis(shape: tuple[int, ...], axes: tuple[int, ...]) -> int | None:
+    """The longest axis that is not reduced, if there is any to split."""
+    kept = [i for i in range(len(shape)) if i not in axes and shape[i] > 1]
+    return max(kept, key=lambda i: shape[i], default=None)
+
+
+def refusal(z: Array, axis: Any, block: int) -> str | None:
+    """Why splitting would be of no use, or None."""
+    shape = tuple(z.shape)
+    if math.prod(shape) <= block:
+        return f"{math.prod(shape)} elements: no more than one block of {block}"
+    if kept_axis(shape, normal_axes(axis, len(shape))) is None:
+        return "one row: nothing to split"
+    return None
+
+
+class Split:
+    """The slices of an array along its longest kept axis, and of every array that goes with it."""
+
+    def __init__(self, z: Array, axis: Any, block: int) -> None:
+        self.shape = tuple(z.shape)
+        self.axes = normal_axes(axis, len(self.shape))
+        longest = kept_axis(self.shape, self.axes)
+        assert longest is not None
+        self.axis, n = longest, self.shape[longest]
+        step = max(1, block * n // math.prod(self.shape))
+        self.slices = [slice(i, min(i + step, n)) for i in range(0, n, step)]
+
+    def index(self, x: Array, part: slice) -> tuple[slice, ...]:
+        """Where the part is in ``x``, which may lack the reduced axes."""
+        gone = 0 if len(x.shape) == len(self.shape) else sum(a < self.axis for a in self.axes)
+        return (slice(None),) * (self.axis - gone) + (part,)
+
+    def fill(self, out: Array, run: Callable[[slice], Array]) -> Array:
+        """``out`` from its parts."""
+        for part in self.slices:
+            out[self.index(out, part)] = run(part)
+        return out
+
+
+def nowhere(_: Array) -> None:
+    """No array is to be left alone."""
+
+
+def row_blocks(xp: Any, block: int, elsewhere: Callable[[Array], str | None] = nowhere) -> tuple[Kernel, ...]:
+    """Kernels for the library's own functions, forward, backward and JVP: the definition, in blocks.
+
+    Parameters
+    ----------
+    xp
+        The array namespace; its arrays can be assigned to.
+    block
+        Elements to take at a time, if a row has no more; the definition holds some twenty arrays of this size at once.
+    elsewhere
+        Says why an array is not to be split, as when it is not in the host's memory; or None.
+
+    Returns
+    -------
+    tuple of Kernel
+        For a ``Backend``.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> kernels = lsmx.row_blocks(np, block=2**15)
+    >>> {(k.function, k.direction) for k in kernels} >= {("softmax", "forward"), ("logsumexp", "backward")}
+    True
+    """
+    return tuple(kernel for name in ("log_softmax", "softmax", "logsumexp") for kernel in _kernels(xp, block, name, elsewhere))
+
+
+def _kernels(xp: Any, block: int, name: str, elsewhere: Callable[[Array], str | None]) -> tuple[Kernel, ...]:
+    function = registered()[name].function
+    reduces = name == "logsumexp"
+
+    def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **options: Any) -> Array:
+        Rows.of("z", z, axis, where)
+        split = Split(z, axis, block)
+        mask = None if where is None else xp.broadcast_to(where, split.shape)
+
+        def run(part: slice) -> Array:
+            at = split.index(z, part)
+            rule = function.forward if refusal(z[at], axis, block) else forward
+            return rule(Context(), z[at], axis=axis, where=None if mask is None else mask[at], **options)
+
+        shape = reduced_shape(split.shape, split.axes, options.get("keepdims", False)) if reduces else split.shape
+        out = split.fill(xp.empty(shape, dtype=z.dtype, device=z.device), run)
+        remember(ctx, axis, where)
+        ctx.save_for_backward(*({"z": z, "output": out}[r] for r in function.residual))
+        return out
+
+    def derivative(direction: str) -> Callable[..., Array]:
+        def run(ctx: Any, vector: Array, /) -> Array:
+            axis, where = recall(ctx)
+            z, output = ctx.saved_tensors[0], ctx.saved_tensors[-1]
+            rows = Rows.of(function.residual[0], z, axis, where)
+            rows.check("output", output, reduced=reduces)
+            if direction == "backward":
+                rows.check("grad_output", vector, reduced=reduces)
+            else:
+                rows.check("tangent", vector)
+            split = Split(z, axis, block)
+            mask = None if where is None else xp.broadcast_to(where, split.shape)
+
+            def one(part: slice) -> Array:
+                inner = Context(*(x[split.index(x, part)] for x in ctx.saved_tensors))
+                remember(inner, axis, None if mask is None else mask[split.index(mask, part)])
+                rule = getattr(function, direction) if refusal(inner.saved_tensors[0], axis, block) else run
+                return rule(inner, vector[split.index(vector, part)])
+
+            like = z if direction == "backward" else output
+            return split.fill(xp.empty(tuple(like.shape), dtype=like.dtype, device=like.device), one)
+
+        return run
+
+    def refuse_forward(ctx: Any, z: Array, /, *, axis: Any = -1, **_: Any) -> str | None:
+        return elsewhere(z) or refusal(z, axis, block)
+
+    def refuse_derivative(ctx: Any, vector: Array, /) -> str | None:
+        z = ctx.saved_tensors[0]
+        return elsewhere(z) or refusal(z, recall(ctx)[0], block)
+
+    return (
+        Kernel("row blocks", name, "forward", refuse_forward, forward),
+        Kernel("row blocks", name, "backward", refuse_derivative, derivative("backward")),
+        Kernel("row blocks", name, "jvp", refuse_derivative, derivative("jvp")),
+    )

@@ -1,0 +1,82 @@
+"""The definition in blocks of rows: the same bits, whatever the blocks, the axis and the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import array_api_compat.numpy as xp
+import numpy as np
+import pytest
+
+import lsmx
+from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
+
+RNG = np.random.default_rng(14)
+BLOCK = 1 << 6
+CASES = [c for c in cases() if c.name != "long"] + [
+    Case("four axes", RNG.standard_normal((3, 5, 2, 7)), axis=axis, where=where)
+    for axis in (0, 3, (1, 2), (0, 3))
+    for where in (None, RNG.random((5, 1, 7)) < 0.7)
+]
+
+
+@pytest.fixture(params=[1, 3, BLOCK, 200])
+def block(request: pytest.FixtureRequest) -> Iterator[int]:
+    """NumPy's backend with kernels for blocks of a few elements."""
+    numpy = lsmx.backend_for(np.zeros(1))
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
+    planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=lsmx.row_blocks(xp, request.param)))
+    yield request.param
+    lsmx.unregister_backend(planted)
+
+
+@pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
+def test_blocks_change_no_bit(block: int, function: str) -> None:
+    split = 0
+    for case in CASES:
+        for dtype in ("float16", "float32", "float64"):
+            got, want = evaluate(host_target(), function, dtype, case), wanted(function, dtype, case)
+            assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want), case
+        split += lsmx.explain(case.z, function=function, axis=case.axis).runs == "row blocks"
+    assert split >= 5, block
+
+
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reduced_shapes(keepdims: bool) -> None:
+    z = RNG.standard_normal((6, 50, 4))
+    for axis in (0, 1, -1, (0, 2)):
+        out = lsmx.logsumexp(z, axis=axis, keepdims=keepdims)
+        with lsmx.using("reference"):
+            want = lsmx.logsumexp(z, axis=axis, keepdims=keepdims)
+            g = RNG.standard_normal(want.shape)
+            gradient = lsmx.logsumexp_backward(g, z, want, axis=axis)
+        assert differing(out, want) is None
+        assert differing(lsmx.logsumexp_backward(g, z, out, axis=axis), gradient) is None
+
+
+@pytest.mark.usefixtures("block")
+def test_bad_arguments_are_refused_as_by_the_definition() -> None:
+    z = np.ones((40, 10))
+    with pytest.raises(lsmx.ShapeError, match="^grad_output"):
+        lsmx.log_softmax_backward(np.ones((1, 10)), z)
+    with pytest.raises(lsmx.ShapeError, match="^grad_output"):
+        lsmx.log_softmax_backward(np.ones((41, 10)), z)
+    with pytest.raises(lsmx.ShapeError, match="^where"):
+        lsmx.log_softmax(z, where=np.ones((2, 40, 10), dtype=bool))
+    with pytest.raises(lsmx.ShapeError, match="^output"):
+        lsmx.logsumexp_jvp(z, z, np.ones(41))
+    with pytest.raises(lsmx.DTypeError, match="^tangent"):
+        lsmx.softmax_jvp(np.ones((40, 10), dtype=np.float32), z)
+    with pytest.raises(lsmx.DTypeError, match="dtype="):
+        lsmx.softmax(np.ones((40, 10), dtype=int))
+    with pytest.raises(lsmx.AxisError):
+        lsmx.softmax(z, axis=2)
+
+
+def test_why_not() -> None:
+    assert lsmx.explain(np.ones((2000, 100))).runs == "row blocks"
+    assert lsmx.explain(np.ones((20, 10))).passed == (("row blocks", "200 elements: no more than one block of 32768"),)
+    assert lsmx.explain(np.ones(100_000)).passed == (("row blocks", "one row: nothing to split"),)
+    with lsmx.using("reference"):
+        assert lsmx.explain(np.ones((2000, 100))).passed == (("row blocks", 'inside using("reference")'),)
