@@ -1,4 +1,4 @@
-"""The definition on a few rows at a time, so that what it computes with stays in the cache. A row's bits are its own: nothing changes."""
+"""The definition on a few rows at a time, so that its intermediate arrays stay in the cache: a row's bits are its own."""
 
 from __future__ import annotations
 
