@@ -80,7 +80,7 @@ def explain(
     >>> import lsmx, numpy as np
     >>> print(lsmx.explain(np.ones((2, 3))))
     log_softmax forward: backend 'numpy' runs the definition in standard operations
-      not row blocks: 6 elements: no more than one block of 32768
+      not row blocks: 6 elements: no more than one block of 131072
     >>> print(lsmx.explain(np.ones((2000, 300)), direction="backward"))
     log_softmax backward: backend 'numpy' runs row blocks
     """

@@ -76,7 +76,7 @@ def test_bad_arguments_are_refused_as_by_the_definition() -> None:
 
 def test_why_not() -> None:
     assert lsmx.explain(np.ones((2000, 100))).runs == "row blocks"
-    assert lsmx.explain(np.ones((20, 10))).passed == (("row blocks", "200 elements: no more than one block of 32768"),)
-    assert lsmx.explain(np.ones(100_000)).passed == (("row blocks", "one row: nothing to split"),)
+    assert lsmx.explain(np.ones((20, 10))).passed == (("row blocks", "200 elements: no more than one block of 131072"),)
+    assert lsmx.explain(np.ones(200_000)).passed == (("row blocks", "one row: nothing to split"),)
     with lsmx.using("reference"):
         assert lsmx.explain(np.ones((2000, 100))).passed == (("row blocks", 'inside using("reference")'),)

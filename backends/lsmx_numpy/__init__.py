@@ -59,6 +59,6 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=row_blocks(xp, block=2**15),
+    kernels=row_blocks(xp, block=2**17),
     quiet=quiet,
 )
