@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import array_api_compat.numpy as xp
 import numpy as np
 import pytest
 
@@ -12,7 +11,6 @@ import lsmx
 from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
 
 RNG = np.random.default_rng(14)
-BLOCK = 1 << 6
 CASES = [c for c in cases() if c.name != "long"] + [
     Case("four axes", RNG.standard_normal((3, 5, 2, 7)), axis=axis, where=where)
     for axis in (0, 3, (1, 2), (0, 3))
@@ -20,12 +18,22 @@ CASES = [c for c in cases() if c.name != "long"] + [
 ]
 
 
-@pytest.fixture(params=[1, 3, BLOCK, 200])
+class Poisoned:
+    """NumPy, with NaN in what it leaves uninitialised."""
+
+    broadcast_to = staticmethod(np.broadcast_to)
+
+    @staticmethod
+    def empty(shape: tuple[int, ...], *, dtype: np.dtype, device: str) -> np.ndarray:
+        return np.full(shape, np.nan, dtype=dtype)
+
+
+@pytest.fixture(params=[1, 3, 64, 200])
 def block(request: pytest.FixtureRequest) -> Iterator[int]:
     """NumPy's backend with kernels for blocks of a few elements."""
     numpy = lsmx.backend_for(np.zeros(1))
     fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
-    planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=lsmx.row_blocks(xp, request.param)))
+    planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=lsmx.row_blocks(Poisoned, request.param)))
     yield request.param
     lsmx.unregister_backend(planted)
 

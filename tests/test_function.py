@@ -219,3 +219,40 @@ def test_torch_saves_the_output_and_nothing_else() -> None:
         kept.clear()
         lsmx.softmax(t)
         assert sum(x.nbytes for x in kept) == t.nbytes
+
+
+def test_torch_frees_what_was_saved() -> None:
+    import gc
+
+    import torch
+
+    def nodes() -> int:
+        gc.collect()
+        return sum(type(o).__name__ == "BridgeBackward" for o in gc.get_objects())
+
+    before = nodes()
+    t = torch.randn(6, 7, requires_grad=True)
+    out = lsmx.log_softmax(t, axis=0)
+    for _ in range(2):
+        torch.autograd.grad(out, t, torch.randn(6, 7), retain_graph=True)
+    assert nodes() == before + 1
+    del out
+    assert nodes() == before
+
+
+def test_torch_modes_and_subclasses() -> None:
+    import torch
+
+    z = torch.randn(4, 5)
+    want = lsmx.log_softmax(z.numpy())
+    with torch.inference_mode():
+        assert differing(lsmx.log_softmax(z).numpy(), want) is None
+    with torch.no_grad():
+        out = lsmx.log_softmax(z.clone().requires_grad_())
+        assert not out.requires_grad
+    weight = torch.nn.Parameter(z.clone())
+    out = lsmx.log_softmax(weight)
+    assert type(out) is torch.Tensor
+    assert differing(out.detach().numpy(), want) is None
+    out.backward(torch.ones(4, 5))
+    assert weight.grad is not None

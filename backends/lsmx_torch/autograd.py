@@ -18,10 +18,9 @@ class Bridge(torch.autograd.Function):
         """The value, keeping the operator's residual."""
         inner = Context()
         out: torch.Tensor = run(inner, z)
-        ctx.operator = operator
-        ctx.inner = inner
         ctx.save_for_backward(*inner.saved_tensors)
-        inner.saved_tensors = ()
+        ctx.operator = operator
+        ctx.options = {name: value for name, value in vars(inner).items() if name != "saved_tensors"}
         return out
 
     @staticmethod
@@ -29,8 +28,8 @@ class Bridge(torch.autograd.Function):
         """The operator's VJP; a second derivative would miss a term in silence, so it is refused."""
         if torch.is_grad_enabled():
             raise NotImplementedError(f"{ctx.operator.name}: no second derivative yet; do without create_graph=True")
-        ctx.inner.saved_tensors = ctx.saved_tensors
-        return None, None, ctx.operator.apply("backward", ctx.inner, grad_output)
+        inner = Context(*ctx.saved_tensors, **ctx.options)
+        return None, None, ctx.operator.apply("backward", inner, grad_output)
 
 
 def differentiate(operator: Operator, run: Callable[..., Any], z: torch.Tensor) -> torch.Tensor:
