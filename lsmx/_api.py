@@ -44,7 +44,8 @@ def log_softmax(
     TypeError
         ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
     ValueError
-        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape; ``out`` of the wrong dtype.
+        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape or on another device; ``out`` of the
+        wrong dtype.
 
     See Also
     --------
@@ -90,14 +91,15 @@ def softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: 
     -------
     Array
         Same shape, library and device as ``z``, dtype of ``z`` or ``dtype``; 0 where masked. Zero where the logarithm is below
-        -87 (float64: -708), so that no result is subnormal in the format computed in. NaN as in `log_softmax`.
+        about -87 (float64: -708), so that no result is subnormal in the format computed in. NaN as in `log_softmax`.
 
     Raises
     ------
     TypeError
         ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
     ValueError
-        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape; ``out`` of the wrong dtype.
+        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape or on another device; ``out`` of the
+        wrong dtype.
 
     Notes
     -----
@@ -151,12 +153,14 @@ def logsumexp(
     TypeError
         ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
     ValueError
-        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape; ``out`` of the wrong dtype.
+        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape or on another device; ``out`` of the
+        wrong dtype.
 
     Notes
     -----
-    ``lse = m + ln(sum(exp(z - m)))`` with ``m = max(z)``, the logarithm carried in two words. At most 2 ulp of
-    ``max(|lse|, |m|)`` from the exact value. Formula: see the reference of `log_softmax`.
+    ``lse = m + ln(sum(exp(z - m)))`` with ``m = max(z)``, the logarithm ``L`` carried in two words. At most 2 ulp
+    of the larger of ``|m|`` and ``L`` from the exact value, where that is at least 2^-30 (float64: 2^-45). Results below twice the
+    least normal number are 0. Formula: see the reference of `log_softmax`.
 
     Examples
     --------
@@ -183,20 +187,21 @@ def log_softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -
     -------
     Array
         Gradient with respect to the logits, shape and dtype of ``output``. 0 where masked. NaN in the whole row if the row of
-        ``output`` is NaN, or an unmasked ``grad_output`` is not finite. Results below twice the least normal number are 0.
+        ``output`` is NaN, or an unmasked ``grad_output`` or the sum of them is not finite. Results below
+        twice the least normal number are 0.
 
     Raises
     ------
     TypeError
         Not arrays, of different libraries, or not of a float dtype that computes in the format of ``output``.
     ValueError
-        Shapes that differ; ``axis`` out of range, repeated or missing.
+        Shapes or devices that differ; ``axis`` out of range, repeated or missing.
 
     Notes
     -----
     The Jacobian is ``I - 1 s^T`` with ``s = exp(output)``, so the VJP is ``g - s * sum(g)``: not ``g * (1 - s)``, which keeps
     the diagonal only. Where ``s`` is near 1 it is computed as ``(g - sum(g)) - (s - 1) * sum(g)``, which does not cancel. The sum
-    is exact.
+    is exact to 2^-44 (float64: 2^-80) of ``max|g|`` for each of its terms.
 
     Examples
     --------

@@ -51,6 +51,10 @@ def run_plainly(operator: Any, run: Callable[..., Array], *arrays: Array) -> Arr
     return run(Context(), *arrays)
 
 
+def follows_nothing(name: str, x: Array) -> None:
+    """``untracked`` for a library without an autograd of its own."""
+
+
 @dataclass(frozen=True)
 class Backend:
     """An array library: which types, which operations, which kernels, which autograd.
@@ -70,6 +74,9 @@ class Backend:
     differentiate
         Computes ``run(ctx, *arrays)`` so that the library's autograd knows of it; the rules are those of ``operator``. Called with
         the operator, ``run``, and the arrays.
+    untracked
+        Called with the name and the value of each array given to a derivative directly: raises if the library's autograd follows
+        it, as it would see the rounding and not the rule.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
     version, devices
@@ -94,6 +101,7 @@ class Backend:
     to_numpy: Callable[[Array], Any]
     kernels: tuple[Kernel, ...] = ()
     differentiate: Callable[..., Array] = run_plainly
+    untracked: Callable[[str, Array], None] = follows_nothing
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
     by_task: Mapping[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
 
@@ -102,7 +110,7 @@ class Backend:
             raise BackendError(f"backend: name {self.name!r} is not a non-empty string")
         if not isinstance(self.roots, tuple) or not all(isinstance(r, str) and r and "." not in r for r in self.roots):
             raise BackendError(f"backend {self.name!r}: roots {self.roots!r} is not a tuple of root module names")
-        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "differentiate", "quiet"):
+        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "differentiate", "untracked", "quiet"):
             if not callable(getattr(self, name)):
                 raise BackendError(f"backend {self.name!r}: {name} is not callable")
         if not isinstance(self.dtypes, tuple) or not set(self.dtypes) <= FORMAT_OF.keys():

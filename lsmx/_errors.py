@@ -23,6 +23,10 @@ class AxisError(LsmxError, ValueError, IndexError):
     """An axis that is out of range, repeated, or missing."""
 
 
+class DeviceError(LsmxError, ValueError):
+    """Arrays on different devices."""
+
+
 class OutputError(LsmxError, ValueError):
     """An ``out=`` that the result cannot be written to."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from lsmx._arithmetic.formats import SINGLE
 from lsmx._arithmetic.ops import Array
 from lsmx._backend import Backend
-from lsmx._errors import ArrayTypeError, BackendError, OutputError
+from lsmx._errors import ArrayTypeError, BackendError, DeviceError, OutputError
 from lsmx._function import Context, Function, remember
 from lsmx._registry import backend_for, forced
 from lsmx._validate import check_out, wanted_dtype
@@ -47,7 +47,8 @@ class Operator:
         backend = serving("z", z)
         xp = namespace(z)
         if dtype is not None:
-            z = xp.astype(z, wanted_dtype(xp, dtype, z))
+            with backend.quiet():
+                z = xp.astype(z, wanted_dtype(xp, dtype, z))
         if where is not None:
             together("z", z, where=where)
         if out is not None:
@@ -64,8 +65,10 @@ class Operator:
     ) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments."""
         name, x = next(iter(residual.items()))
-        serving(name, x)
+        backend = serving(name, x)
         together(name, x, **vectors, **residual, **({} if where is None else {"where": where}))
+        for argument, y in (vectors | residual).items():
+            backend.untracked(argument, y)
         ctx = Context(*residual.values())
         remember(ctx, axis, where)
         return self.apply(direction, ctx, *vectors.values())
@@ -172,12 +175,15 @@ def namespace(x: Array) -> Any:
 
 
 def together(name: str, x: Array, **others: Array) -> None:
-    """Raise unless all arrays are of one library."""
+    """Raise unless all arrays are of one library and on one device."""
+    backend, ops = backend_for(x), backend_for(x).ops(x, SINGLE)
     for other, y in others.items():
-        if serving(other, y) is not backend_for(x) or namespace(y) != namespace(x):
+        if serving(other, y) is not backend or (theirs := backend.ops(y, SINGLE)).xp != ops.xp:
             raise ArrayTypeError(
                 f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"
             )
+        if theirs.device != ops.device:
+            raise DeviceError(f"{other}: on {theirs.device}, but {name} is on {ops.device}; move one of them")
 
 
 def described(x: Array) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import re
 from typing import Any
 
 from lsmx._arithmetic.formats import FORMAT_OF
@@ -35,7 +37,10 @@ def wanted_dtype(xp: Any, dtype: Any, z: Array) -> Any:
     name = dtype_name(dtype)
     if name not in FORMAT_OF:
         raise DTypeError(f"dtype: {dtype!r} is not one of {FLOATS}")
-    if dtype_name(z.dtype).startswith("complex"):
+    given = dtype_name(z.dtype)
+    if not re.fullmatch(r"bool|u?int\d+|(b?float|complex)\d+", given):
+        raise DTypeError(f"z: an array of {given}, which is no number that can be cast to {name}")
+    if given.startswith("complex"):
         raise DTypeError(f"z: a complex array cannot be cast to {name}; take its real part or its absolute value first")
     if not hasattr(xp, name):
         raise DTypeError(f"dtype: {xp.__name__} has no {name}; it has {', '.join(n for n in FORMAT_OF if hasattr(xp, n))}")
@@ -49,9 +54,12 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     axes = axis if isinstance(axis, tuple) else (axis,)
     out = []
     for a in axes:
-        if isinstance(a, bool) or not hasattr(a, "__index__"):
+        try:
+            i = operator.index(a)
+        except TypeError:
+            i = None
+        if i is None or isinstance(a, bool):
             raise AxisError(f"axis: {axis!r} is not an int, a tuple of ints, or None")
-        i = a.__index__()
         if ndim == 0:
             raise AxisError(f"axis: {axis!r} on a 0-d array, which has no axes; pass axis=None")
         if not -ndim <= i < ndim:

@@ -40,12 +40,11 @@ def test_constants_are_what_is_derived() -> None:
 
 @FORMATS
 def test_constants_keep_their_products_exact(fmt: lsmx.Format) -> None:
-    """The two facts that the reduction and the table rest on."""
-    largest = round((fmt.reach - fmt.underflow) * fmt.log2e)
+    """What the reduction and the table rest on."""
+    largest = round(-fmt.underflow * fmt.log2e)
     for j in (*range(-largest, largest + 1, 7), largest):
         product = Fraction(fmt.ln2_hi) * j
         assert Fraction(float(np.dtype(fmt.dtype).type(fmt.ln2_hi) * np.dtype(fmt.dtype).type(j))) == product
-    assert fmt.reach >= -2 * fmt.underflow  # Sterbenz: above it, z - m is exact for every z that counts
     assert all(Fraction(c).numerator.bit_length() <= 8 for c in TABLE)
     assert TABLE[0] == 1.0
     assert fmt.exp[-1] == 0.5
@@ -135,7 +134,7 @@ def test_logarithm_and_reciprocal(fmt: lsmx.Format) -> None:
     low = (high * 2.0 ** (-fmt.precision - 1) * rng.uniform(-1, 1, high.shape)).astype(fmt.dtype)
     o = ops(fmt)
     normal = log.normalise(o, (high, low))
-    (L, _), w = log.log(o, normal), log.reciprocal(o, normal)
+    (L, _), (w, _) = log.log(o, normal), log.reciprocal(o, normal)
     s = [1 + oracle.number(h) + oracle.number(v) for h, v in zip(high, low, strict=True)]
     from lsmx.testing import ulp_error
 
@@ -154,7 +153,7 @@ def test_exponential(fmt: lsmx.Format) -> None:
     m = rng.choice([0.0, 0.3, -5.1, 20.7, 90.1, -95.3, 170.0, 300.5, -2000.7, 1e6], 3000).astype(fmt.dtype)
     x = (m - rng.uniform(0, 85, m.shape) * rng.integers(0, 2, m.shape)).astype(fmt.dtype)
     o = ops(fmt)
-    got = exp.exp(o, x, exp.shift(o, m)).value(o)
+    got = exp.exp(o, exp.difference(o, x, m)).value(o)
     true = [oracle.mp.exp(oracle.number(a) - oracle.number(b)) for a, b in zip(x, m, strict=True)]
     assert ulp_error(got, true) <= 1.0
     assert (got[x == m] == 1.0).all()

@@ -207,7 +207,7 @@ def test_numpy_has_no_bfloat16() -> None:
         lsmx.softmax(np.ones(3), dtype="bfloat16")
 
 
-@pytest.mark.parametrize("axis", [2, -3, (0, 2), (0, 0), (0, -2), (1, -1), (), 1.0, "0", True, [0, 1]])
+@pytest.mark.parametrize("axis", [2, -3, (0, 2), (0, 0), (0, -2), (1, -1), (), 1.0, "0", True, [0, 1], np.ones(1)])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_bad_axis(backend: Target, function: str, axis: object) -> None:
     z = backend.from_numpy(np.ones((2, 3), np.float32), "float32")
@@ -363,3 +363,42 @@ def test_a_row_too_long_for_32_bit_integers_says_so() -> None:
     with pytest.raises(lsmx.ShapeError, match=r"4194305 elements .* 32-bit"):
         lsmx.log_softmax(z)
     assert host_target().name == "numpy"
+
+
+def test_casts_are_quiet_and_numpy_may_be_told_to_raise() -> None:
+    assert lsmx.log_softmax(np.asarray([1e300, 0.0]), dtype="float32").dtype == np.float32
+    with np.errstate(all="raise"):
+        out = lsmx.log_softmax(np.asarray([0.0, -80.0, -50.0, 1e-30, 3e38], dtype=np.float32))
+        lsmx.log_softmax_backward(np.asarray([1e-30, 3e38, 3e38, 1.0, -1e-30], dtype=np.float32), out)
+        lsmx.softmax(np.asarray([0.0, -16.0], dtype=np.float16))
+
+
+@pytest.mark.parametrize("z", [np.zeros(2, "datetime64[s]"), np.asarray(["a"]), np.asarray([None]), np.zeros(2, "f4,i4")], ids=str)
+def test_what_cannot_be_cast(z: np.ndarray) -> None:
+    with pytest.raises(lsmx.DTypeError, match="no number"):
+        lsmx.log_softmax(z, dtype="float32")
+    with pytest.raises(lsmx.DTypeError):
+        lsmx.log_softmax(z)
+
+
+def test_devices_do_not_mix() -> None:
+    import array_api_strict as xp
+
+    here, there = (xp.asarray([1.0, 2.0], device=xp.Device(name)) for name in ("CPU_DEVICE", "device1"))
+    with pytest.raises(lsmx.DeviceError, match=r"^grad_output: on .*device1.*, but output is on .*CPU"):
+        lsmx.log_softmax_backward(there, here)
+    with pytest.raises(ValueError, match=r"^where: on"):
+        lsmx.log_softmax(here, where=there > 0)
+
+
+def test_a_sum_that_overflows_fills_its_row(backend: Target) -> None:
+    for z in ([[0.0, 0.0]], [[0.0, -1.0, -50.0]]):
+        assert np.isnan(gradient(backend, "log_softmax", z, np.full(np.shape(z), 3e38))).all()
+
+
+def test_float64_needs_wide_integers() -> None:
+    from lsmx._arithmetic import sums
+
+    ops = lsmx.Ops(np, "cpu", lsmx.DOUBLE, (np.int32, 32))
+    with pytest.raises(lsmx.DTypeError, match="float64 needs 64-bit integers"):
+        sums.rest_of_sum(ops, np.ones((1, 2)), (1,))

@@ -261,3 +261,36 @@ def test_torch_modes_and_subclasses() -> None:
     assert differing(out.detach().numpy(), want) is None
     out.backward(torch.ones(4, 5))
     assert weight.grad is not None
+
+
+def test_torch_derivatives_do_not_pretend_to_be_differentiable() -> None:
+    import torch
+
+    g = torch.randn(3, requires_grad=True)
+    out = lsmx.log_softmax(torch.randn(3))
+    for name, call in {
+        "grad_output": lambda: lsmx.log_softmax_backward(g, out),
+        "tangent": lambda: lsmx.softmax_jvp(g, out),
+        "output": lambda: lsmx.log_softmax_jacobian(lsmx.log_softmax(g)),
+    }.items():
+        with pytest.raises(NotImplementedError, match=rf"^{name}: requires grad.*detach"):
+            call()
+    with torch.no_grad():
+        assert differing(lsmx.log_softmax_backward(g, out).numpy(), lsmx.log_softmax_backward(g.detach(), out).numpy()) is None
+
+
+def test_torch_notices_a_mask_changed_in_place() -> None:
+    import torch
+
+    t, mask = torch.randn(2, 3, requires_grad=True), torch.ones(2, 3, dtype=torch.bool)
+    out = lsmx.log_softmax(t, where=mask)
+    mask.fill_(False)
+    with pytest.raises(RuntimeError, match="inplace operation"):
+        out.backward(torch.ones(2, 3))
+
+
+def test_sparse_tensors_say_what_to_do() -> None:
+    import torch
+
+    with pytest.raises(lsmx.ArrayTypeError, match=r"sparse_coo.*pass z\.to_dense"):
+        lsmx.log_softmax(torch.eye(3).to_sparse())

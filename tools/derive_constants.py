@@ -95,11 +95,11 @@ def module() -> str:
         f"TABLE = {literal(tuple(factors()))}",
     ]
     for prefix, names in (
-        ("SINGLE", constants(24, 15, exp_terms=5, log_terms=4, inv_terms=5)),
+        ("SINGLE", constants(24, 17, exp_terms=5, log_terms=4, inv_terms=5)),
         ("DOUBLE", constants(53, 40, exp_terms=11, log_terms=8, inv_terms=10)),
     ):
         lines += [f"{prefix}_{name} = {literal(value)}" for name, value in names.items()]
-    for value in constants(24, 15, 5, 4, 5).values():
+    for value in constants(24, 17, 5, 4, 5).values():
         for v in value if isinstance(value, tuple) else (value,):
             assert struct.unpack("f", struct.pack("f", v))[0] == v, "a single constant that is not one"
     return "\n".join(lines) + "\n"

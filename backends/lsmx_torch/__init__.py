@@ -7,8 +7,8 @@ from typing import Any
 import array_api_compat.torch as xp
 import torch
 
-from lsmx import Backend, Format, Ops, power_from_bits, row_blocks
-from lsmx_torch.autograd import differentiate
+from lsmx import ArrayTypeError, Backend, Format, Ops, power_from_bits, row_blocks
+from lsmx_torch.autograd import differentiate, untracked
 
 
 def owns(x: object) -> bool:
@@ -18,6 +18,8 @@ def owns(x: object) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """PyTorch's operations, through array-api-compat."""
+    if x.layout is not torch.strided:
+        raise ArrayTypeError(f"a tensor of layout {x.layout}, which has no rows to walk; pass z.to_dense()")
     return Ops(xp=xp, device=x.device, format=fmt, integers=(torch.int64, 64), power=power_from_bits)
 
 
@@ -59,4 +61,5 @@ backend = Backend(
     to_numpy=to_numpy,
     kernels=row_blocks(xp, 2**19, elsewhere),
     differentiate=differentiate,
+    untracked=untracked,
 )

@@ -18,9 +18,10 @@ class Bridge(torch.autograd.Function):
         """The value, keeping the operator's residual."""
         inner = Context()
         out: torch.Tensor = run(inner, z)
-        ctx.save_for_backward(*inner.saved_tensors)
-        ctx.operator = operator
-        ctx.options = {name: value for name, value in vars(inner).items() if name != "saved_tensors"}
+        options = {name: value for name, value in vars(inner).items() if name != "saved_tensors"}
+        mask = options.pop("where", None)
+        ctx.save_for_backward(mask, *inner.saved_tensors)  # the mask too: PyTorch notices if it is changed in place
+        ctx.operator, ctx.options = operator, options
         return out
 
     @staticmethod
@@ -28,7 +29,8 @@ class Bridge(torch.autograd.Function):
         """The operator's VJP; a second derivative would miss a term in silence, so it is refused."""
         if torch.is_grad_enabled():
             raise NotImplementedError(f"{ctx.operator.name}: no second derivative yet; do without create_graph=True")
-        inner = Context(*ctx.saved_tensors, **ctx.options)
+        mask, *residual = ctx.saved_tensors
+        inner = Context(*residual, **ctx.options, **({} if mask is None else {"where": mask}))
         return None, None, ctx.operator.apply("backward", inner, grad_output)
 
 
@@ -36,3 +38,12 @@ def differentiate(operator: Operator, run: Callable[..., Any], z: torch.Tensor) 
     """``run(ctx, z)``, seen by autograd; forward mode and ``torch.func`` are refused by PyTorch with their reason."""
     apply: Callable[..., torch.Tensor] = Bridge.apply
     return apply(operator, run, z)
+
+
+def untracked(name: str, x: torch.Tensor) -> None:
+    """Raise if autograd follows a tensor into a derivative."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        raise NotImplementedError(
+            f"{name}: requires grad, but a derivative cannot be differentiated yet; pass {name}.detach(), or call it under "
+            "torch.no_grad()"
+        )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lsmx._arithmetic.ops import Array, Ops
+from lsmx._arithmetic.words import Words, fast_two_sum, two_sum
 
 
 class Exponential(NamedTuple):
     """``(1 + expm1) * 2^k`` where it is ``normal``, else 0."""
 
     expm1: Array  # e^r - 1, |r| <= ln2 / 2
+    low: Array  # what its last addition rounded off
     k: Array  # an integer, as a float
     normal: Array  # False where the value would be below the normal numbers
 
@@ -23,38 +25,19 @@ class Exponential(NamedTuple):
         return ops.where(self.normal, x * ops.power(ops, self.k), 0.0)
 
 
-class Shift(NamedTuple):
-    """A row's reference ``m = c + (K ln2_hi + rest)``, split so that ``x - m`` is reduced without being rounded first.
-
-    A large ``m`` is all ``c``: there ``x - c`` is exact wherever ``exp(x - m)`` is not zero (Sterbenz). Any other ``m`` has
-    ``c = 0``, and then ``x - (k + K) ln2_hi`` is exact, being small.
-    """
-
-    c: Array | float
-    m: Array | float  # m - c
-    K: Array | float
-    rest: Array | float
+def difference(ops: Ops, x: Array, m: Array) -> Words:
+    """``x - m`` exactly, for finite ``m``; -inf where its exponential would be 0, and for NaN."""
+    counts = x - m > ops.format.underflow
+    high, low = two_sum(ops.xp.where(counts, x, m), -m)
+    return ops.where(counts, high, -float("inf")), low
 
 
-UNSHIFTED = Shift(0.0, 0.0, 0.0, 0.0)
-
-
-def shift(ops: Ops, m: Array) -> Shift:
-    """Split a finite reference ``m``."""
+def exp(ops: Ops, x: Words) -> Exponential:
+    """``exp`` of a double word: what is left of the second word is added where it counts, to ``r``. NaN counts as -inf."""
     fmt = ops.format
-    far = ops.xp.abs(m) > fmt.reach
-    near = ops.where(far, 0.0, m)
-    K = ops.xp.round(near * fmt.log2e)
-    return Shift(c=ops.where(far, m, 0.0), m=near, K=K, rest=near - K * fmt.ln2_hi)
-
-
-def exp(ops: Ops, x: Array, by: Shift = UNSHIFTED) -> Exponential:
-    """``exp(x - m)`` for ``x <= m``, ``m = 0`` unless shifted. NaN counts as -inf."""
-    fmt = ops.format
-    y = x - by.c
-    least = by.m + fmt.underflow
-    normal = y > least
-    y = ops.where(normal, y, least)
-    k = ops.xp.round((y - by.m) * fmt.log2e)
-    r = ((y - (k + by.K) * fmt.ln2_hi) - by.rest) - ops.rounded(k * fmt.ln2_lo)
-    return Exponential(r + ops.rounded((r * r) * ops.horner(fmt.exp, r)), k, normal)
+    normal = x[0] > fmt.underflow
+    high, low = ops.where(normal, x[0], fmt.underflow), ops.where(normal, x[1], 0.0)
+    k = ops.xp.round(high * fmt.log2e)
+    r = (high - k * fmt.ln2_hi) + (low - ops.rounded(k * fmt.ln2_lo))  # the first difference is exact
+    expm1, low = fast_two_sum(r, ops.rounded((r * r) * ops.horner(fmt.exp, r)))
+    return Exponential(expm1, low, k, normal)

@@ -26,8 +26,6 @@ class Format:
         Bits of the limbs of a sum: multiples of ``2**-limbs[0]``, ``2**-(limbs[0] + limbs[1])`` and so on.
     underflow
         ``exp(underflow)`` is still a normal number; from there on down a probability is zero.
-    reach
-        A row's maximum counts as large above this: at least twice ``-underflow``.
     log2e, ln2_hi, ln2_lo
         ``ln2_hi + ln2_lo = ln 2``; ``j * ln2_hi`` is exact for every exponent ``j`` that occurs.
     exp, log, inv
@@ -42,7 +40,6 @@ class Format:
     tiny: int
     limbs: tuple[int, int, int]
     underflow: float
-    reach: float
     log2e: float
     ln2_hi: float
     ln2_lo: float
@@ -63,7 +60,6 @@ SINGLE = Format(
     tiny=-126,
     limbs=(22, 22, 31),
     underflow=-87.0,
-    reach=176.0,
     log2e=k.SINGLE_LOG2E,
     ln2_hi=k.SINGLE_LN2_HI,
     ln2_lo=k.SINGLE_LN2_LO,
@@ -81,7 +77,6 @@ DOUBLE = Format(
     tiny=-1022,
     limbs=(40, 40, 40),
     underflow=-708.0,
-    reach=1440.0,
     log2e=k.DOUBLE_LOG2E,
     ln2_hi=k.DOUBLE_LN2_HI,
     ln2_lo=k.DOUBLE_LN2_LO,

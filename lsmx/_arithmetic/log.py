@@ -57,9 +57,11 @@ def log(ops: Ops, s: Normal) -> Words:
     return fast_two_sum(high, error + (small + (low + ops.rounded((f * f) * ops.horner(fmt.log, f)))))
 
 
-def reciprocal(ops: Ops, s: Normal) -> Array:
+def reciprocal(ops: Ops, s: Normal) -> Words:
     """``1 / (1 + R)``: ``2^-e (c + c v)`` with ``1 + v = 1 / (1 + f)``."""
     *powers, _one = ops.format.inv
     f = s.f[0]
     v = f * ops.horner(powers, f)
-    return (s.c + ops.rounded(s.c * v)) * ops.power(ops, -s.e)
+    high, low = fast_two_sum(s.c, ops.rounded(s.c * v))
+    scale = ops.power(ops, -s.e)
+    return high * scale, low * scale

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._arithmetic.words import Words, fast_two_sum
-from lsmx._errors import ShapeError
+from lsmx._errors import DTypeError, ShapeError
 
 Axes = tuple[int, ...]
 
@@ -35,6 +35,8 @@ def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Di
     n = math.prod(limb.shape[a] for a in axes)
     growth = max(n - 1, 0).bit_length()
     dtype, width = ops.integers
+    if bits > width:
+        raise DTypeError(f"{ops.format.dtype} needs 64-bit integers, but the widest ones of the device have {width}")
     piece = min(bits, width - 2 - growth)
     if piece < 8:
         raise ShapeError(f"a row of {n} elements is too long for the device: its widest integers are {width}-bit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._arithmetic.ops import Array
+from lsmx._arithmetic.words import fast_two_sum
 from lsmx._function import Function, recall, remember
 from lsmx._functions.rows import Rows
 
@@ -36,11 +37,13 @@ class LogSoftmax(Function):
 
         # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
         rest = rows.product(s.expm1, G)
-        dz = g - rows.flush(s.scale(rows.ops, G + (rest + low)))
+        low = low + rows.product(s.low, G)
+        sG, sG_low = fast_two_sum(G, rest + low)
+        dz = rows.minus(g, s.scale(rows.ops, sG), s.scale(rows.ops, sG_low))
         # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
-        near = rows.minus(g, (G, low)) - rest
+        near = rows.minus(g, G, rest, low)
         dz = rows.ops.where(s.k == 0.0, near, dz)
-        return rows.leave(rows.flush(rows.ops.where(G == G, dz, float("nan"))), absent=0.0)
+        return rows.leave(rows.ops.where(G == G, dz, float("nan")), absent=0.0)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
@@ -50,7 +53,7 @@ class LogSoftmax(Function):
         s = rows.probability(rows.enter("output", output, absent=-float("inf"))).value(rows.ops)
 
         # dout = v - sum(s * v)
-        return rows.leave(rows.minus(v, rows.sum(rows.product(s, v))), absent=0.0)
+        return rows.leave(rows.minus(v, *rows.sum(rows.product(s, v))), absent=0.0)
 
     @staticmethod
     def jacobian(ctx: Any, /) -> Array:

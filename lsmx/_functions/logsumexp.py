@@ -61,5 +61,5 @@ def softmax(rows: Rows, z: Array, lse: Array) -> Array:
     finite = ops.xp.isfinite(lse)
     m = ops.where(finite, lse, 0.0)
     valid = finite & (x - m <= -ops.format.underflow)
-    s = exp.exp(ops, ops.where(valid, x, m), exp.shift(ops, m)).value(ops)
+    s = exp.exp(ops, exp.difference(ops, ops.where(valid, x, m), m)).value(ops)
     return ops.where(valid, s, ops.where(lse == -float("inf"), 0.0, float("nan")))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lsmx._arithmetic import exp, log, sums
 from lsmx._arithmetic.formats import FORMAT_OF
 from lsmx._arithmetic.ops import Array, Ops
-from lsmx._arithmetic.words import Words
+from lsmx._arithmetic.words import Words, two_sum
 from lsmx._errors import DTypeError
 from lsmx._registry import ops_for
 from lsmx._validate import check_mask, dtype_name, float_name, normal_axes, reduced_shape, row_length, same_shape
@@ -28,7 +28,7 @@ class SumExp(NamedTuple):
         high, low = log.log(ops, self.total)
         return ops.where(self.defined, high, float("nan")), low
 
-    def reciprocal(self, ops: Ops) -> Array:
+    def reciprocal(self, ops: Ops) -> Words:
         """One over it."""
         return log.reciprocal(ops, self.total)
 
@@ -70,12 +70,12 @@ class Rows:
         return self.ops.xp.max(x, axis=self.axes, keepdims=True)
 
     def sum(self, v: Array) -> Words:
-        """The exact sum of each row as a double word; NaN where an entry is not finite."""
+        """The exact sum of each row as a double word; NaN where an entry, or the sum, is not finite."""
         ops = self.ops
         largest = self.max(ops.xp.abs(v), empty=0.0)
         finite = ops.xp.isfinite(largest)
         high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), self.axes)
-        return ops.where(finite, high, float("nan")), low
+        return ops.where(finite & ops.xp.isfinite(high), high, float("nan")), low
 
     def sum_exp(self, x: Array) -> SumExp:
         """``sum(exp(x - max(x)))``: the maximum's own term is exactly 1, so the rest is summed by itself."""
@@ -84,7 +84,7 @@ class Rows:
         defined = ops.xp.isfinite(maximum)
         m = ops.where(defined, maximum, 0.0)
         x = ops.where(defined, x, 0.0)
-        terms = exp.exp(ops, x, exp.shift(ops, m))
+        terms = exp.exp(ops, exp.difference(ops, x, m))
         high, low = sums.rest_of_sum(ops, terms.value(ops), self.axes)
         rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
         return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
@@ -93,7 +93,8 @@ class Rows:
         """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
         ops = self.ops
         valid = log_p <= -ops.format.underflow
-        p = exp.exp(ops, ops.where(valid, log_p, 0.0))
+        log_p = self.flush(ops.where(valid, log_p, 0.0))
+        p = exp.exp(ops, (log_p, ops.xp.zeros_like(log_p)))
         return p._replace(expm1=ops.where(valid, p.expm1, float("nan")))
 
     def flush(self, x: Array) -> Array:
@@ -104,9 +105,14 @@ class Rows:
         """``a * b`` rounded on its own, flushed."""
         return self.flush(self.ops.rounded(a * b))
 
-    def minus(self, a: Array, b: Words) -> Array:
-        """``a - b`` for a double word ``b``."""
-        return self.flush(self.flush(a - b[0]) - b[1])
+    def minus(self, a: Array, *terms: Array) -> Array:
+        """``a`` less ``terms``, of which the last is small: what two words hold is rounded once."""
+        *large, small = map(self.flush, terms)
+        low = -small
+        for term in large:
+            a, error = two_sum(a, -term)
+            low = low + error
+        return self.flush(a + low)
 
     def check(self, name: str, x: Array, *, reduced: bool = False) -> Array:
         """The argument ``x``, which must have the shape of the rows, or what is left of it when they are reduced."""

@@ -20,9 +20,9 @@ class Softmax(Function):
         sum_exp = rows.sum_exp(x)
 
         # s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
-        w = sum_exp.reciprocal(ops)
+        w, low = sum_exp.reciprocal(ops)
         terms = sum_exp.terms
-        s = terms.scale(ops, w + ops.rounded(terms.expm1 * w))
+        s = terms.scale(ops, w + (ops.rounded(terms.expm1 * w) + low))
         log_s = (x - sum_exp.m) - sum_exp.log(ops)[0]
         s = ops.where(log_s > ops.format.underflow, s, 0.0)
         out = rows.leave(ops.where(sum_exp.defined, s, float("nan")), absent=0.0)
@@ -57,4 +57,4 @@ def times_jacobian(ctx: Any, name: str, v: Array) -> Array:
     s = rows.flush(rows.enter("output", output, absent=0.0))
 
     # s * (v - sum(v * s))
-    return rows.leave(rows.product(s, rows.minus(v, rows.sum(rows.product(v, s)))), absent=0.0)
+    return rows.leave(rows.product(s, rows.minus(v, *rows.sum(rows.product(v, s)))), absent=0.0)
