@@ -37,8 +37,8 @@ class LogSoftmax(Function):
 
         # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
         rest = rows.product(s.expm1, G)
-        low = low + rows.product(s.low, G)
-        sG, sG_low = fast_two_sum(G, rest + low)
+        low = rows.flush(low + rows.product(s.low, G))
+        sG, sG_low = fast_two_sum(G, rows.flush(rest + low))
         dz = rows.minus(g, s.scale(rows.ops, sG), s.scale(rows.ops, sG_low))
         # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
         near = rows.minus(g, G, rest, low)

@@ -106,12 +106,18 @@ class Rows:
         return self.flush(self.ops.rounded(a * b))
 
     def minus(self, a: Array, *terms: Array) -> Array:
-        """``a`` less ``terms``, of which the last is small: what two words hold is rounded once."""
+        """``a`` less ``terms``, of which the last is small: what two words hold is rounded once.
+
+        Errors of numbers so small that they would be subnormal are left out, as some hardware has none.
+        """
+        ops, fmt = self.ops, self.ops.format
+        least = 2.0 ** (fmt.tiny + fmt.precision + 1)
         *large, small = map(self.flush, terms)
         low = -small
         for term in large:
+            exact = (ops.xp.abs(a) >= least) & (ops.xp.abs(term) >= least)
             a, error = two_sum(a, -term)
-            low = low + error
+            a, low = self.flush(a), low + ops.where(exact, error, 0.0)
         return self.flush(a + low)
 
     def check(self, name: str, x: Array, *, reduced: bool = False) -> Array:
