@@ -9,8 +9,7 @@ from lsmx._arithmetic.ops import Array
 from lsmx._backend import DIRECTIONS
 from lsmx._errors import BackendError
 from lsmx._function import Context
-from lsmx._operator import namespace, registered, serving
-from lsmx._validate import wanted_dtype
+from lsmx._operator import cast, registered, serving
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ def explain(
     given = {} if direction == "forward" else {"axis": axis, "where": where}
     ctx = Context(*arrays[len(vectors) :], **given)
     if dtype is not None and direction == "forward":
-        xp = namespace(arrays[0])
-        arrays = (xp.astype(arrays[0], wanted_dtype(xp, dtype, arrays[0])),)
+        arrays = (cast(backend, arrays[0], dtype),)
     options = {"axis": axis, "where": where} if direction == "forward" else {}
     _, runs, passed = operator.choose(direction, backend, ctx, *arrays[: len(vectors)], **options)
     return Explanation(function, direction, backend.name, runs, tuple(passed))

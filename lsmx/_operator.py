@@ -45,10 +45,8 @@ class Operator:
     ) -> Array:
         """The function's value, seen by the autograd of the library that ``z`` is from."""
         backend = serving("z", z)
-        xp = namespace(z)
         if dtype is not None:
-            with backend.quiet():
-                z = xp.astype(z, wanted_dtype(xp, dtype, z))
+            z = cast(backend, z, dtype)
         if where is not None:
             together("z", z, where=where)
         if out is not None:
@@ -169,9 +167,11 @@ def serving(name: str, x: Array) -> Backend:
     return backend
 
 
-def namespace(x: Array) -> Any:
-    """The array namespace of ``x``."""
-    return backend_for(x).ops(x, SINGLE).xp
+def cast(backend: Backend, z: Array, dtype: Any) -> Array:
+    """``z`` in the ``dtype=`` that was asked for."""
+    xp = backend.ops(z, SINGLE).xp
+    with backend.quiet():
+        return xp.astype(z, wanted_dtype(xp, dtype, z))
 
 
 def together(name: str, x: Array, **others: Array) -> None:

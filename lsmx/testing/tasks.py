@@ -17,7 +17,6 @@ from lsmx._registry import backend_for, using
 from lsmx.testing.bits import quantise
 from lsmx.testing.inputs import Case
 
-DIRECTIONS = ("forward", "backward", "jvp", "jacobian")
 JACOBIAN_LIMIT = 64  # columns of the largest Jacobian that is formed
 
 Result = npt.NDArray[Any]
@@ -51,6 +50,11 @@ def has(function: str, direction: str) -> bool:
     return getattr(rules, direction) is not getattr(Function, direction)
 
 
+def forms_jacobian(function: str, case: Case) -> bool:
+    """Whether the Jacobian of a case is to be formed: there is one, it takes no mask, and it is not too large."""
+    return has(function, "jacobian") and case.where is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,)
+
+
 def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, Result]:
     """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32)."""
     operator = registered()[function]
@@ -69,7 +73,7 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
     if has(function, "jvp"):
         v = made(case.vector(tuple(z.shape)))
         results["jvp"] = where.to_numpy(operator.derivative("jvp", {"tangent": v}, residual, case.axis, mask))
-    if has(function, "jacobian") and mask is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,):
+    if forms_jacobian(function, case):
         results["jacobian"] = where.to_numpy(operator.derivative("jacobian", {}, residual, case.axis))
     return results
 
@@ -95,6 +99,6 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
             results["backward"] = narrow(rules.backward(ctx, narrow(case.vector(out.shape))))
         if has(function, "jvp"):
             results["jvp"] = narrow(rules.jvp(ctx, narrow(case.vector(z.shape))))
-        if has(function, "jacobian") and case.where is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,):
+        if forms_jacobian(function, case):
             results["jacobian"] = narrow(rules.jacobian(ctx))
     return results
