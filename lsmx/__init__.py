@@ -29,11 +29,15 @@ from lsmx._errors import (
     LsmxError,
     OutputError,
     ShapeError,
+    ThreadsError,
 )
 from lsmx._explain import explain
 from lsmx._function import Context, Function
+from lsmx._fused.kernels import fused
+from lsmx._fused.launch import Memory
 from lsmx._operator import Operator, register, registered, unregister
 from lsmx._registry import backend_for, register_backend, unregister_backend, using
+from lsmx._threads import chosen_threads, get_num_threads, set_num_threads
 
 try:
     __version__ = _metadata.version("lsmx")
@@ -56,13 +60,18 @@ __all__ = [
     "Function",
     "Kernel",
     "LsmxError",
+    "Memory",
     "Operator",
     "Ops",
     "OutputError",
     "ShapeError",
+    "ThreadsError",
     "__version__",
     "backend_for",
+    "chosen_threads",
     "explain",
+    "fused",
+    "get_num_threads",
     "log_softmax",
     "log_softmax_backward",
     "log_softmax_jacobian",
@@ -75,6 +84,7 @@ __all__ = [
     "register_backend",
     "registered",
     "row_blocks",
+    "set_num_threads",
     "softmax",
     "softmax_backward",
     "softmax_jacobian",

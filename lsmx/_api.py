@@ -171,7 +171,9 @@ def logsumexp(
     return _logsumexp(z, axis=axis, where=where, dtype=dtype, out=out, keepdims=keepdims)
 
 
-def log_softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+def log_softmax_backward(
+    grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None, out: Array | None = None
+) -> Array:
     """Gradient of `log_softmax`: ``g - exp(output) * sum(g)``.
 
     Parameters
@@ -182,6 +184,8 @@ def log_softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -
         What `log_softmax` returned: its residual. Logits are not needed.
     axis, where
         As given to `log_softmax`.
+    out
+        Array for the gradient, of its shape and dtype; may be one of the others.
 
     Returns
     -------
@@ -210,10 +214,12 @@ def log_softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -
     >>> lsmx.log_softmax_backward(np.ones(3), out).round(4)
     array([ 0.7299,  0.2658, -0.9957])
     """
-    return _log_softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where)
+    return _log_softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where, out)
 
 
-def softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+def softmax_backward(
+    grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None, out: Array | None = None
+) -> Array:
     """Gradient of `softmax`: ``s * (g - sum(g * s))``.
 
     Parameters
@@ -224,6 +230,8 @@ def softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, w
         What `softmax` returned, ``s``: its residual.
     axis, where
         As given to `softmax`.
+    out
+        Array for the gradient, of its shape and dtype; may be one of the others.
 
     Returns
     -------
@@ -246,10 +254,12 @@ def softmax_backward(grad_output: Array, output: Array, /, *, axis: Axis = -1, w
     >>> lsmx.softmax_backward(np.asarray([1.0, 0.0]), s)
     array([ 0.25, -0.25])
     """
-    return _softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where)
+    return _softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where, out)
 
 
-def logsumexp_backward(grad_output: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+def logsumexp_backward(
+    grad_output: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None, out: Array | None = None
+) -> Array:
     """Gradient of `logsumexp`: ``g * exp(z - lse)``.
 
     Parameters
@@ -260,6 +270,8 @@ def logsumexp_backward(grad_output: Array, z: Array, output: Array, /, *, axis: 
         The input and output of `logsumexp`: its residual.
     axis, where
         As given to `logsumexp`.
+    out
+        Array for the gradient, of its shape and dtype; may be one of the others.
 
     Returns
     -------
@@ -283,7 +295,7 @@ def logsumexp_backward(grad_output: Array, z: Array, output: Array, /, *, axis: 
     >>> lsmx.logsumexp_backward(np.asarray([2.0]), z, lsmx.logsumexp(z))
     array([[1., 1.]])
     """
-    return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z, "output": output}, axis, where)
+    return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z, "output": output}, axis, where, out)
 
 
 def log_softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:

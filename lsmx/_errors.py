@@ -37,3 +37,7 @@ class BackendError(LsmxError, ValueError):
 
 class BackendWarning(UserWarning):
     """A plugin that could not be loaded: it is left out, and nothing else is affected."""
+
+
+class ThreadsError(LsmxError, ValueError):
+    """A number of threads that is none."""

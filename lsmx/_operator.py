@@ -53,23 +53,35 @@ class Operator:
             together("z", z, out=out)
 
         def run(ctx: Any, *arrays: Array) -> Array:
+            if out is not None and not getattr(ctx, "keeps", False):
+                ctx.out = out
             return self.run("forward", backend, ctx, *arrays, axis=axis, where=where, **options)
 
         result = backend.differentiate(self, run, z)
         return result if out is None else write(result, out)
 
     def derivative(
-        self, direction: str, vectors: dict[str, Array], residual: dict[str, Array], axis: Any, where: Any = None
+        self,
+        direction: str,
+        vectors: dict[str, Array],
+        residual: dict[str, Array],
+        axis: Any,
+        where: Array | None = None,
+        out: Array | None = None,
     ) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments."""
         name, x = next(iter(residual.items()))
         backend = serving(name, x)
-        together(name, x, **vectors, **residual, **({} if where is None else {"where": where}))
+        given = {"where": where, "out": out}
+        together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
         for argument, y in (vectors | residual).items():
             backend.untracked(argument, y)
         ctx = Context(*residual.values())
         remember(ctx, axis, where)
-        return self.apply(direction, ctx, *vectors.values())
+        if out is None:
+            return self.apply(direction, ctx, *vectors.values())
+        ctx.out = out
+        return write(self.apply(direction, ctx, *vectors.values()), out)
 
     def apply(self, direction: str, ctx: Context, *vectors: Array) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at the residual that ``ctx`` holds, for autograds."""
@@ -192,7 +204,9 @@ def described(x: Array) -> str:
 
 
 def write(result: Array, out: Array) -> Array:
-    """Put the result into ``out``."""
+    """Put the result into ``out``, unless a kernel has."""
+    if result is out:
+        return out
     check_out(out, tuple(result.shape), result.dtype)
     try:
         out[...] = result

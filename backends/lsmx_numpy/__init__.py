@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import array_api_compat.numpy as xp
 import numpy as np
 
-from lsmx import ArrayTypeError, Backend, Format, Ops, power_from_bits, row_blocks
+from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, fused, get_num_threads, power_from_bits, row_blocks
+
+NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
+addressof, from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
 
 
 def owns(x: object) -> bool:
@@ -49,6 +53,38 @@ def to_numpy(x: Any) -> Any:
     return x
 
 
+def refuse(x: Any) -> str | None:
+    """Kernels read the memory of plain arrays in native byte order."""
+    if type(x) is not np.ndarray:
+        return f"a {type(x).__name__}, not a plain numpy.ndarray"
+    if x.dtype not in NAMES:
+        return f"dtype {x.dtype.str}, not a float in native byte order"
+    if not x.flags.aligned or any(s % x.itemsize for s in x.strides):
+        return "elements that are not aligned in memory"
+    return None
+
+
+def address(x: Any) -> int:
+    """Of the first element; the quick way where there is one."""
+    if x.flags.c_contiguous and x.flags.writeable:
+        return addressof(from_buffer(x))
+    where: int = x.__array_interface__["data"][0]
+    return where
+
+
+MEMORY = Memory(
+    refuse=refuse,
+    dtype=lambda x: NAMES[x.dtype],
+    address=address,
+    strides=lambda x: tuple(s // x.itemsize for s in x.strides),
+    is_contiguous=lambda x: x.flags.c_contiguous,
+    is_writable=lambda x: x.flags.writeable,
+    empty=lambda shape, like: np.empty(shape, dtype=like.dtype),
+    masked=lambda x, where, value: np.asarray(np.where(where, x, x.dtype.type(value))),
+    fill=lambda x, where, value: np.copyto(x, value, where=~where),
+    threads=get_num_threads,
+)
+
 backend = Backend(
     name="numpy",
     roots=("numpy",),
@@ -59,6 +95,6 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=row_blocks(xp, block=2**17),
+    kernels=(*fused(MEMORY), *row_blocks(xp, block=2**17)),
     quiet=quiet,
 )

@@ -7,8 +7,10 @@ from typing import Any
 import array_api_compat.torch as xp
 import torch
 
-from lsmx import ArrayTypeError, Backend, Format, Ops, power_from_bits, row_blocks
+from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
 from lsmx_torch.autograd import differentiate, untracked
+
+NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
 
 
 def owns(x: object) -> bool:
@@ -49,6 +51,38 @@ def to_numpy(x: Any) -> Any:
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
+def refuse(x: Any) -> str | None:
+    """Kernels read the memory of plain tensors on the host."""
+    if x.device.type != "cpu":
+        return f"on {x.device}, not in the host's memory"
+    if torch.compiler.is_compiling():
+        return "inside torch.compile, which would have to trace it"
+    if type(x) not in (torch.Tensor, torch.nn.Parameter):
+        return f"a {type(x).__name__}, not a plain tensor"
+    if x.dtype not in NAMES:
+        return f"dtype {x.dtype}"
+    if x.is_neg():
+        return "a negative view, whose memory has the other sign; pass z.resolve_neg()"
+    try:
+        x.data_ptr()
+    except RuntimeError as error:
+        return f"no memory of its own: {error}"
+    return None
+
+
+MEMORY = Memory(
+    refuse=refuse,
+    dtype=lambda x: NAMES[x.dtype],
+    address=lambda x: x.data_ptr(),
+    strides=lambda x: x.stride(),
+    is_contiguous=lambda x: x.is_contiguous(),
+    is_writable=lambda x: True,
+    empty=lambda shape, like: torch.empty(shape, dtype=like.dtype),
+    masked=lambda x, where, value: torch.where(where, x, value),
+    fill=lambda x, where, value: x.masked_fill_(~where, value),
+    threads=lambda: chosen_threads() or torch.get_num_threads(),
+)
+
 backend = Backend(
     name="torch",
     roots=("torch",),
@@ -59,7 +93,7 @@ backend = Backend(
     dtypes=("float16", "bfloat16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=row_blocks(xp, 2**19, elsewhere),
+    kernels=(*fused(MEMORY), *row_blocks(xp, 2**19, elsewhere)),
     differentiate=differentiate,
     untracked=untracked,
 )

@@ -16,9 +16,9 @@ class Bridge(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, operator: Operator, run: Callable[..., Any], z: torch.Tensor) -> torch.Tensor:
         """The value, keeping the operator's residual."""
-        inner = Context()
+        inner = Context(keeps=ctx.needs_input_grad[2])  # what is differentiated is a tensor of its own, not the caller's ``out``
         out: torch.Tensor = run(inner, z)
-        options = {name: value for name, value in vars(inner).items() if name != "saved_tensors"}
+        options = {name: value for name, value in vars(inner).items() if name not in ("saved_tensors", "keeps", "out")}
         mask = options.pop("where", None)
         ctx.save_for_backward(mask, *inner.saved_tensors)  # the mask too: PyTorch notices if it is changed in place
         ctx.operator, ctx.options = operator, options

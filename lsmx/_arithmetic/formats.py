@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lsmx._arithmetic import constants as k
 
-ARITHMETIC_VERSION = 1
+ARITHMETIC_VERSION = 2
 """Changes whenever an output bit may change."""
 
 

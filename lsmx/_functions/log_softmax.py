@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._arithmetic.ops import Array
-from lsmx._arithmetic.words import fast_two_sum
 from lsmx._function import Function, recall, remember
 from lsmx._functions.rows import Rows
 
@@ -37,12 +36,10 @@ class LogSoftmax(Function):
 
         # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
         rest = rows.product(s.expm1, G)
-        low = rows.flush(low + rows.product(s.low, G))
-        sG, sG_low = fast_two_sum(G, rows.flush(rest + low))
-        dz = rows.minus(g, s.scale(rows.ops, sG), s.scale(rows.ops, sG_low))
+        far = g - rows.flush(s.scale(rows.ops, G + rows.flush(rest + low)))
         # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
-        near = rows.minus(g, G, rest, low)
-        dz = rows.ops.where(s.k == 0.0, near, dz)
+        near = rows.minus(g, G, rest, rows.flush(low + rows.product(s.low, G)))
+        dz = rows.ops.where(s.k == 0.0, near, rows.flush(far))
         return rows.leave(rows.ops.where(G == G, dz, float("nan")), absent=0.0)
 
     @staticmethod
