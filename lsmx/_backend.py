@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from lsmx._arithmetic.formats import FORMAT_OF, Format
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._errors import BackendError
-from lsmx._function import Context
 
 DIRECTIONS = ("forward", "backward", "jvp", "jacobian")
 
@@ -29,7 +27,13 @@ class Kernel:
     refuse
         Called with the arguments of the function's static method: ``None`` to accept, else the reason.
     run
-        Called like the function's static method, ``ctx`` first, and saves what that saves.
+        Called like the function's static method, ``ctx`` first, and saves what that saves. May put its result into ``ctx.out``, if
+        there is one, and return that.
+    warns
+        Whether its operations may give warnings, so that it is to run inside ``Backend.quiet``.
+    direct
+        A short way for the commonest call, a forward pass along the last axis without options, saving nothing: called with the
+        array, gives the result, or None to go the long way. For the first kernel of a library without an autograd.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Kernel:
     direction: str
     refuse: Callable[..., str | None]
     run: Callable[..., Array]
+    warns: bool = True
+    direct: Callable[[Array], Array | None] | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -44,15 +50,6 @@ class Kernel:
         for name in ("refuse", "run"):
             if not callable(getattr(self, name)):
                 raise BackendError(f"kernel {self.name!r}: {name} is not callable")
-
-
-def run_plainly(operator: Any, run: Callable[..., Array], *arrays: Array) -> Array:
-    """``differentiate`` for a library without an autograd of its own."""
-    return run(Context(), *arrays)
-
-
-def follows_nothing(name: str, x: Array) -> None:
-    """``untracked`` for a library without an autograd of its own."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +70,10 @@ class Backend:
         In order of preference.
     differentiate
         Computes ``run(ctx, *arrays)`` so that the library's autograd knows of it; the rules are those of ``operator``. Called with
-        the operator, ``run``, and the arrays.
+        the operator, ``run``, and the arrays. None if there is no autograd.
     untracked
         Called with the name and the value of each array given to a derivative directly: raises if the library's autograd follows
-        it, as it would see the rounding and not the rule.
+        it, as it would see the rounding and not the rule. None if there is no autograd.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
     version, devices
@@ -100,18 +97,20 @@ class Backend:
     from_numpy: Callable[[Any, str, Any], Array]
     to_numpy: Callable[[Array], Any]
     kernels: tuple[Kernel, ...] = ()
-    differentiate: Callable[..., Array] = run_plainly
-    untracked: Callable[[str, Array], None] = follows_nothing
+    differentiate: Callable[..., Array] | None = None
+    untracked: Callable[[str, Array], None] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
-    by_task: Mapping[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
+    by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
+    direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
             raise BackendError(f"backend: name {self.name!r} is not a non-empty string")
         if not isinstance(self.roots, tuple) or not all(isinstance(r, str) and r and "." not in r for r in self.roots):
             raise BackendError(f"backend {self.name!r}: roots {self.roots!r} is not a tuple of root module names")
-        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "differentiate", "untracked", "quiet"):
-            if not callable(getattr(self, name)):
+        optional = {"differentiate", "untracked"}
+        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "quiet", *optional):
+            if not callable(getattr(self, name)) and not (name in optional and getattr(self, name) is None):
                 raise BackendError(f"backend {self.name!r}: {name} is not callable")
         if not isinstance(self.dtypes, tuple) or not set(self.dtypes) <= FORMAT_OF.keys():
             raise BackendError(
@@ -123,4 +122,6 @@ class Backend:
                 raise BackendError(f"backend {self.name!r}: {kernel!r} in kernels is not a Kernel")
             task = kernel.function, kernel.direction
             tasks[task] = (*tasks.get(task, ()), kernel)
-        object.__setattr__(self, "by_task", MappingProxyType(tasks))
+        object.__setattr__(self, "by_task", tasks)
+        first = {function: kernels[0].direct for (function, direction), kernels in tasks.items() if direction == "forward"}
+        object.__setattr__(self, "direct", first if self.differentiate is None else {})

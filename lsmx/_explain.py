@@ -100,5 +100,6 @@ def explain(
     if dtype is not None and direction == "forward":
         arrays = (cast(backend, arrays[0], dtype),)
     options = {"axis": axis, "where": where} if direction == "forward" else {}
-    _, runs, passed = operator.choose(direction, backend, ctx, *arrays[: len(vectors)], **options)
+    kernel, passed = operator.choose(direction, backend, ctx, arrays[: len(vectors)], options)
+    runs = "the definition in standard operations" if kernel is None else kernel.name
     return Explanation(function, direction, backend.name, runs, tuple(passed))

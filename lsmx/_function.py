@@ -16,11 +16,22 @@ class Context:
 
     Any object with ``save_for_backward`` and ``saved_tensors`` does as well. Options that differ from their defaults are kept as
     attributes (``ctx.axis``), as in PyTorch.
+
+    Attributes
+    ----------
+    out
+        Where a kernel may put the result, if anywhere.
+    keeps
+        Whether the result is kept for an autograd, and so has to be an array of its own.
     """
+
+    out: Array | None = None
+    keeps: bool = False
 
     def __init__(self, *saved_tensors: Array, **options: Any) -> None:
         self.saved_tensors: tuple[Array, ...] = saved_tensors
-        self.__dict__.update(options)
+        if options:
+            self.__dict__.update(options)
 
     def save_for_backward(self, *tensors: Array) -> None:
         """Keep the residual: the arrays that the backward pass needs."""

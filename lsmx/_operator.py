@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lsmx._arithmetic.formats import SINGLE
 from lsmx._arithmetic.ops import Array
-from lsmx._backend import Backend
+from lsmx._backend import Backend, Kernel
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError, OutputError
 from lsmx._function import Context, Function, remember
-from lsmx._registry import backend_for, forced
+from lsmx._registry import backend_for, forced, shortcuts
 from lsmx._validate import check_out, wanted_dtype
 
 _operators: dict[str, Operator] = {}
@@ -44,6 +43,10 @@ class Operator:
         **options: Any,
     ) -> Array:
         """The function's value, seen by the autograd of the library that ``z`` is from."""
+        if where is dtype is out is None and not options and type(axis) is int and axis == -1 and forced() is None:
+            short = shortcuts.get((self.name, type(z)))
+            if short is not None and (value := short(z)) is not None:
+                return value
         backend = serving("z", z)
         if dtype is not None:
             z = cast(backend, z, dtype)
@@ -51,13 +54,18 @@ class Operator:
             together("z", z, where=where)
         if out is not None:
             together("z", z, out=out)
+        options["axis"], options["where"] = axis, where
+        if backend.differentiate is None:
+            ctx = Context()
+            ctx.out = out
+            result = self.run("forward", backend, ctx, (z,), options)
+        else:
 
-        def run(ctx: Any, *arrays: Array) -> Array:
-            if out is not None and not getattr(ctx, "keeps", False):
-                ctx.out = out
-            return self.run("forward", backend, ctx, *arrays, axis=axis, where=where, **options)
+            def run(ctx: Any, *arrays: Array) -> Array:
+                ctx.out = None if ctx.keeps else out
+                return self.run("forward", backend, ctx, arrays, options)
 
-        result = backend.differentiate(self, run, z)
+            result = backend.differentiate(self, run, z)
         return result if out is None else write(result, out)
 
     def derivative(
@@ -74,38 +82,41 @@ class Operator:
         backend = serving(name, x)
         given = {"where": where, "out": out}
         together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
-        for argument, y in (vectors | residual).items():
+        for argument, y in (vectors | residual).items() if backend.untracked else ():
             backend.untracked(argument, y)
         ctx = Context(*residual.values())
         remember(ctx, axis, where)
-        if out is None:
-            return self.apply(direction, ctx, *vectors.values())
         ctx.out = out
-        return write(self.apply(direction, ctx, *vectors.values()), out)
+        result = self.apply(direction, ctx, *vectors.values())
+        return result if out is None else write(result, out)
 
     def apply(self, direction: str, ctx: Context, *vectors: Array) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at the residual that ``ctx`` holds, for autograds."""
-        return self.run(direction, backend_for(ctx.saved_tensors[0]), ctx, *vectors)
+        return self.run(direction, backend_for(ctx.saved_tensors[0]), ctx, vectors, {})
 
-    def run(self, direction: str, backend: Backend, ctx: Any, *arrays: Array, **options: Any) -> Array:
+    def run(self, direction: str, backend: Backend, ctx: Any, arrays: tuple[Array, ...], options: dict[str, Any]) -> Array:
         """Run a direction by the first kernel that accepts it, or by the definition."""
+        kernel, _ = self.choose(direction, backend, ctx, arrays, options)
+        if kernel is not None and not kernel.warns:
+            return kernel.run(ctx, *arrays, **options)
+        run = getattr(self.function, direction) if kernel is None else kernel.run
         with backend.quiet():
-            return self.choose(direction, backend, ctx, *arrays, **options)[0](ctx, *arrays, **options)
+            return run(ctx, *arrays, **options)
 
     def choose(
-        self, direction: str, backend: Backend, ctx: Any, *arrays: Array, **options: Any
-    ) -> tuple[Callable[..., Array], str, list[tuple[str, str]]]:
-        """What would run, its name, and the kernels before it with the reason why each was passed over."""
+        self, direction: str, backend: Backend, ctx: Any, arrays: tuple[Array, ...], options: dict[str, Any]
+    ) -> tuple[Kernel | None, list[tuple[str, str]]]:
+        """The kernel that would run, None for the definition, and those before it with the reason why each was passed over."""
         passed: list[tuple[str, str]] = []
-        for kernel in backend.by_task.get((self.name, direction), ()):
-            if forced() == "reference":
-                reason: str | None = 'inside using("reference")'
-            else:
-                reason = kernel.refuse(ctx, *arrays, **options)
+        kernels = backend.by_task.get((self.name, direction), ())
+        if forced() == "reference":
+            return None, [(kernel.name, 'inside using("reference")') for kernel in kernels]
+        for kernel in kernels:
+            reason = kernel.refuse(ctx, *arrays, **options)
             if reason is None:
-                return kernel.run, kernel.name, passed
+                return kernel, passed
             passed.append((kernel.name, reason))
-        return getattr(self.function, direction), "the definition in standard operations", passed
+        return None, passed
 
 
 def register(name: str, function: type[Function]) -> Operator:
@@ -172,10 +183,9 @@ def serving(name: str, x: Array) -> Backend:
         backend = backend_for(x)
     except ArrayTypeError as error:
         raise ArrayTypeError(f"{name}: {error}") from None
-    if forced() not in (None, "reference", backend.name):
-        raise BackendError(
-            f'{name}: an array of backend {backend.name!r} inside using("{forced()}"); convert it or leave the block'
-        )
+    wanted = forced()
+    if wanted is not None and wanted not in ("reference", backend.name):
+        raise BackendError(f'{name}: an array of backend {backend.name!r} inside using("{wanted}"); convert it or leave the block')
     return backend
 
 

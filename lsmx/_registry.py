@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -26,6 +26,8 @@ IN_TREE = {"numpy": "lsmx_numpy", "torch": "lsmx_torch", "cupy": "lsmx_cupy"}
 
 _registered: dict[str, Backend] = {}  # by root module
 _by_type: dict[type, Backend] = {}
+shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
+"""``Kernel.direct`` by function and array type, of the types that ``_by_type`` knows."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
 
 
@@ -52,7 +54,7 @@ def register_backend(backend: Backend) -> Backend:
     if not backend.roots:
         raise BackendError(f"register_backend: backend {backend.name!r} has no roots, so no array type would lead to it")
     _registered.update(dict.fromkeys(backend.roots, backend))
-    _by_type.clear()
+    forget()
     return backend
 
 
@@ -60,7 +62,13 @@ def unregister_backend(backend: Backend) -> None:
     """Take back ``register_backend``."""
     for root in [r for r, b in _registered.items() if b is backend]:
         del _registered[root]
+    forget()
+
+
+def forget() -> None:
+    """Look for the backend of every type anew."""
     _by_type.clear()
+    shortcuts.clear()
 
 
 def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
@@ -140,6 +148,7 @@ def _resolve(x: Array) -> Backend:
             "library with __array_namespace__: convert it first, as in numpy.asarray(...)"
         )
     _by_type[kind] = backend
+    shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
     return backend
 
 

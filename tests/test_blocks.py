@@ -32,7 +32,7 @@ class Poisoned:
 def block(request: pytest.FixtureRequest) -> Iterator[int]:
     """NumPy's backend with kernels for blocks of a few elements."""
     numpy = lsmx.backend_for(np.zeros(1))
-    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
     planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=lsmx.row_blocks(Poisoned, request.param)))
     yield request.param
     lsmx.unregister_backend(planted)

@@ -54,7 +54,7 @@ def test_verify_fails_on_a_wrong_kernel(capsys: pytest.CaptureFixture[str]) -> N
         return g * (1 - np.exp(ctx.saved_tensors[0]))  # type: ignore[attr-defined]
 
     numpy = lsmx.backend_for(np.zeros(1))
-    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
     kernel = lsmx.Kernel("wrong", "log_softmax", "backward", lambda *_, **__: None, wrong)
     planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=(kernel,)))
     try:

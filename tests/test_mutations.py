@@ -36,7 +36,7 @@ def kernel() -> Iterator[Callable[..., None]]:
 
     def plant(function: str, direction: str, run: Callable[..., Any]) -> None:
         faulty = lsmx.Kernel("planted", function, direction, lambda *_, **__: None, run)
-        fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task")}
+        fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task", "direct")}
         planted.append(lsmx.register_backend(lsmx.Backend(**fields, kernels=(faulty,))))
 
     yield plant

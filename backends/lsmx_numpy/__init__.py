@@ -11,7 +11,7 @@ import numpy as np
 from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, fused, get_num_threads, power_from_bits, row_blocks
 
 NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
-addressof, from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
+addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
 
 
 def owns(x: object) -> bool:
@@ -64,12 +64,18 @@ def refuse(x: Any) -> str | None:
     return None
 
 
+def simple(x: Any) -> str | None:
+    """What kernels take without a further look: plain arrays in C order, aligned and writable."""
+    return NAMES.get(x.dtype) if type(x) is plain and x.flags.carray and x.size and x.ndim else None
+
+
 def address(x: Any) -> int:
     """Of the first element; the quick way where there is one."""
-    if x.flags.c_contiguous and x.flags.writeable:
+    try:
         return addressof(from_buffer(x))
-    where: int = x.__array_interface__["data"][0]
-    return where
+    except (TypeError, ValueError):  # not in C order, or not writable
+        where: int = x.__array_interface__["data"][0]
+        return where
 
 
 MEMORY = Memory(
@@ -77,9 +83,9 @@ MEMORY = Memory(
     dtype=lambda x: NAMES[x.dtype],
     address=address,
     strides=lambda x: tuple(s // x.itemsize for s in x.strides),
-    is_contiguous=lambda x: x.flags.c_contiguous,
+    simple=simple,
     is_writable=lambda x: x.flags.writeable,
-    empty=lambda shape, like: np.empty(shape, dtype=like.dtype),
+    empty=np.empty,
     masked=lambda x, where, value: np.asarray(np.where(where, x, x.dtype.type(value))),
     fill=lambda x, where, value: np.copyto(x, value, where=~where),
     threads=get_num_threads,

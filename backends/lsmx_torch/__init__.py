@@ -70,14 +70,19 @@ def refuse(x: Any) -> str | None:
     return None
 
 
+def simple(x: Any) -> str | None:
+    """What kernels take without a further look."""
+    return NAMES[x.dtype] if refuse(x) is None and x.is_contiguous() and x.numel() and x.dim() else None
+
+
 MEMORY = Memory(
     refuse=refuse,
     dtype=lambda x: NAMES[x.dtype],
     address=lambda x: x.data_ptr(),
     strides=lambda x: x.stride(),
-    is_contiguous=lambda x: x.is_contiguous(),
+    simple=simple,
     is_writable=lambda x: True,
-    empty=lambda shape, like: torch.empty(shape, dtype=like.dtype),
+    empty=lambda shape, dtype: torch.empty(shape, dtype=dtype),
     masked=lambda x, where, value: torch.where(where, x, value),
     fill=lambda x, where, value: x.masked_fill_(~where, value),
     threads=lambda: chosen_threads() or torch.get_num_threads(),

@@ -1,6 +1,18 @@
 """The backward passes, as in ``forward.py``: ``rule(g, y, c, out, n, across, ahead)`` with the cotangent and the residual."""
 
-from lsmx._fused.law import STEPS, exp_rest, flush, isfinite, minus_words, power, power_of, signed_limbs, times_power
+from lsmx._fused.law import (
+    STEPS,
+    exp_rest,
+    exp_rest_of_one,
+    flush,
+    isfinite,
+    minus_words,
+    power,
+    power_of,
+    signed_limbs,
+    signed_zero,
+    times_power,
+)
 from lsmx._fused.sums import INF, NAN, above, across_range, added, scale_of, scaled_sum, value_range
 from lsmx._fused.vectors import (
     any_of,
@@ -77,24 +89,27 @@ def value_sum(g, y, n, value, plain_value, across, ahead, out):
     plain = above(least, "plain", a) and above(least_y, "least", a) and not any_of(floats(most) < constant(a, "plain"))
 
     scale = power_of(0.0 - e)
+    base_first, base_second = signed_zero(a)
     first, second = zero_integers(a), zero_integers(a)
     i = 0
     while i < n:
         stop = min(n, i + STEPS * W)
-        p, q = zero, zero
+        p, q, steps = zero, zero, 0
         if plain:
             while i + W <= stop:
-                will_read(g, i + ahead)
-                will_write(out, i)
+                will_read(g, i + ahead[0])
+                will_write(out, i + ahead[2])
                 s, t = signed_limbs(plain_value(load(g, i), load(y, i)) * scale)
                 p, q = p + s, q + t
                 i += W
+                steps += 1
         while i < stop:
             v = value(load_first(g, i, stop - i, 0.0), load_first(y, i, stop - i, 0.0))
             s, t = signed_limbs(v * scale)
             p, q = p + s, q + t
             i += W
-        first, second = first + signed_wide(p), second + signed_wide(q)
+            steps += 1
+        first, second = first + signed_wide(p - base_first * steps), second + signed_wide(q - base_second * steps)
     high, low = scaled_sum(added(first, across), added(second, across), e, finite, a)
     return high, low, plain
 
@@ -119,7 +134,7 @@ def log_softmax(g, y, _c, out, n, across, ahead):
                 store(out, i, minus_s_sum(v, log_p, G, G_low))
             else:
                 store(out, i, minus_small_s_sum(v, log_p, G, G_low))
-            will_read(y, i + ahead)
+            will_read(y, i + ahead[1])
             i += W
     while i < n:
         dz = minus_s_sum(load_first(g, i, n - i, 0.0), load_first(y, i, n - i, -INF), G, G_low)
@@ -150,7 +165,7 @@ def minus_s_sum(v, log_p, G, G_low):
 def minus_small_s_sum(v, log_p, G, G_low):
     """The same where ``s`` is not near 1 and nothing needs flushing but ``s G`` where ``g`` is 0."""
     normal = log_p > constant(v, "underflow")
-    expm1, _, _, shifted = exp_rest(log_p, spread_like(0.0, v))
+    expm1, shifted = exp_rest_of_one(log_p)
     return flush(v - select(normal, (G + (expm1 * G + G_low)) * power(shifted), 0.0))
 
 
@@ -181,7 +196,7 @@ def logsumexp(g, z, lse, out, n, across, ahead):
     W = integer(z, "lanes")
     i = 0
     while i + W <= n:
-        will_read(z, i + ahead)
+        will_read(z, i + ahead[1])
         store(out, i, product(v, probability(load(z, i), maximum)))
         i += W
     if i < n:

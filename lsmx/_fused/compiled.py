@@ -33,10 +33,9 @@ def log_softmax_forward(tag):
         over_rows(forward.log_softmax, a, b, c, out, n, start, stop, sa, sb, sc, so)
 
     @compiled
-    def tiles(a, b, c, out, n, inner, start, stop, scratch, *strides):
+    def tiles(a, b, c, out, n, start, stop, table):
         a, b, c, out = pointer(a, tag), pointer(b, tag), pointer(c, tag), pointer(out, tag)
-        sa, sb, sc, so = strides[0:3], strides[3:6], strides[6:9], strides[9:12]
-        over_tiles(forward.log_softmax, a, b, c, out, n, 0, 0, n, n, inner, start, stop, scratch, sa, sb, sc, so)
+        over_tiles(forward.log_softmax, a, b, c, out, n, 0, 0, n, n, start, stop, table)
 
     return rows, tiles
 
@@ -48,10 +47,9 @@ def softmax_forward(tag):
         over_rows(forward.softmax, a, b, c, out, n, start, stop, sa, sb, sc, so)
 
     @compiled
-    def tiles(a, b, c, out, n, inner, start, stop, scratch, *strides):
+    def tiles(a, b, c, out, n, start, stop, table):
         a, b, c, out = pointer(a, tag), pointer(b, tag), pointer(c, tag), pointer(out, tag)
-        sa, sb, sc, so = strides[0:3], strides[3:6], strides[6:9], strides[9:12]
-        over_tiles(forward.softmax, a, b, c, out, n, 0, 0, n, n, inner, start, stop, scratch, sa, sb, sc, so)
+        over_tiles(forward.softmax, a, b, c, out, n, 0, 0, n, n, start, stop, table)
 
     return rows, tiles
 
@@ -63,10 +61,9 @@ def logsumexp_forward(tag):
         over_rows(forward.logsumexp, a, b, c, out, n, start, stop, sa, sb, sc, so)
 
     @compiled
-    def tiles(a, b, c, out, n, inner, start, stop, scratch, *strides):
+    def tiles(a, b, c, out, n, start, stop, table):
         a, b, c, out = pointer(a, tag), pointer(b, tag), pointer(c, tag), pointer(out, tag)
-        sa, sb, sc, so = strides[0:3], strides[3:6], strides[6:9], strides[9:12]
-        over_tiles(forward.logsumexp, a, b, c, out, n, 0, 0, 1, n, inner, start, stop, scratch, sa, sb, sc, so)
+        over_tiles(forward.logsumexp, a, b, c, out, n, 0, 0, 1, n, start, stop, table)
 
     return rows, tiles
 
@@ -78,10 +75,9 @@ def log_softmax_backward(tag):
         over_rows(backward.log_softmax, a, b, c, out, n, start, stop, sa, sb, sc, so)
 
     @compiled
-    def tiles(a, b, c, out, n, inner, start, stop, scratch, *strides):
+    def tiles(a, b, c, out, n, start, stop, table):
         a, b, c, out = pointer(a, tag), pointer(b, tag), pointer(c, tag), pointer(out, tag)
-        sa, sb, sc, so = strides[0:3], strides[3:6], strides[6:9], strides[9:12]
-        over_tiles(backward.log_softmax, a, b, c, out, n, n, 0, n, n, inner, start, stop, scratch, sa, sb, sc, so)
+        over_tiles(backward.log_softmax, a, b, c, out, n, n, 0, n, n, start, stop, table)
 
     return rows, tiles
 
@@ -93,10 +89,9 @@ def softmax_backward(tag):
         over_rows(backward.softmax, a, b, c, out, n, start, stop, sa, sb, sc, so)
 
     @compiled
-    def tiles(a, b, c, out, n, inner, start, stop, scratch, *strides):
+    def tiles(a, b, c, out, n, start, stop, table):
         a, b, c, out = pointer(a, tag), pointer(b, tag), pointer(c, tag), pointer(out, tag)
-        sa, sb, sc, so = strides[0:3], strides[3:6], strides[6:9], strides[9:12]
-        over_tiles(backward.softmax, a, b, c, out, n, n, 0, n, n, inner, start, stop, scratch, sa, sb, sc, so)
+        over_tiles(backward.softmax, a, b, c, out, n, n, 0, n, n, start, stop, table)
 
     return rows, tiles
 
@@ -108,9 +103,8 @@ def logsumexp_backward(tag):
         over_rows(backward.logsumexp, a, b, c, out, n, start, stop, sa, sb, sc, so)
 
     @compiled
-    def tiles(a, b, c, out, n, inner, start, stop, scratch, *strides):
+    def tiles(a, b, c, out, n, start, stop, table):
         a, b, c, out = pointer(a, tag), pointer(b, tag), pointer(c, tag), pointer(out, tag)
-        sa, sb, sc, so = strides[0:3], strides[3:6], strides[6:9], strides[9:12]
-        over_tiles(backward.logsumexp, a, b, c, out, 1, n, 1, n, n, inner, start, stop, scratch, sa, sb, sc, so)
+        over_tiles(backward.logsumexp, a, b, c, out, 1, n, 1, n, n, start, stop, table)
 
     return rows, tiles

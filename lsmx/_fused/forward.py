@@ -1,35 +1,31 @@
 """The forward passes on one row, or as many as there are lanes: three walks, as the formulas say, over what is in the cache.
 
-``rule(z, _, _, out, n, across, ahead)``: see ``sums.py`` for ``n`` and ``across``; the next row begins ``ahead`` elements on.
+``rule(z, _, _, out, n, across, ahead)``: see ``sums.py`` for ``n`` and ``across``. ``ahead`` says for the first two operands where what
+comes next will be read, and for the output where it will end up, in elements from where they are, so that the caches can be told.
 """
 
-from lsmx._fused.law import (
-    exp_difference_parts,
-    flush,
-    isfinite,
-    log,
-    normalise,
-    reciprocal,
-    times_power,
-    two_sum,
-)
+from lsmx._fused.law import exp_difference_parts, exp_plain_parts, flush, isfinite, log, normalise, reciprocal, times_power, two_sum
 from lsmx._fused.sums import NAN, is_plain, rest_of_sum, row_range
-from lsmx._fused.vectors import constant, inlined, integer, load, load_first, select, store, store_first
+from lsmx._fused.vectors import any_of, constant, inlined, integer, load, load_first, select, store, store_first
 
 
 @inlined
 def sum_exp(z, n, across, ahead, out):
-    """Of each row: its maximum as it is and as it is used, where it is finite, and the normalised ``sum(exp(z - m))``."""
+    """Of each row: its maximum and minimum, the maximum where it is finite or 0, where it is, and the normalised sum.
+
+    And whether ``exp_plain`` is exact for all rows.
+    """
     maximum, minimum = row_range(z, n, across)
     defined = isfinite(maximum)
     m = select(defined, maximum, 0.0)
-    high, low = rest_of_sum(z, n, m, is_plain(m, minimum), across, ahead, out)
-    return maximum, m, defined, normalise(high, low)
+    plain = is_plain(m, minimum)
+    high, low = rest_of_sum(z, n, m, plain, across, ahead, out)
+    return maximum, minimum, m, defined, normalise(high, low), plain
 
 
 @inlined
 def log_softmax(z, _b, _c, out, n, across, ahead):
-    _, m, defined, (e, i, _, f, f_low) = sum_exp(z, n, across, ahead, out)
+    _, _, m, defined, (e, i, _, f, f_low), _ = sum_exp(z, n, across, ahead, out)
 
     # out = (z - max) - L,  L = ln sum exp(z - max)
     L = select(defined, log(e, i, f, f_low)[0], NAN)
@@ -44,12 +40,17 @@ def log_softmax(z, _b, _c, out, n, across, ahead):
 
 @inlined
 def softmax(z, _b, _c, out, n, across, ahead):
-    _, m, defined, (e, i, c, f, f_low) = sum_exp(z, n, across, ahead, out)
+    _, minimum, m, defined, (e, i, c, f, f_low), plain = sum_exp(z, n, across, ahead, out)
     L = log(e, i, f, f_low)[0]
     w, low = reciprocal(e, c, f)
     w = select(defined, w, NAN)
     W = integer(z, "lanes")
     i = 0
+    if plain and not any_of((minimum - m) - L <= constant(m, "underflow")):
+        while i + W <= n:
+            expm1, shifted = exp_plain_parts(load(z, i), m)
+            store(out, i, times_power(w + (expm1 * w + low), shifted))
+            i += W
     while i + W <= n:
         store(out, i, probability(load(z, i), m, L, w, low, defined))
         i += W
@@ -68,7 +69,7 @@ def probability(x, m, L, w, w_low, defined):
 
 @inlined
 def logsumexp(z, _b, _c, out, n, across, ahead):
-    maximum, m, defined, (e, i, _, f, f_low) = sum_exp(z, n, across, ahead, z)
+    maximum, _, m, defined, (e, i, _, f, f_low), _ = sum_exp(z, n, across, ahead, z)
 
     # lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
     L, low = log(e, i, f, f_low)

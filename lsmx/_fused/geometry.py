@@ -30,6 +30,13 @@ class Geometry(NamedTuple):
         """Rows at each offset."""
         return self.outer.size * self.inner.size
 
+    def in_line(self) -> Geometry:
+        """The same rows, numbered along one axis."""
+        one = Axis(1, (0,) * OPERANDS)
+        if self.inner.size == 1:
+            return self
+        return self._replace(outer=self.inner, inner=one, loops=(*self.loops, self.outer))
+
     def offsets(self) -> Iterator[Strides]:
         """Where the rows begin, for every operand, in elements."""
         return _offsets(self.loops, (0,) * OPERANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from lsmx._errors import LsmxError
 from lsmx._function import recall, remember
 from lsmx._fused.geometry import contiguous
 from lsmx._fused.launch import (
+    SHORT,
+    WORTH,
     Memory,
-    elements,
+    compiled,
     overlap,
     overlaps_itself,
     plan,
@@ -22,7 +25,7 @@ from lsmx._fused.launch import (
 )
 from lsmx._validate import check_mask, normal_axes, reduced_shape, same_shape
 
-ABSENT = {"log_softmax": -float("inf"), "softmax": 0.0}
+ABSENT = {"log_softmax": -float("inf"), "softmax": 0.0, "logsumexp": None}  # the result where a mask leaves an entry out
 
 
 def fused(memory: Memory) -> tuple[Kernel, ...]:
@@ -30,11 +33,12 @@ def fused(memory: Memory) -> tuple[Kernel, ...]:
 
     Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
     """
-    passes = []
-    for name in ("log_softmax", "softmax", "logsumexp"):
-        passes.append(Kernel("fused", name, "forward", *forward(memory, name)))
-        passes.append(Kernel("fused", name, "backward", *backward(memory, name)))
-    return (*passes, Kernel("fused", "softmax", "jvp", *backward(memory, "softmax")))
+    kernels = []
+    for name in ABSENT:
+        shortcut = None if name == "logsumexp" else direct(memory, name)
+        kernels.append(Kernel("fused", name, "forward", *forward(memory, name), warns=False, direct=shortcut))
+        kernels.append(Kernel("fused", name, "backward", *backward(memory, name), warns=False))
+    return (*kernels, Kernel("fused", "softmax", "jvp", *backward(memory, "softmax"), warns=False))
 
 
 def unsuitable(memory: Memory, *arrays: Array) -> str | None:
@@ -48,19 +52,17 @@ def unsuitable(memory: Memory, *arrays: Array) -> str | None:
     return None if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
 
 
-def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> bool:
-    """Whether the rows lie one after the other."""
-    last = len(shape) - 1
-    return last >= 0 and (axis == -1 or axis == last) and all(x is None or memory.is_contiguous(x) for x in arrays)
-
-
 def walk(
     name: str, memory: Memory, shape: tuple[int, ...], axis: Any, operands: Sequence[Array | None], kinds: tuple[int, ...]
 ) -> None:
     """Run a pass. Of each row, an operand has all elements (kind 2), one (1), or none (0)."""
-    if type(axis) is int and in_rows(memory, shape, axis, *operands):
+    last = len(shape) - 1
+    simple = [x is None or memory.simple(x) is not None for x in operands]
+    if type(axis) is int and axis in (-1, last) and all(simple):
         n = shape[-1]
-        run_contiguous(name, memory, operands, [(0, 1, n)[k] for k in kinds], elements(shape[:-1]))
+        addresses = [0 if x is None else memory.address(x) for x in operands]
+        lengths = [(0, 1, n)[k] for k in kinds]
+        run_contiguous(name, memory, memory.dtype(operands[-1]), *addresses, *lengths, n, math.prod(shape[:-1]))
         return
     way = plan(memory, shape, axis, operands)
     assert not isinstance(way, str), way
@@ -71,7 +73,7 @@ def destination(memory: Memory, ctx: Any, shape: tuple[int, ...], axis: Any, rea
     """The caller's ``out``, if the result can be written there at once; else a new array."""
     out = getattr(ctx, "out", None)
     if out is None or not suitable(memory, out, shape, axis, read, like):
-        return memory.empty(shape, like)
+        return memory.empty(shape, like.dtype)
     return out
 
 
@@ -93,15 +95,14 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
     """``refuse`` and ``run``."""
     reduces = name == "logsumexp"
     kinds = (2, 0, 0, 1 if reduces else 2)
+    passname = f"{name}_forward"
 
     def refuse(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **_: Any) -> str | None:
         if (reason := unsuitable(memory, z)) is not None:
             return reason
         shape = tuple(z.shape)
-        if elements(shape) == 0:
+        if 0 in shape:
             return "no elements"
-        if where is None and type(axis) is int and in_rows(memory, shape, axis, z):
-            return None
         try:
             way = plan(memory, shape, axis, (z, contiguous(shape)))
             if where is not None:
@@ -115,7 +116,7 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
         x = z if where is None else memory.masked(z, where, -float("inf"))
         to = reduced_shape(shape, normal_axes(axis, len(shape)), keepdims) if reduces else shape
         out = destination(memory, ctx, to, axis, (x,), z)
-        walk(f"{name}_forward", memory, shape, axis, (x, None, None, out), kinds)
+        walk(passname, memory, shape, axis, (x, None, None, out), kinds)
         if where is not None and not reduces:
             memory.fill(out, where, ABSENT[name])
         remember(ctx, axis, where)
@@ -128,6 +129,32 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
     return refuse, run
 
 
+def direct(memory: Memory, name: str) -> Any:
+    """``Kernel.direct``: small arrays feel every step that is taken in Python."""
+    simple, address, empty = memory.simple, memory.address, memory.empty
+    tiles: dict[str, Any] = {}
+
+    def run(z: Array) -> Array | None:
+        dtype = simple(z)
+        if dtype is None:
+            return None
+        if dtype not in tiles:
+            if unavailable() is not None:
+                return None
+            tiles[dtype] = compiled(f"{name}_forward", dtype)[1]
+        shape = z.shape
+        n = shape[-1]
+        rows = z.size // n
+        out = empty(shape, z.dtype)
+        if n < SHORT and z.size < WORTH:
+            tiles[dtype](address(z), 0, 0, address(out), n, 0, rows, 0)
+        else:
+            run_contiguous(f"{name}_forward", memory, dtype, address(z), 0, 0, address(out), n, 0, 0, n, n, rows)
+        return out
+
+    return run
+
+
 def backward(memory: Memory, name: str) -> tuple[Any, Any]:
     """``refuse`` and ``run``."""
     reduces = name == "logsumexp"
@@ -138,7 +165,7 @@ def backward(memory: Memory, name: str) -> tuple[Any, Any]:
         if (reason := unsuitable(memory, g, y, lse)) is not None:
             return reason
         shape = tuple(y.shape)
-        if elements(shape) == 0:
+        if 0 in shape:
             return "no elements"
         axis, where = recall(ctx)
         try:

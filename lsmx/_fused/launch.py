@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,9 @@ from lsmx._validate import normal_axes
 
 LANES = 16  # rows of a tile, at most
 SHORT = 64  # rows of fewer elements are taken a tile at a time
-STACK = 32768  # bytes of scratch that a walk over tiles has of its own
+GROUP = 4  # tiles that are filled at a time, for whole cache lines and fewer pages
+SPARE = 64 * (LANES + 1)  # bytes past the last tile that may be read and written, and what it takes to align it
+ROOM = 2**20  # bytes of scratch up to which that pays
 WIDTH = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
@@ -35,12 +36,12 @@ class Memory:
         Of its first element.
     strides
         In elements.
-    is_contiguous
-        Whether it is in C order without gaps.
+    simple
+        The name of its dtype if it is in C order without gaps, and nothing speaks against it; else None.
     is_writable
         Whether it may be written to.
     empty
-        A new array of a shape, with the dtype of another.
+        A new array of a shape and a dtype.
     masked
         A new array: another where a mask is true, else a number.
     fill
@@ -53,9 +54,9 @@ class Memory:
     dtype: Callable[[Array], str]
     address: Callable[[Array], int]
     strides: Callable[[Array], tuple[int, ...]]
-    is_contiguous: Callable[[Array], bool]
+    simple: Callable[[Array], str | None]
     is_writable: Callable[[Array], bool]
-    empty: Callable[[tuple[int, ...], Array], Array]
+    empty: Callable[[tuple[int, ...], Any], Array]
     masked: Callable[[Array, Array, float], Array]
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]
@@ -80,36 +81,25 @@ def compiled(name: str, dtype: str) -> tuple[Any, Any]:
     return rows, tiles
 
 
-def run_contiguous(name: str, memory: Memory, operands: Sequence[Array | None], lengths: Sequence[int], rows: int) -> None:
-    """A pass over rows in C order; an operand has ``n`` elements of each, or 1, or none."""
-    dtype = memory.dtype(operands[-1])
-    n = max(lengths)
-    addresses = [0 if x is None else memory.address(x) for x in operands]
+def run_contiguous(
+    name: str, memory: Memory, dtype: str, a: int, b: int, c: int, out: int, na: int, nb: int, nc: int, nout: int, n: int, rows: int
+) -> None:
+    """A pass over rows in C order: the addresses of the operands, and how many elements they have of each row, ``n``, 1 or none."""
     by_rows, by_tiles = compiled(name, dtype)
     if n >= SHORT:
-        job = functools.partial(_rows, by_rows, addresses, n, lengths)
+        spread(memory, rows, n, 1, by_rows, a, b, c, out, n, after=(na, nb, nc, nout))
+    elif rows * n < WORTH:
+        by_tiles(a, b, c, out, n, 0, rows, 0)
     else:
-        strides = [s for length in lengths for s in (length, 0, 1)]
-        job = functools.partial(_tiles, by_tiles, addresses, n, 1, 0, strides)
-    if rows * n >= WORTH and (threads := memory.threads()) > 1:
-        share(job, rows, threads, LANES if n < SHORT else 1)
+        spread(memory, rows, n, LANES, by_tiles, a, b, c, out, n, after=(0,))
+
+
+def spread(memory: Memory, rows: int, n: int, multiple: int, compiled: Any, *before: int, after: Sequence[int]) -> None:
+    """Call what is compiled for all rows, in one part, or in one for each thread."""
+    if rows * n < WORTH or (threads := memory.threads()) == 1:
+        compiled(*before, 0, rows, *after)
     else:
-        job(0, rows)
-
-
-def _rows(compiled: Any, addresses: Sequence[int], n: int, strides: Sequence[int], start: int, stop: int) -> None:
-    compiled(*addresses, n, start, stop, *strides)
-
-
-def _tiles(
-    compiled: Any, addresses: Sequence[int], n: int, inner: int, scratch: int, strides: Sequence[int], start: int, stop: int
-) -> None:
-    if scratch:
-        room = np.empty(scratch + 64, dtype=np.uint8)
-        address = room.ctypes.data
-        compiled(*addresses, n, inner, start, stop, -(-address // 64) * 64, *strides)
-    else:
-        compiled(*addresses, n, inner, start, stop, 0, *strides)
+        share(lambda start, stop: compiled(*before, start, stop, *after), rows, threads, multiple)
 
 
 def plan(memory: Memory, shape: tuple[int, ...], axis: Any, operands: Sequence[Array | tuple[int, ...] | None]) -> Geometry | str:
@@ -135,27 +125,32 @@ def expanded(strides: tuple[int, ...], ndim: int, axes: tuple[int, ...], shape: 
 def run_strided(name: str, memory: Memory, operands: Sequence[Array | None], lengths: Sequence[int], walk: Geometry) -> None:
     """A pass over rows at any strides."""
     dtype = memory.dtype(operands[-1])
-    width = WIDTH[dtype]
     n = walk.length.size
     by_rows, by_tiles = compiled(name, dtype)
-    full = [i for i, length in enumerate(lengths) if length == n]
-    in_line = all(walk.length.strides[i] == 1 for i in full) and n >= SHORT
-    outer, inner, loops = walk.outer, walk.inner, walk.loops
-    if in_line and inner.size > 1:
-        outer, inner, loops = inner, outer._replace(size=1), (*loops, outer) if outer.size > 1 else loops
-    rows = outer.size * inner.size
-    scratch = 64 * sum(lengths)
-    for offset in walk._replace(loops=loops).offsets():
-        addresses = [0 if x is None else memory.address(x) + width * o for x, o in zip(operands, offset, strict=True)]
+    in_line = n >= SHORT and all(s == 1 for s, length in zip(walk.length.strides, lengths, strict=True) if length == n)
+    if in_line:
+        walk = walk.in_line()
+    for offset in walk.offsets():
+        addresses = [0 if x is None else memory.address(x) + WIDTH[dtype] * o for x, o in zip(operands, offset, strict=True)]
         if in_line:
-            job = functools.partial(_rows, by_rows, addresses, n, outer.strides)
+            spread(memory, walk.rows, n, 1, by_rows, *addresses, n, after=walk.outer.strides)
         else:
-            strides = [s for i in range(4) for s in (outer.strides[i], inner.strides[i], walk.length.strides[i])]
-            job = functools.partial(_tiles, by_tiles, addresses, n, inner.size, scratch if scratch > STACK else 0, strides)
-        if rows * n >= WORTH and (threads := memory.threads()) > 1:
-            share(job, rows, threads, 1 if in_line else LANES)
-        else:
-            job(0, rows)
+            share_tiles(memory, walk, n, 64 * sum(lengths), by_tiles, *addresses, n)
+
+
+def share_tiles(memory: Memory, walk: Geometry, n: int, size: int, compiled: Any, *before: int) -> None:
+    """Call what is compiled for all tiles; every part has its own scratch memory, ``size`` bytes for each tile."""
+    group = GROUP if size * GROUP <= ROOM and 1 in walk.inner.strides and walk.inner.size >= GROUP * LANES else 1
+    strides = zip(walk.outer.strides, walk.inner.strides, walk.length.strides, strict=True)
+    flat = [s for three in strides for s in three]
+
+    def job(start: int, stop: int) -> None:
+        room = np.empty(size * group + SPARE, dtype=np.uint8)
+        scratch = -(-room.ctypes.data // 64) * 64
+        table = np.asarray([group, walk.inner.size, scratch, *flat], dtype=np.int64)
+        compiled(*before, start, stop, table.ctypes.data)
+
+    share(job, walk.rows, memory.threads() if walk.rows * n >= WORTH else 1, LANES)
 
 
 def overlap(memory: Memory, a: Array, b: Array) -> bool:
@@ -183,8 +178,3 @@ def overlaps_itself(memory: Memory, x: Array) -> bool:
             return True
         reach += stride * (n - 1)
     return False
-
-
-def elements(shape: tuple[int, ...]) -> int:
-    """How many there are."""
-    return math.prod(shape)

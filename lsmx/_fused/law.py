@@ -60,11 +60,26 @@ def isfinite(x):
 @inlined
 def exp_rest(high, low):
     """``e^r - 1``, what its last addition rounded off, ``k``, and ``k`` in the low bits of a float; for ``high >= underflow``."""
-    shifted = high * constant(high, "log2e") + constant(high, "round_0")
-    k = shifted - constant(high, "round_0")
-    r = minus_exact_product(high, k, constant(high, "ln2_hi")) + (low - k * constant(high, "ln2_lo"))
+    high, k, small, shifted = reduced(high)
+    r = high + (low - small)
     expm1, rest = fast_two_sum(r, (r * r) * horner(r, "exp"))
     return expm1, rest, k, shifted
+
+
+@inlined
+def exp_rest_of_one(x):
+    """``e^r - 1`` and ``k`` for a number of one word."""
+    high, _, small, shifted = reduced(x)
+    r = high - small
+    return r + (r * r) * horner(r, "exp"), shifted
+
+
+@inlined
+def reduced(x):
+    """``x - k ln2_hi``, ``k``, ``k ln2_lo``, and ``k`` in the low bits of a float."""
+    shifted = x * constant(x, "log2e") + constant(x, "round_0")
+    k = shifted - constant(x, "round_0")
+    return minus_exact_product(x, k, constant(x, "ln2_hi")), k, k * constant(x, "ln2_lo"), shifted
 
 
 @inlined
@@ -106,9 +121,16 @@ def exp_difference_parts(x, m):
 @inlined
 def exp_plain(x, m):
     """The same where ``|m|`` has the larger exponent or the same, and nothing underflows: a shorter sum is exact (Dekker)."""
+    expm1, shifted = exp_plain_parts(x, m)
+    return times_power(1.0 + expm1, shifted)
+
+
+@inlined
+def exp_plain_parts(x, m):
+    """``e^r - 1`` and ``k``."""
     high = x - m
     expm1, _, _, shifted = exp_rest(high, x - (high + m))
-    return times_power(1.0 + expm1, shifted)
+    return expm1, shifted
 
 
 # ---- exact sums: values are rounded to a fixed-point grid and added as integers
@@ -134,7 +156,13 @@ def signed_limbs(t):
     """Limbs of ``-2 < t < 2``, the coarse one of ``2^-(w0 - 1)``: the definition's is one bit finer, their sum is the same."""
     first = t + constant(t, "round_g")
     t = t - (first - constant(t, "round_g"))
-    return bits(first) - bits(constant(t, "round_g")), bits(t + constant(t, "round_w1")) - bits(constant(t, "round_w1"))
+    return bits(first), bits(t + constant(t, "round_w1"))
+
+
+@inlined
+def signed_zero(t):
+    """The limbs of 0."""
+    return bits(constant(t, "round_g")), bits(constant(t, "round_w1"))
 
 
 @inlined

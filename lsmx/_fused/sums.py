@@ -1,7 +1,7 @@
 """The exact sums of rows, in vectors.
 
-A row is ``n`` elements one after the other. Where it goes ``across`` the lanes, all of them are one row, and what a function returns
-is the same in every lane. Where the lanes are ``apart``, each is a row of its own, ``n`` counts the elements of all of them, and is
+A row is ``n`` elements one after the other. Where it goes ``across`` the lanes, all of them are one row, and what a function
+returns is the same in every lane. Where the lanes are apart, each is a row of its own, and ``n`` counts the elements of all of them,
 a multiple of the lanes.
 """
 
@@ -107,13 +107,21 @@ def coarse_sums(x, n, m, plain, ahead, out):
         steps = 0
         if plain:
             while i + W <= stop:
-                will_read(x, i + ahead)
-                will_write(out, i)
+                will_read(x, i + ahead[0])
+                will_write(out, i + ahead[2])
                 p, q, _ = coarse_limbs(exp_plain(load(x, i), m))
                 a, b = a + p, b + q
                 i += W
                 steps += 1
-        while i < stop:
+        else:
+            while i + W <= stop:
+                will_read(x, i + ahead[0])
+                will_write(out, i + ahead[2])
+                p, q, _ = coarse_limbs(exp_difference(load(x, i), m))
+                a, b = a + p, b + q
+                i += W
+                steps += 1
+        if i < stop:
             p, q, _ = coarse_limbs(exp_difference(load_first(x, i, stop - i, -INF), m))
             a, b = a + p, b + q
             i += W
@@ -124,27 +132,59 @@ def coarse_sums(x, n, m, plain, ahead, out):
 
 
 @inlined
+def fine_limb(rest):
+    """The limb of what the coarse ones leave."""
+    return to_integers(rounded(rest * constant(rest, "w01") * constant(rest, "fine")))
+
+
+@inlined
 def fine_sums(x, n, m):
-    """The sums of the fine limbs."""
+    """The sums of the fine limbs in each lane."""
     W = integer(x, "lanes")
     fine = zero_integers(m)
     i = 0
     while i < n:
         _, _, rest = coarse_limbs(exp_difference(load_first(x, i, n - i, -INF), m))
-        fine = fine + to_integers(rounded(rest * constant(rest, "w01") * constant(rest, "fine")))
+        fine = fine + fine_limb(rest)
         i += W
     return fine
 
 
 @inlined
+def all_sums(x, n, m, ahead, out):
+    """The sums of all three limbs, for rows that are apart: one of them is likely to need the fine ones."""
+    W = integer(x, "lanes")
+    base_first, base_second = coarse_zero(m)
+    first, second, fine = zero_integers(m), zero_integers(m), zero_integers(m)
+    i = 0
+    while i < n:
+        stop = min(n, i + STEPS * W)
+        a = b = base_first ^ base_first
+        steps = (stop - i) // W
+        while i < stop:
+            will_read(x, i + ahead[0])
+            will_write(out, i + ahead[2])
+            p, q, rest = coarse_limbs(exp_difference(load(x, i), m))
+            a, b, fine = a + p, b + q, fine + fine_limb(rest)
+            i += W
+        first = first + unsigned_wide(a - base_first * steps)
+        second = second + signed_wide(b - base_second * steps)
+    return first, second, fine
+
+
+@inlined
 def rest_of_sum(x, n, m, plain, across, ahead, out):
     """``sum(exp(x - m)) - 1`` as a double word."""
-    first, second = coarse_sums(x, n, m, plain, ahead, out)
-    first, second = added(first, across), added(second, across)
-    fine = zero_integers(m)
-    single = dominated(first, second, m)
-    if any_of(single):
-        fine = select(single, added(fine_sums(x, n, m), across), 0)
+    if across or n > STEPS * integer(x, "lanes"):
+        first, second = coarse_sums(x, n, m, plain, ahead, out)
+        first, second = added(first, across), added(second, across)
+        fine = zero_integers(m)
+        single = dominated(first, second, m)
+        if any_of(single):
+            fine = select(single, added(fine_sums(x, n, m), across), 0)
+    else:
+        first, second, fine = all_sums(x, n, m, ahead, out)
+        fine = select(dominated(first, second, m), fine, 0)
     return rest_words(first, second, fine, m)
 
 

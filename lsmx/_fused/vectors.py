@@ -498,6 +498,17 @@ def shift(typing: Any, p: Any, elements: Any) -> Any:
     return p(p, types.int64), generate
 
 
+@intrinsic
+def distance(typing: Any, p: Any, q: Any, elements: Any) -> Any:
+    """How many elements of ``p`` lie between it and some elements of ``q``: for hints to the caches only."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        there = builder.add(args[1], builder.mul(args[2], ir.Constant(I64, BYTES[q.dtype])))
+        return builder.ashr(builder.sub(there, args[0]), ir.Constant(I64, BYTES[p.dtype].bit_length() - 1))
+
+    return types.int64(p, q, types.int64), generate
+
+
 def widen(builder: Any, kind: Pointer, value: Any, to: Any) -> Any:
     """From memory to the format, which is exact."""
     if kind.dtype == "float16":
@@ -576,6 +587,17 @@ def store_one(typing: Any, p: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def load_integer(typing: Any, address: Any, index: Any) -> Any:
+    """A 64-bit integer of those at an address."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        at = builder.add(args[0], builder.mul(args[1], ir.Constant(I64, 8)))
+        return builder.load(builder.inttoptr(at, I64.as_pointer()), align=8)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
 def tile_at(typing: Any, address: Any, like: Any) -> Any:
     """An address as a pointer to numbers of the format that ``like`` is computed in."""
 
@@ -623,12 +645,11 @@ will_write = prefetcher(1, 2)
 
 
 def first_lanes(builder: Any, count: Any, lanes: int) -> Any:
-    """A mask of the first ``count`` lanes."""
-    kind = ir.VectorType(I64, lanes)
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), count, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-    limit = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
-    return builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), limit)
+    """A mask of the first ``count`` lanes, or all if there are no more."""
+    full = builder.icmp_signed(">=", count, ir.Constant(I64, lanes))
+    some = builder.sub(builder.shl(ir.Constant(I64, 1), count), ir.Constant(I64, 1))
+    word = builder.trunc(builder.select(full, ir.Constant(I64, -1), some), ir.IntType(lanes))
+    return builder.bitcast(word, ir.VectorType(ir.IntType(1), lanes))
 
 
 def masked(module: Any, name: str, kind: Pointer) -> Any:
