@@ -78,10 +78,11 @@ def explain(
     --------
     >>> import lsmx, numpy as np
     >>> print(lsmx.explain(np.ones((2, 3))))
+    log_softmax forward: backend 'numpy' runs fused
+    >>> print(lsmx.explain(np.ones((2, 3, 4)), axis=(0, 2)))
     log_softmax forward: backend 'numpy' runs the definition in standard operations
-      not row blocks: 6 elements: no more than one block of 131072
-    >>> print(lsmx.explain(np.ones((2000, 300)), direction="backward"))
-    log_softmax backward: backend 'numpy' runs row blocks
+      not fused: the reduced axes do not lie in memory as one
+      not row blocks: 24 elements: no more than one block of 131072
     """
     operator = registered().get(function)
     if operator is None:

@@ -107,7 +107,8 @@ def test_a_float_sum_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert changed("log_softmax", "forward", before)
     z = FEW[0].z.astype(np.float32)
     order = np.random.default_rng(0).permutation(z.shape[1])
-    assert differing(lsmx.log_softmax(z[:, order]), lsmx.log_softmax(z)[:, order]) is not None
+    with lsmx.using("reference"):
+        assert differing(lsmx.log_softmax(z[:, order]), lsmx.log_softmax(z)[:, order]) is not None
 
 
 def test_a_float_sum_of_the_cotangent_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,14 @@ from lsmx._fused.vectors import (
     inlined,
     integer,
     lane,
+    larger,
     load,
     load_first,
     magnitude,
     not_below,
     select,
     signed_wide,
+    smaller,
     spread_like,
     store,
     store_first,
@@ -87,6 +89,7 @@ def value_sum(g, y, n, value, plain_value, across, ahead, out):
     most, least = across_range(most, least, across)
     e, finite = scale_of(most, a)
     plain = above(least, "plain", a) and above(least_y, "least", a) and not any_of(floats(most) < constant(a, "plain"))
+    plain = plain and not any_of(e >= constant(a, "largest_exponent"))
 
     scale = power_of(0.0 - e)
     base_first, base_second = signed_zero(a)
@@ -104,11 +107,14 @@ def value_sum(g, y, n, value, plain_value, across, ahead, out):
                 i += W
                 steps += 1
         while i < stop:
-            v = value(load_first(g, i, stop - i, 0.0), load_first(y, i, stop - i, 0.0))
-            s, t = signed_limbs(v * scale)
+            v = value(load_first(g, i, stop - i, 0.0), load_first(y, i, stop - i, 0.0)) * scale
+            part = larger(smaller(v, spread_like(2.0, v)), spread_like(-2.0, v))  # the largest exponent has no scale: |v| < 4
+            s, t = signed_limbs(part)
+            p, q = p + s, q + t
+            s, t = signed_limbs(v - part)
             p, q = p + s, q + t
             i += W
-            steps += 1
+            steps += 2
         first, second = first + signed_wide(p - base_first * steps), second + signed_wide(q - base_second * steps)
     high, low = scaled_sum(added(first, across), added(second, across), e, finite, a)
     return high, low, plain

@@ -1,7 +1,7 @@
 """The forward passes on one row, or as many as there are lanes: three walks, as the formulas say, over what is in the cache.
 
-``rule(z, _, _, out, n, across, ahead)``: see ``sums.py`` for ``n`` and ``across``. ``ahead`` says for the first two operands where what
-comes next will be read, and for the output where it will end up, in elements from where they are, so that the caches can be told.
+``rule(z, _, _, out, n, across, ahead)``: see ``sums.py`` for ``n`` and ``across``. ``ahead`` says for the first two operands where
+what comes next will be read, and for the output where it will end up, in elements from where they are: hints for the caches.
 """
 
 from lsmx._fused.law import exp_difference_parts, exp_plain_parts, flush, isfinite, log, normalise, reciprocal, times_power, two_sum

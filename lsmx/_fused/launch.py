@@ -16,9 +16,9 @@ from lsmx._validate import normal_axes
 
 LANES = 16  # rows of a tile, at most
 SHORT = 64  # rows of fewer elements are taken a tile at a time
-GROUP = 4  # tiles that are filled at a time, for whole cache lines and fewer pages
+GROUP = 8  # tiles that are filled at a time, for runs of cache lines and fewer pages
 SPARE = 64 * (LANES + 1)  # bytes past the last tile that may be read and written, and what it takes to align it
-ROOM = 2**20  # bytes of scratch up to which that pays
+ROOM = 2**22  # bytes of scratch up to which that pays
 WIDTH = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
@@ -140,7 +140,8 @@ def run_strided(name: str, memory: Memory, operands: Sequence[Array | None], len
 
 def share_tiles(memory: Memory, walk: Geometry, n: int, size: int, compiled: Any, *before: int) -> None:
     """Call what is compiled for all tiles; every part has its own scratch memory, ``size`` bytes for each tile."""
-    group = GROUP if size * GROUP <= ROOM and 1 in walk.inner.strides and walk.inner.size >= GROUP * LANES else 1
+    side_by_side = 1 in walk.inner.strides and walk.inner.size >= GROUP * LANES
+    group = max(1, min(GROUP, ROOM // size)) if side_by_side else 1
     strides = zip(walk.outer.strides, walk.inner.strides, walk.length.strides, strict=True)
     flat = [s for three in strides for s in three]
 

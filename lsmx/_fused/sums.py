@@ -1,8 +1,8 @@
 """The exact sums of rows, in vectors.
 
 A row is ``n`` elements one after the other. Where it goes ``across`` the lanes, all of them are one row, and what a function
-returns is the same in every lane. Where the lanes are apart, each is a row of its own, and ``n`` counts the elements of all of them,
-a multiple of the lanes.
+returns is the same in every lane. Where the lanes are apart, each is a row of its own, and ``n`` counts the elements of all of
+them, a multiple of the lanes.
 """
 
 from lsmx._fused.law import (
