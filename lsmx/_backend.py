@@ -76,6 +76,8 @@ class Backend:
         it, as it would see the rounding and not the rule. None if there is no autograd.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
+    one_place
+        Whether arrays of one type are all of one namespace and on one device, so that they always go together.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
     dtypes
@@ -100,6 +102,7 @@ class Backend:
     differentiate: Callable[..., Array] | None = None
     untracked: Callable[[str, Array], None] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
+    one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
     direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)
 

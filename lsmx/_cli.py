@@ -1,12 +1,14 @@
-"""The command ``lsmx``: ``info`` and ``verify``."""
+"""The command ``lsmx``: ``info``, ``verify`` and ``bench``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import pathlib
 import sys
 import textwrap
 import time
+from typing import Any
 
 import numpy as np
 
@@ -111,6 +113,27 @@ def verify(logits: pathlib.Path | None) -> int:
     return 0 if good else 1
 
 
+def bench(given: argparse.Namespace) -> int:
+    """Time this library beside others and print the tables."""
+    missing = [name for name in ("tabulate", *(["matplotlib"] if given.plot else [])) if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f'lsmx bench: {", ".join(missing)} not installed: pip install "lsmx[bench]"', file=sys.stderr)
+        return 2
+    from lsmx._bench import measure, report
+
+    results: dict[str, Any] = {"machine": measure.machine(), "turns": given.turns, "quick": given.quick, "threads": {}}
+    for threads in given.threads:
+        results["threads"][str(threads)] = measure.measure(threads, given.turns, given.quick)
+    host = results["machine"]
+    print(f"{host['processor']}, Python {host['Python']}, {', '.join(f'{n} {v}' for n, v in host['versions'].items())}\n")
+    print(report.table(results), report.ratios(results), sep="\n\n")
+    if given.json:
+        report.save(results, given.json)
+    if given.plot:
+        report.plot(results, given.plot)
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run the command."""
     parser = argparse.ArgumentParser(prog="lsmx", description="Log-softmax on any array, with the same bits everywhere.")
@@ -119,9 +142,17 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("info", help="list backends, versions, devices and kernels")
     check = commands.add_parser("verify", help="run everything on every installed backend and compare the bits")
     check.add_argument("--logits", type=pathlib.Path, metavar="FILE.npy", help="use these logits, rows along the last axis")
+    speed = commands.add_parser("bench", help="time log-softmax beside SciPy, NumPy, PyTorch and JAX, in interleaved runs")
+    speed.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N", help="numbers of threads, one table each")
+    speed.add_argument("--turns", type=int, default=7, metavar="N", help="turns of all contestants, two measurements each (7)")
+    speed.add_argument("--quick", action="store_true", help="small arrays only, to see whether it works")
+    speed.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write medians and quartiles")
+    speed.add_argument("--plot", type=pathlib.Path, metavar="FILE.png", help="draw a picture")
     given = parser.parse_args(argv)
     if given.command == "info":
         return info()
+    if given.command == "bench":
+        return bench(given)
     try:
         return verify(given.logits)
     except (OSError, ValueError) as error:

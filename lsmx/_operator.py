@@ -82,8 +82,9 @@ class Operator:
         backend = serving(name, x)
         given = {"where": where, "out": out}
         together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
-        for argument, y in (vectors | residual).items() if backend.untracked else ():
-            backend.untracked(argument, y)
+        if backend.untracked is not None:
+            for argument, y in (vectors | residual).items():
+                backend.untracked(argument, y)
         ctx = Context(*residual.values())
         remember(ctx, axis, where)
         ctx.out = out
@@ -198,7 +199,10 @@ def cast(backend: Backend, z: Array, dtype: Any) -> Array:
 
 def together(name: str, x: Array, **others: Array) -> None:
     """Raise unless all arrays are of one library and on one device."""
-    backend, ops = backend_for(x), backend_for(x).ops(x, SINGLE)
+    backend = backend_for(x)
+    if backend.one_place and all(type(y) is type(x) for y in others.values()):
+        return
+    ops = backend.ops(x, SINGLE)
     for other, y in others.items():
         if serving(other, y) is not backend or (theirs := backend.ops(y, SINGLE)).xp != ops.xp:
             raise ArrayTypeError(

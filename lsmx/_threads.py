@@ -20,7 +20,7 @@ _chosen: int | None = None
 def checked(n: object, source: str) -> int:
     """``n`` as a number of threads."""
     try:
-        count = int(n)  # type: ignore[call-overload]
+        count: int = int(n)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         count = 0
     if count < 1:
@@ -34,7 +34,8 @@ def default() -> int:
     if VARIABLE in os.environ:
         return checked(os.environ[VARIABLE], VARIABLE)
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    processors: int = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return processors
 
 
 def chosen_threads() -> int | None:

@@ -16,7 +16,7 @@ from lsmx._fused.walks import over_rows, over_tiles
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-def digest():
+def digest() -> str:
     """Of everything that the kernels are made from."""
     sha = hashlib.sha256()
     for package in ("lsmx._fused", "lsmx._arithmetic"):

@@ -13,7 +13,6 @@ from lsmx._function import recall, remember
 from lsmx._fused.geometry import contiguous
 from lsmx._fused.launch import (
     SHORT,
-    WORTH,
     Memory,
     compiled,
     overlap,
@@ -23,6 +22,7 @@ from lsmx._fused.launch import (
     run_strided,
     unavailable,
 )
+from lsmx._threads import WORTH
 from lsmx._validate import check_mask, normal_axes, reduced_shape, same_shape
 
 ABSENT = {"log_softmax": -float("inf"), "softmax": 0.0, "logsumexp": None}  # the result where a mask leaves an entry out
@@ -52,17 +52,23 @@ def unsuitable(memory: Memory, *arrays: Array) -> str | None:
     return None if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
 
 
+def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
+    """The dtype of arrays whose rows lie one after the other, so that nothing needs planning; else None."""
+    if type(axis) is not int or axis not in (-1, len(shape) - 1):
+        return None
+    names = {memory.simple(x) for x in arrays if x is not None}
+    return names.pop() if len(names) == 1 else None
+
+
 def walk(
     name: str, memory: Memory, shape: tuple[int, ...], axis: Any, operands: Sequence[Array | None], kinds: tuple[int, ...]
 ) -> None:
     """Run a pass. Of each row, an operand has all elements (kind 2), one (1), or none (0)."""
-    last = len(shape) - 1
-    simple = [x is None or memory.simple(x) is not None for x in operands]
-    if type(axis) is int and axis in (-1, last) and all(simple):
+    if (dtype := in_rows(memory, shape, axis, *operands)) is not None:
         n = shape[-1]
-        addresses = [0 if x is None else memory.address(x) for x in operands]
-        lengths = [(0, 1, n)[k] for k in kinds]
-        run_contiguous(name, memory, memory.dtype(operands[-1]), *addresses, *lengths, n, math.prod(shape[:-1]))
+        a, b, c, out = (0 if x is None else memory.address(x) for x in operands)
+        na, nb, nc, nout = ((0, 1, n)[k] for k in kinds)
+        run_contiguous(name, memory, dtype, a, b, c, out, na, nb, nc, nout, n, math.prod(shape[:-1]))
         return
     way = plan(memory, shape, axis, operands)
     assert not isinstance(way, str), way
@@ -85,9 +91,11 @@ def suitable(memory: Memory, out: Array, shape: tuple[int, ...], axis: Any, read
         and out.dtype == like.dtype
         and memory.refuse(out) is None
         and memory.is_writable(out)
-        and not overlaps_itself(memory, out)
         and not any(overlap(memory, out, x) for x in read)
-        and not isinstance(plan(memory, tuple(read[0].shape), axis, (*read, out)), str)
+        and (
+            in_rows(memory, tuple(read[0].shape), axis, out, *read) is not None
+            or not (overlaps_itself(memory, out) or isinstance(plan(memory, tuple(read[0].shape), axis, (*read, out)), str))
+        )
     )
 
 
@@ -98,9 +106,11 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
     passname = f"{name}_forward"
 
     def refuse(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **_: Any) -> str | None:
+        shape = tuple(z.shape)
+        if where is None and in_rows(memory, shape, axis, z) and unavailable() is None:
+            return None
         if (reason := unsuitable(memory, z)) is not None:
             return reason
-        shape = tuple(z.shape)
         if 0 in shape:
             return "no elements"
         try:
@@ -117,8 +127,9 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
         to = reduced_shape(shape, normal_axes(axis, len(shape)), keepdims) if reduces else shape
         out = destination(memory, ctx, to, axis, (x,), z)
         walk(passname, memory, shape, axis, (x, None, None, out), kinds)
-        if where is not None and not reduces:
-            memory.fill(out, where, ABSENT[name])
+        absent = ABSENT[name]
+        if where is not None and absent is not None:
+            memory.fill(out, where, absent)
         remember(ctx, axis, where)
         if reduces:
             ctx.save_for_backward(z, out)
@@ -131,7 +142,7 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
 
 def direct(memory: Memory, name: str) -> Any:
     """``Kernel.direct``: small arrays feel every step that is taken in Python."""
-    simple, address, empty = memory.simple, memory.address, memory.empty
+    simple, address, empty, short = memory.simple, memory.address, memory.empty, SHORT["forward"]
     tiles: dict[str, Any] = {}
 
     def run(z: Array) -> Array | None:
@@ -146,7 +157,7 @@ def direct(memory: Memory, name: str) -> Any:
         n = shape[-1]
         rows = z.size // n
         out = empty(shape, z.dtype)
-        if n < SHORT and z.size < WORTH:
+        if n < short and z.size < WORTH:
             tiles[dtype](address(z), 0, 0, address(out), n, 0, rows, 0)
         else:
             run_contiguous(f"{name}_forward", memory, dtype, address(z), 0, 0, address(out), n, 0, 0, n, n, rows)
@@ -162,12 +173,14 @@ def backward(memory: Memory, name: str) -> tuple[Any, Any]:
 
     def refuse(ctx: Any, g: Array, /) -> str | None:
         y, lse = ctx.saved_tensors[0], ctx.saved_tensors[-1]
+        shape = tuple(y.shape)
+        axis, where = recall(ctx)
+        if where is None and not reduces and g.shape == y.shape and in_rows(memory, shape, axis, g, y) and unavailable() is None:
+            return None
         if (reason := unsuitable(memory, g, y, lse)) is not None:
             return reason
-        shape = tuple(y.shape)
         if 0 in shape:
             return "no elements"
-        axis, where = recall(ctx)
         try:
             axes = normal_axes(axis, len(shape))
             shapes = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)] if reduces else [shape]

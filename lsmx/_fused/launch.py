@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from lsmx._threads import WORTH, share
 from lsmx._validate import normal_axes
 
 LANES = 16  # rows of a tile, at most
-SHORT = 64  # rows of fewer elements are taken a tile at a time
+SHORT = {"forward": 256, "backward": 80}  # rows of fewer elements are taken a tile at a time
 GROUP = 8  # tiles that are filled at a time, for runs of cache lines and fewer pages
 SPARE = 64 * (LANES + 1)  # bytes past the last tile that may be read and written, and what it takes to align it
 ROOM = 2**22  # bytes of scratch up to which that pays
@@ -69,7 +70,7 @@ def unavailable() -> str | None:
         import numba
     except ImportError as error:
         return f'Numba cannot be imported ({error}); pip install "lsmx[fast]"'
-    return "Numba's compiler is switched off by NUMBA_DISABLE_JIT" if numba.config.DISABLE_JIT else None
+    return "Numba's compiler is switched off by NUMBA_DISABLE_JIT" if numba.config.DISABLE_JIT else None  # type: ignore[attr-defined]
 
 
 @functools.cache
@@ -86,7 +87,7 @@ def run_contiguous(
 ) -> None:
     """A pass over rows in C order: the addresses of the operands, and how many elements they have of each row, ``n``, 1 or none."""
     by_rows, by_tiles = compiled(name, dtype)
-    if n >= SHORT:
+    if n >= SHORT[name.rpartition("_")[2]]:
         spread(memory, rows, n, 1, by_rows, a, b, c, out, n, after=(na, nb, nc, nout))
     elif rows * n < WORTH:
         by_tiles(a, b, c, out, n, 0, rows, 0)
@@ -127,7 +128,9 @@ def run_strided(name: str, memory: Memory, operands: Sequence[Array | None], len
     dtype = memory.dtype(operands[-1])
     n = walk.length.size
     by_rows, by_tiles = compiled(name, dtype)
-    in_line = n >= SHORT and all(s == 1 for s, length in zip(walk.length.strides, lengths, strict=True) if length == n)
+    in_line = n >= SHORT[name.rpartition("_")[2]] and all(
+        s == 1 for s, length in zip(walk.length.strides, lengths, strict=True) if length == n
+    )
     if in_line:
         walk = walk.in_line()
     for offset in walk.offsets():
@@ -156,7 +159,9 @@ def share_tiles(memory: Memory, walk: Geometry, n: int, size: int, compiled: Any
 
 def overlap(memory: Memory, a: Array, b: Array) -> bool:
     """Whether two arrays overlap without being element for element the same."""
-    here, there = (span(memory, x) for x in (a, b))
+    if a is b:
+        return False
+    here, there = span(memory, a), span(memory, b)
     if here[1] <= there[0] or there[1] <= here[0]:
         return False
     return memory.address(a) != memory.address(b) or memory.strides(a) != memory.strides(b) or a.shape != b.shape
@@ -164,10 +169,12 @@ def overlap(memory: Memory, a: Array, b: Array) -> bool:
 
 def span(memory: Memory, x: Array) -> tuple[int, int]:
     """The first address of an array, and the one after its last."""
+    base = memory.address(x)
+    if (dtype := memory.simple(x)) is not None:
+        return base, base + WIDTH[dtype] * math.prod(x.shape)
     width = WIDTH[memory.dtype(x)]
     steps = [s * (n - 1) for s, n in zip(memory.strides(x), x.shape, strict=True)]
     low, high = sum(min(s, 0) for s in steps), sum(max(s, 0) for s in steps)
-    base = memory.address(x)
     return base + width * low, base + width * (high + 1)
 
 

@@ -48,6 +48,7 @@ from lsmx._fused.vectors import (
     zero_integers,
 )
 
+FEW = 32  # elements of a row up to which one term is likely to outweigh all others
 INF = float("inf")
 NAN = float("nan")
 
@@ -175,7 +176,7 @@ def all_sums(x, n, m, ahead, out):
 @inlined
 def rest_of_sum(x, n, m, plain, across, ahead, out):
     """``sum(exp(x - m)) - 1`` as a double word."""
-    if across or n > STEPS * integer(x, "lanes"):
+    if across or n > FEW * integer(x, "lanes"):
         first, second = coarse_sums(x, n, m, plain, ahead, out)
         first, second = added(first, across), added(second, across)
         fine = zero_integers(m)

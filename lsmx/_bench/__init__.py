@@ -1,0 +1,1 @@
+"""``lsmx bench``: this library beside others, in interleaved runs of one process."""
