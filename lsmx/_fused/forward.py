@@ -6,7 +6,7 @@ what comes next will be read, and for the output where it will end up, in elemen
 
 from lsmx._fused.law import exp_difference_parts, exp_plain_parts, flush, isfinite, log, normalise, reciprocal, times_power, two_sum
 from lsmx._fused.sums import NAN, is_plain, rest_of_sum, row_range
-from lsmx._fused.vectors import any_of, constant, inlined, integer, load, load_first, select, store, store_first
+from lsmx._fused.vectors import all_of, any_of, constant, inlined, integer, load, load_first, select, store, store_first
 
 
 @inlined
@@ -18,7 +18,7 @@ def sum_exp(z, n, across, ahead, out):
     maximum, minimum = row_range(z, n, across)
     defined = isfinite(maximum)
     m = select(defined, maximum, 0.0)
-    plain = is_plain(m, minimum)
+    plain = is_plain(m, minimum) and all_of(defined)
     high, low = rest_of_sum(z, n, m, plain, across, ahead, out)
     return maximum, minimum, m, defined, normalise(high, low), plain
 

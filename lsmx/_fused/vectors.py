@@ -338,15 +338,23 @@ smallest = across("fmin", None)
 smallest_integer = across("umin", None)
 
 
-@intrinsic
-def any_of(typing: Any, mask: Any) -> Any:
-    """Whether a comparison holds in any lane."""
+def verdict(sign: str, word: int) -> Any:
+    """A comparison of all lanes' truth with all false (0) or all true (-1)."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        word = ir.IntType(sig.args[0].lanes)
-        return builder.icmp_unsigned("!=", builder.bitcast(args[0], word), ir.Constant(word, 0))
+    @intrinsic
+    def verdict(typing: Any, mask: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            kind = ir.IntType(sig.args[0].lanes)
+            return builder.icmp_unsigned(sign, builder.bitcast(args[0], kind), ir.Constant(kind, word))
 
-    return types.boolean(mask), generate
+        return types.boolean(mask), generate
+
+    return verdict
+
+
+any_of = verdict("!=", 0)
+all_of = verdict("==", -1)
+"""Whether a comparison holds in any lane, or in all."""
 
 
 @intrinsic
