@@ -79,11 +79,11 @@ def test_lengths(function: str, dtype: str, n: int) -> None:
         check(function, made(logits(kind, max(38, 4200 // n), n), dtype))
 
 
-@pytest.mark.parametrize("n", [65_535, 65_536, 131_073, 200_001])
+@pytest.mark.parametrize("n", [131_073, 262_143, 262_144, 400_001])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_long_rows(function: str, dtype: str, n: int) -> None:
-    for kind in KINDS:
+    for kind in ("mixed", "normal", "deep"):
         check(function, made(logits(kind, 19, n)[[0, 1, 4, 6, 9, 12, 17]], dtype))
 
 
@@ -126,5 +126,5 @@ def test_what_is_refused_and_why() -> None:
     assert why(big.astype(">f8")) == "not a plain numpy.ndarray of native floats"
     assert why(np.zeros((20, 20, 20)), axis=(0, 2)) == "axes that are not neighbours"
     assert why(np.zeros((20, 20, 20)), axis=1) == "20 arrays of 20 x 20, each too small"
-    assert why(np.zeros((9000, 2)), axis=0) == "rows of 9000: more than 8192"
+    assert why(np.zeros((17000, 2)), axis=0) == "rows of 17000: more than 16384"
     assert str(why(big, axis=3)).startswith("axis: 3 is out of range")

@@ -43,13 +43,11 @@ def fused(memory: Memory) -> tuple[Kernel, ...]:
 
 def unsuitable(memory: Memory, *arrays: Array) -> str | None:
     """Why arrays cannot be walked together, or None."""
-    if (reason := unavailable()) is not None:
-        return reason
     for x in arrays:
         if (reason := memory.refuse(x)) is not None:
             return reason
     names = {memory.dtype(x) for x in arrays}
-    return None if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
+    return unavailable() if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
 
 
 def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
