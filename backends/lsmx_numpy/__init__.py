@@ -9,6 +9,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, fused, get_num_threads, power_from_bits, row_blocks
+from lsmx_numpy.blocked import numpy_blocks
 
 NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
 addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
@@ -101,6 +102,7 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*fused(MEMORY), *row_blocks(xp, block=2**17)),
+    kernels=(*fused(MEMORY), *numpy_blocks(), *row_blocks(xp, block=2**17)),
     quiet=quiet,
+    one_place=True,
 )
