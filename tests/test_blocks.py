@@ -85,9 +85,12 @@ def test_bad_arguments_are_refused_as_by_the_definition() -> None:
 
 def test_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "unavailable", lambda: "no compiler")
-    missing = ("fused", "no compiler")
-    assert lsmx.explain(np.ones((2000, 100))).runs == "row blocks"
-    assert lsmx.explain(np.ones((20, 10))).passed == (missing, ("row blocks", "200 elements: no more than one block of 131072"))
-    assert lsmx.explain(np.ones(200_000)).passed == (missing, ("row blocks", "one row: nothing to split"))
+    assert lsmx.explain(np.ones((2000, 100))).runs == "numpy blocks"
+    large = lsmx.explain(np.ones((2000, 100)), direction="backward")
+    assert (large.runs, large.passed) == ("row blocks", (("fused", "no compiler"),))
+    small = lsmx.explain(np.ones((20, 10)), direction="backward")
+    assert small.passed == (("fused", "no compiler"), ("row blocks", "200 elements: no more than one block of 131072"))
+    one = lsmx.explain(np.ones(200_000), direction="backward")
+    assert one.passed == (("fused", "no compiler"), ("row blocks", "one row: nothing to split"))
     with lsmx.using("reference"):
         assert {reason for _, reason in lsmx.explain(np.ones((2000, 100))).passed} == {'inside using("reference")'}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import lsmx
 from lsmx._fused import kernels
+from lsmx._registry import shortcuts
 from lsmx.testing import differing
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
@@ -17,8 +19,14 @@ DTYPES = ("float16", "float32", "float64")
 
 
 @pytest.fixture(autouse=True)
-def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where there is no Numba: neither compiled kernels nor the short way to them."""
     monkeypatch.setattr(kernels, "unavailable", lambda: "no compiler")
+    before = dict(shortcuts)
+    shortcuts.clear()
+    yield
+    shortcuts.update(before)
+    lsmx.set_num_threads(None)
 
 
 def logits(kind: str, rows: int, n: int) -> np.ndarray:
@@ -77,6 +85,15 @@ def check(function: str, z: np.ndarray, axis: Any = -1, **options: Any) -> None:
 def test_lengths(function: str, dtype: str, n: int) -> None:
     for kind in KINDS:
         check(function, made(logits(kind, max(38, 4200 // n), n), dtype))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_threads(function: str, threads: int) -> None:
+    """Each has rows of its own, and none warns of what the contract defines."""
+    lsmx.set_num_threads(threads)
+    for rows, n in ((30_000, 10), (900, 301), (2, 140_000)):
+        check(function, made(logits("mixed", rows, n), "float32"))
 
 
 @pytest.mark.parametrize("n", [131_073, 262_143, 262_144, 400_001])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lsmx import DOUBLE, SINGLE, Context, Format, Kernel, Ops
+from lsmx import DOUBLE, SINGLE, Context, Format, Kernel, Ops, get_num_threads
 from lsmx._arithmetic import log, sums
 from lsmx._arithmetic.constants import TABLE
 from lsmx._arithmetic.words import Words, fast_two_sum, two_sum
@@ -19,6 +19,7 @@ from lsmx._errors import LsmxError
 from lsmx._function import remember
 from lsmx._functions.rows import Rows
 from lsmx._operator import registered
+from lsmx._threads import share
 from lsmx._validate import normal_axes, reduced_shape
 
 Array = Any
@@ -392,13 +393,21 @@ def kernel(name: str) -> Kernel:
         out = np.empty(reduced_shape(z.shape, axes, keepdims) if reduces else z.shape, z.dtype)
         x = z.reshape(outer, n, inner)
         y = out.reshape((outer, inner) if reduces else (outer, n, inner))
+
+        def some(start: int, stop: int) -> None:
+            """The pass over rows ``start`` to ``stop``, with scratch memory of its own."""
+            part, to = x[start:stop, :, 0], y[start:stop, ..., 0]
+            with np.errstate(all="ignore"):  # which holds for one thread only
+                if n < SHORT:
+                    Pass(name, ops, part.T, to.T, 0)
+                else:
+                    Pass(name, ops, part, to, 1)
+
         if inner > 1:
             for i in range(outer):
                 Pass(name, ops, x[i], y[i], 0)
-        elif n < SHORT:
-            Pass(name, ops, x[..., 0].T, y[..., 0] if reduces else y[..., 0].T, 0)
         else:
-            Pass(name, ops, x[..., 0], y[..., 0], 1)
+            share(some, outer, get_num_threads() if z.size >= 2 * TILE else 1, 1)
         remember(ctx, axis, where)
         if reduces:
             ctx.save_for_backward(z, out)

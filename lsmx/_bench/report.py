@@ -99,7 +99,8 @@ def plot(results: Results, path: pathlib.Path) -> None:
         panel.set_xlabel("ns an element, median; shorter is faster")
         panel.set_title(f"{threads} thread{'s' * (int(threads) > 1)}")
     axes[0][0].invert_yaxis()
-    axes[0][0].legend(loc="lower right", fontsize=8)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure_.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
     host = results["machine"]
     figure_.suptitle(f"log-softmax, forward and backward: {host['processor']}", fontsize=10)
     figure_.savefig(path, dpi=130)
