@@ -82,6 +82,7 @@ def explain(
     >>> print(lsmx.explain(np.ones((2, 3, 4)), axis=(0, 2)))
     log_softmax forward: backend 'numpy' runs the definition in standard operations
       not fused: the reduced axes do not lie in memory as one
+      not numpy blocks: 24 elements: fewer than 4096
       not row blocks: 24 elements: no more than one block of 131072
     """
     operator = registered().get(function)
