@@ -118,7 +118,7 @@ def _forward(work: Work, z: Any, _: Any) -> dict[str, Call | None]:
     try:
         import jax
 
-        jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+        jax.config.update("jax_enable_x64", True)
         jitted, j = jax.jit(lambda x: jax.nn.log_softmax(x, axis)), jax.numpy.asarray(z)
         calls["JAX, jit"] = lambda: jitted(j).block_until_ready()
     except ImportError:
@@ -148,7 +148,7 @@ def _backward(work: Work, z: Any, g: Any) -> dict[str, Call | None]:
     try:
         import jax
 
-        jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+        jax.config.update("jax_enable_x64", True)
         jitted = jax.jit(lambda a, b: a - jax.numpy.exp(b) * a.sum(axis, keepdims=True))
         jg, jy = jax.numpy.asarray(g), jax.numpy.asarray(y)
         calls["JAX, jit"] = lambda: jitted(jg, jy).block_until_ready()
