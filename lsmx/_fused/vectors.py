@@ -692,19 +692,6 @@ def load_first(typing: Any, p: Any, index: Any, count: Any, other: Any) -> Any:
 
 
 @intrinsic
-def stream(typing: Any, p: Any, index: Any, value: Any) -> Any:
-    """Write a vector around the cache, to an address that is a multiple of its size."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address = _address(builder, p, args[0], args[1], p.stored)
-        done = builder.store(narrow(builder, p, args[2], p.stored), address, align=BYTES[p.dtype] * p.vector.lanes)
-        done.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
-        return context.get_dummy_value()
-
-    return types.void(p, types.int64, value), generate
-
-
-@intrinsic
 def store_first(typing: Any, p: Any, index: Any, count: Any, value: Any) -> Any:
     """Write the first ``count`` lanes of a vector."""
 
