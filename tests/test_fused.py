@@ -112,6 +112,22 @@ def test_rows_of_one_kind(function: str, kind: int) -> None:
         check(function, z, made(nasty(23, 33, n, 0), dtype))
 
 
+@pytest.mark.parametrize("n", [5, 300])
+def test_products_of_what_is_flushed_do_not_scale_the_sum(n: int) -> None:
+    """Their other factor may be so large that the product would be the largest of the row."""
+    rng = np.random.default_rng(0)
+    g, y = rng.standard_normal((64, n)).astype(np.float32), rng.random((64, n)).astype(np.float32)
+    for scale, large in ((1e-9, 3e38), (1.0, 1e25)):
+        g, y = g * np.float32(scale), y * np.float32(1e-3)
+        g[:, 0], y[:, 0] = 1e-39, large
+        g[:, 1], y[:, 1] = large, 1e-40
+        got = lsmx.softmax_backward(g, y)
+        with lsmx.using("reference"):
+            want = lsmx.softmax_backward(g, y)
+        assert np.isfinite(want[:, 2:]).all()
+        assert differing(got, want) is None
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_long_row(function: str, dtype: str) -> None:

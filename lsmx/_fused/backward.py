@@ -86,10 +86,15 @@ def value_sum(g, y, n, value, plain_value, across, ahead, out):
         most, _ = value_range(plain_value(a, b), most, zero)
         _, least = value_range(a, zero, least)
         _, least_y = value_range(b, zero, least_y)
-    most, least = across_range(most, least, across)
+    plain = above(least, "plain", a) and above(least_y, "least", a)
+    if not plain:
+        most = zero
+        for i in range(0, n, W):
+            v = value(load_first(g, i, n - i, 0.0), load_first(y, i, n - i, 0.0))
+            most, _ = value_range(v, most, zero)
+    most, _ = across_range(most, least, across)
     e, finite = scale_of(most, a)
-    plain = above(least, "plain", a) and above(least_y, "least", a) and not any_of(floats(most) < constant(a, "plain"))
-    plain = plain and not any_of(e >= constant(a, "largest_exponent"))
+    plain = plain and not any_of(floats(most) < constant(a, "plain")) and not any_of(e >= constant(a, "largest_exponent"))
 
     scale = power_of(0.0 - e)
     base_first, base_second = signed_zero(a)
