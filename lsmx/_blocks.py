@@ -8,7 +8,7 @@ from typing import Any
 
 from lsmx._arithmetic.ops import Array
 from lsmx._backend import Kernel
-from lsmx._function import Context, recall, remember
+from lsmx._function import Context, keep, recall, remember
 from lsmx._functions.rows import Rows
 from lsmx._operator import registered
 from lsmx._validate import normal_axes, reduced_shape
@@ -101,8 +101,7 @@ def _kernels(xp: Any, block: int, name: str, elsewhere: Callable[[Array], str | 
 
         shape = reduced_shape(split.shape, split.axes, options.get("keepdims", False)) if reduces else split.shape
         out = split.fill(xp.empty(shape, dtype=z.dtype, device=z.device), run)
-        remember(ctx, axis, where)
-        ctx.save_for_backward(*({"z": z, "output": out}[r] for r in function.residual))
+        keep(ctx, function, z, out, axis, where)
         return out
 
     def derivative(direction: str) -> Callable[..., Array]:

@@ -81,6 +81,12 @@ def remember(ctx: Any, axis: Any, where: Array | None) -> None:
         ctx.where = where
 
 
+def keep(ctx: Any, function: type[Function], z: Array, output: Array, axis: Any, where: Array | None) -> None:
+    """What the forward pass of a function leaves on ``ctx``: its options and its residual."""
+    remember(ctx, axis, where)
+    ctx.save_for_backward(*({"z": z, "output": output}[name] for name in function.residual))
+
+
 def recall(ctx: Any) -> tuple[Any, Array | None]:
     """``axis`` and ``where`` as ``remember`` left them."""
     return getattr(ctx, "axis", -1), getattr(ctx, "where", None)

@@ -16,7 +16,7 @@ from lsmx._arithmetic import log, sums
 from lsmx._arithmetic.constants import TABLE
 from lsmx._arithmetic.words import Words, fast_two_sum, two_sum
 from lsmx._errors import LsmxError
-from lsmx._function import remember
+from lsmx._function import keep
 from lsmx._functions.rows import Rows
 from lsmx._operator import registered
 from lsmx._threads import share
@@ -408,11 +408,7 @@ def kernel(name: str) -> Kernel:
                 Pass(name, ops, x[i], y[i], 0)
         else:
             share(some, outer, get_num_threads() if z.size >= 2 * TILE else 1, 1)
-        remember(ctx, axis, where)
-        if reduces:
-            ctx.save_for_backward(z, out)
-        else:
-            ctx.save_for_backward(out)
+        keep(ctx, registered()[name].function, z, out, axis, where)
         return out
 
     return Kernel("numpy blocks", name, "forward", refuse, run)

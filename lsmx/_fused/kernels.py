@@ -9,7 +9,7 @@ from typing import Any
 from lsmx._arithmetic.ops import Array
 from lsmx._backend import Kernel
 from lsmx._errors import LsmxError
-from lsmx._function import recall, remember
+from lsmx._function import keep, recall
 from lsmx._fused.geometry import contiguous
 from lsmx._fused.launch import (
     SHORT,
@@ -22,6 +22,7 @@ from lsmx._fused.launch import (
     run_strided,
     unavailable,
 )
+from lsmx._operator import registered
 from lsmx._threads import WORTH
 from lsmx._validate import check_mask, normal_axes, reduced_shape, same_shape
 
@@ -128,11 +129,7 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
         absent = ABSENT[name]
         if where is not None and absent is not None:
             memory.fill(out, where, absent)
-        remember(ctx, axis, where)
-        if reduces:
-            ctx.save_for_backward(z, out)
-        else:
-            ctx.save_for_backward(out)
+        keep(ctx, registered()[name].function, z, out, axis, where)
         return out
 
     return refuse, run
