@@ -19,6 +19,7 @@ from lsmx._arithmetic.formats import ARITHMETIC_VERSION, DOUBLE, SINGLE, Format
 from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
 from lsmx._blocks import row_blocks
+from lsmx._calculus import Calculus
 from lsmx._errors import (
     ArrayTypeError,
     AxisError,
@@ -35,6 +36,7 @@ from lsmx._explain import explain
 from lsmx._function import Context, Function
 from lsmx._fused.kernels import fused
 from lsmx._fused.launch import Memory
+from lsmx._operation import Operation
 from lsmx._operator import Operator, register, registered, unregister
 from lsmx._registry import backend_for, register_backend, unregister_backend, using
 from lsmx._threads import chosen_threads, get_num_threads, set_num_threads
@@ -53,6 +55,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "BackendWarning",
+    "Calculus",
     "Context",
     "DTypeError",
     "DeviceError",
@@ -61,6 +64,7 @@ __all__ = [
     "Kernel",
     "LsmxError",
     "Memory",
+    "Operation",
     "Operator",
     "Ops",
     "OutputError",

@@ -68,12 +68,9 @@ class Backend:
         The array operations for an array, in a format.
     kernels
         In order of preference.
-    differentiate
-        Computes ``run(ctx, *arrays)`` so that the library's autograd knows of it; the rules are those of ``operator``. Called with
-        the operator, ``run``, and the arrays. None if there is no autograd.
-    untracked
-        Called with the name and the value of each array given to a derivative directly: raises if the library's autograd follows
-        it, as it would see the rounding and not the rule. None if there is no autograd.
+    bind
+        Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what its
+        ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
     one_place
@@ -99,8 +96,7 @@ class Backend:
     from_numpy: Callable[[Any, str, Any], Array]
     to_numpy: Callable[[Array], Any]
     kernels: tuple[Kernel, ...] = ()
-    differentiate: Callable[..., Array] | None = None
-    untracked: Callable[[str, Array], None] | None = None
+    bind: Callable[..., Array] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
@@ -111,9 +107,8 @@ class Backend:
             raise BackendError(f"backend: name {self.name!r} is not a non-empty string")
         if not isinstance(self.roots, tuple) or not all(isinstance(r, str) and r and "." not in r for r in self.roots):
             raise BackendError(f"backend {self.name!r}: roots {self.roots!r} is not a tuple of root module names")
-        optional = {"differentiate", "untracked"}
-        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "quiet", *optional):
-            if not callable(getattr(self, name)) and not (name in optional and getattr(self, name) is None):
+        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "quiet", "bind"):
+            if not callable(getattr(self, name)) and not (name == "bind" and self.bind is None):
                 raise BackendError(f"backend {self.name!r}: {name} is not callable")
         if not isinstance(self.dtypes, tuple) or not set(self.dtypes) <= FORMAT_OF.keys():
             raise BackendError(
@@ -127,4 +122,4 @@ class Backend:
             tasks[task] = (*tasks.get(task, ()), kernel)
         object.__setattr__(self, "by_task", tasks)
         first = {function: kernels[0].direct for (function, direction), kernels in tasks.items() if direction == "forward"}
-        object.__setattr__(self, "direct", first if self.differentiate is None else {})
+        object.__setattr__(self, "direct", first if self.bind is None else {})

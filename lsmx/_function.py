@@ -6,6 +6,7 @@ those of the array libraries through their backends, and one written by hand, wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from lsmx._arithmetic.ops import Array
@@ -42,12 +43,14 @@ class Function:
     """A differentiable function of one array, as rules.
 
     Subclasses give ``forward``, and those of ``backward`` (the VJP), ``jvp`` and ``jacobian`` that they have. ``forward`` calls
-    ``ctx.save_for_backward`` with the residual; the others read ``ctx.saved_tensors``.
+    ``ctx.save_for_backward`` with the residual; the others read ``ctx.saved_tensors``. For second derivatives they give
+    ``by_residual``, ``backward_along`` and ``jvp_along``, written in the operations of ``d``, a ``Calculus``, and the arrays' own ``+``
+    and ``-``.
 
     Attributes
     ----------
     residual
-        What is saved, by the names of the arguments that take it.
+        What is saved, in order: ``"z"``, the input, and ``"output"`` are known.
     """
 
     residual: ClassVar[tuple[str, ...]] = ("output",)
@@ -71,6 +74,26 @@ class Function:
     def jacobian(ctx: Any, /) -> Array:
         """The Jacobian itself, over the reduced axes flattened: ``(..., n, n)``."""
         raise NotImplementedError
+
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, v: Array, /, *residual: Array) -> tuple[Array, ...]:
+        """The derivative of ``g . J v`` by each array of the residual."""
+        raise NotImplementedError(f"{cls.__name__}: gives no by_residual, which a second derivative asks for")
+
+    @classmethod
+    def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> tuple[Callable[[Array], Array], ...]:
+        """How ``backward`` at ``g`` changes as each array of the residual moves: from the move to the change."""
+        raise NotImplementedError(f"{cls.__name__}: gives no backward_along, which a second derivative asks for")
+
+    @classmethod
+    def jvp_along(cls, d: Any, v: Array, /, *residual: Array) -> tuple[Callable[[Array], Array], ...]:
+        """How ``jvp`` at ``v`` changes as each array of the residual moves."""
+        raise NotImplementedError(f"{cls.__name__}: gives no jvp_along, which a second derivative asks for")
+
+    @staticmethod
+    def shape(z: tuple[Any, ...], axes: tuple[int, ...], /, **options: Any) -> tuple[Any, ...]:
+        """The shape of the output for that of the input, which it is unless a subclass says otherwise."""
+        return z
 
 
 def remember(ctx: Any, axis: Any, where: Array | None) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lsmx._arithmetic.formats import SINGLE
 from lsmx._arithmetic.ops import Array
 from lsmx._backend import Backend, Kernel
+from lsmx._calculus import operations_of
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError, OutputError
-from lsmx._function import Context, Function, remember
+from lsmx._function import Function
+from lsmx._operation import Operation
 from lsmx._registry import backend_for, forced, shortcuts
 from lsmx._validate import check_out, wanted_dtype
 
@@ -26,10 +29,16 @@ class Operator:
         Its name in the registry.
     function
         Its rules.
+    operations
+        Its directions, as autograds know them.
     """
 
     name: str
     function: type[Function]
+    operations: dict[str, Operation] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", operations_of(self))
 
     def __call__(
         self,
@@ -54,19 +63,7 @@ class Operator:
             together("z", z, where=where)
         if out is not None:
             together("z", z, out=out)
-        options["axis"], options["where"] = axis, where
-        if backend.differentiate is None:
-            ctx = Context()
-            ctx.out = out
-            result = self.run("forward", backend, ctx, (z,), options)
-        else:
-
-            def run(ctx: Any, *arrays: Array) -> Array:
-                ctx.out = None if ctx.keeps else out
-                return self.run("forward", backend, ctx, arrays, options)
-
-            result = backend.differentiate(self, run, z)
-        return result if out is None else write(result, out)
+        return self.apply("forward", backend, (z,), axis, where, options, out)
 
     def derivative(
         self,
@@ -82,18 +79,23 @@ class Operator:
         backend = serving(name, x)
         given = {"where": where, "out": out}
         together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
-        if backend.untracked is not None:
-            for argument, y in (vectors | residual).items():
-                backend.untracked(argument, y)
-        ctx = Context(*residual.values())
-        remember(ctx, axis, where)
-        ctx.out = out
-        result = self.apply(direction, ctx, *vectors.values())
-        return result if out is None else write(result, out)
+        return self.apply(direction, backend, (*vectors.values(), *residual.values()), axis, where, {}, out)
 
-    def apply(self, direction: str, ctx: Context, *vectors: Array) -> Array:
-        """``backward``, ``jvp`` or ``jacobian`` at the residual that ``ctx`` holds, for autograds."""
-        return self.run(direction, backend_for(ctx.saved_tensors[0]), ctx, vectors, {})
+    def apply(
+        self,
+        direction: str,
+        backend: Backend,
+        arrays: tuple[Array, ...],
+        axis: Any,
+        where: Array | None,
+        options: dict[str, Any],
+        out: Array | None,
+    ) -> Array:
+        """A direction as an operation, seen by the library's autograd if there is one."""
+        operation = self.operations[direction]
+        bind = operation.compute if backend.bind is None else partial(backend.bind, operation)
+        result = bind(arrays, axis, where, options, out)
+        return result if out is None else write(result, out)
 
     def run(self, direction: str, backend: Backend, ctx: Any, arrays: tuple[Array, ...], options: dict[str, Any]) -> Array:
         """Run a direction by the first kernel that accepts it, or by the definition."""
@@ -144,6 +146,7 @@ def register(name: str, function: type[Function]) -> Operator:
     --------
     >>> import lsmx, numpy as np
     >>> class Cube(lsmx.Function):
+    ...     residual = ("z",)
     ...     @staticmethod
     ...     def forward(ctx, z, /, *, axis=-1, where=None):
     ...         ctx.save_for_backward(z)

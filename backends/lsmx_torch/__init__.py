@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
-from lsmx_torch.autograd import differentiate, untracked
+from lsmx_torch.operators import bind
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
@@ -109,6 +109,5 @@ backend = Backend(
     from_numpy=from_numpy,
     to_numpy=to_numpy,
     kernels=(*fused(MEMORY), *row_blocks(xp, 2**19, elsewhere)),
-    differentiate=differentiate,
-    untracked=untracked,
+    bind=bind,
 )

@@ -1,49 +1,102 @@
-"""Tells PyTorch's autograd the rules of a function."""
+"""Tells PyTorch's autograd the rules of an operation: reverse and forward mode, and ``torch.func`` to any depth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch._functorch.autograd_function import enable_single_level_autograd_function
+from torch.autograd import forward_ad
+from torch.autograd.function import _SingleLevelFunction
 
-from lsmx import Context, Operator
-
-
-class Bridge(torch.autograd.Function):
-    """Runs an operator forward and backward. What it computes with inside is not seen by autograd: rounding has no gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, operator: Operator, run: Callable[..., Any], z: torch.Tensor) -> torch.Tensor:
-        """The value, keeping the operator's residual."""
-        inner = Context(keeps=ctx.needs_input_grad[2])  # what is differentiated is a tensor of its own, not the caller's ``out``
-        out: torch.Tensor = run(inner, z)
-        options = {name: value for name, value in vars(inner).items() if name not in ("saved_tensors", "keeps", "out")}
-        mask = options.pop("where", None)
-        ctx.save_for_backward(mask, *inner.saved_tensors)  # the mask too: PyTorch notices if it is changed in place
-        ctx.operator, ctx.options = operator, options
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[None, None, torch.Tensor]:
-        """The operator's VJP; a second derivative would miss a term in silence, so it is refused."""
-        if torch.is_grad_enabled():
-            raise NotImplementedError(f"{ctx.operator.name}: no second derivative yet; do without create_graph=True")
-        mask, *residual = ctx.saved_tensors
-        inner = Context(*residual, **ctx.options, **({} if mask is None else {"where": mask}))
-        return None, None, ctx.operator.apply("backward", inner, grad_output)
+from lsmx import Calculus, Operation
 
 
-def differentiate(operator: Operator, run: Callable[..., Any], z: torch.Tensor) -> torch.Tensor:
-    """``run(ctx, z)``, seen by autograd; forward mode and ``torch.func`` are refused by PyTorch with their reason."""
-    apply: Callable[..., torch.Tensor] = Bridge.apply
-    return apply(operator, run, z)
+def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The operator ``op`` as it runs where autograd looks on: its arguments are the arrays, the axes, the mask, and options."""
+    names = operation.names
+    n = len(names)
+
+    def below(*args: Any) -> torch.Tensor:
+        with torch._C._AutoDispatchBelowAutograd():
+            result: torch.Tensor = op(*args)
+        return result
+
+    class Bridge(_SingleLevelFunction):
+        """One level of autograd: PyTorch calls the operator once for each transform of ``torch.func``."""
+
+        @staticmethod
+        def forward(*args: Any) -> torch.Tensor:
+            with outer_levels():
+                return below(*args)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+            axes, where = inputs[n : n + 2]
+            ctx.axis = tuple(axes) or None
+            saved = where, *operation.saved(inputs[:n], output)
+            ctx.save_for_backward(*saved)  # the mask too: PyTorch notices if it is changed in place
+            ctx.save_for_forward(*saved)
+
+        @staticmethod
+        def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
+            where, *saved = ctx.saved_tensors
+            d, at = Calculus(bind, operation, ctx.axis, where), dict(zip(operation.saves, saved, strict=True))
+            needed = zip(names, ctx.needs_input_grad, strict=False)
+            grads = [operation.rule("pull", name)(d, cotangent, at) if needs else None for name, needs in needed]
+            return *grads, *[None] * (2 + len(operation.options))
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
+            where, *saved = map(primal, ctx.saved_tensors)
+            d, at = Calculus(bind, operation, ctx.axis, where), dict(zip(operation.saves, saved, strict=True))
+            moving = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
+            with outer_levels():
+                first, *more = (operation.rule("push", name)(d, v, at) for name, v in moving)
+                return sum(more, first)
+
+    def run(*args: Any) -> torch.Tensor:
+        if not followed(args[:n]):
+            return below(*args)
+        if not operation.pull:
+            raise NotImplementedError(
+                f"{operation.name}: cannot be differentiated, but {', '.join(names)} requires grad; detach it, or call it under "
+                "torch.no_grad()"
+            )
+        with enable_single_level_autograd_function():
+            result: torch.Tensor = Bridge.apply(*args)
+        return result
+
+    return run
 
 
-def untracked(name: str, x: torch.Tensor) -> None:
-    """Raise if autograd follows a tensor into a derivative."""
-    if torch.is_grad_enabled() and x.requires_grad:
-        raise NotImplementedError(
-            f"{name}: requires grad, but a derivative cannot be differentiated yet; pass {name}.detach(), or call it under "
-            "torch.no_grad()"
-        )
+def followed(arrays: tuple[torch.Tensor, ...]) -> bool:
+    """Whether some mode of differentiation may look at an operation on these tensors."""
+    return (
+        (torch.is_grad_enabled() and any(x.requires_grad for x in arrays))
+        or forward_ad._current_level >= 0
+        or torch._C._are_functorch_transforms_active()
+    )
+
+
+@contextlib.contextmanager
+def outer_levels() -> Iterator[None]:
+    """Lets the transforms of ``torch.func`` outside of the present one follow what is computed for it.
+
+    PyTorch turns differentiation off inside a custom function, for all levels: a forward mode inside another mode would lose a term
+    in silence. It cannot be turned on again inside ``torch.compile``, so there that is refused.
+    """
+    if not torch._C._are_functorch_transforms_active():
+        yield
+    elif torch.compiler.is_compiling():
+        yield
+    else:
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            yield
+
+
+def primal(x: torch.Tensor | None) -> torch.Tensor | None:
+    """A tensor without its tangent of the present level."""
+    return x if x is None or torch.compiler.is_compiling() else forward_ad.unpack_dual(x).primal

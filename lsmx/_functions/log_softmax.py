@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lsmx._arithmetic.ops import Array
@@ -63,3 +64,18 @@ class LogSoftmax(Function):
         _, s_j, diagonal = rows.square(p)
         _, one_minus_s_j, _ = rows.square(rows.ops.where(s.k == 0.0, -s.expm1, 1.0 - p))
         return rows.leave(rows.flush(rows.ops.where(diagonal, one_minus_s_j, -s_j)), absent=0.0)
+
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, v: Array, /, output: Array) -> tuple[Array]:
+        # g . J v = sum(g v) - sum(g) sum(s v):  by output, - s v sum(g)
+        return (-d.times(d.times(d.exp(output), v), d.sum(g)),)
+
+    @classmethod
+    def backward_along(cls, d: Any, g: Array, /, output: Array) -> tuple[Callable[[Array], Array]]:
+        # g - s sum(g):  - s doutput sum(g)
+        return (lambda doutput: -d.times(d.times(d.exp(output), doutput), d.sum(g)),)
+
+    @classmethod
+    def jvp_along(cls, d: Any, v: Array, /, output: Array) -> tuple[Callable[[Array], Array]]:
+        # v - sum(s v):  - sum(s v doutput)
+        return (lambda doutput: -d.sum(d.times(d.times(d.exp(output), v), doutput)),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lsmx._arithmetic import exp
@@ -51,6 +52,25 @@ class LogSumExp(Function):
         # dlse = sum(s * v)
         high, _ = rows.sum(rows.product(softmax(rows, z, output), v))
         return rows.ops.xp.reshape(rows.ops.xp.astype(high, output.dtype), output.shape)
+
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array, output: Array) -> tuple[Array, Array]:
+        # g . J v = g sum(s v) with s = exp(z - lse):  by z, g s v;  by lse, - g sum(s v)
+        return d.times(d.backward(g, z, output), v), -d.times(d.jvp(v, z, output), g)
+
+    @classmethod
+    def backward_along(cls, d: Any, g: Array, /, z: Array, output: Array) -> tuple[Callable[[Array], Array], ...]:
+        # g s:  g s dz,  - g s dlse
+        return (lambda dz: d.times(d.backward(g, z, output), dz)), (lambda dlse: -d.backward(d.times(g, dlse), z, output))
+
+    @classmethod
+    def jvp_along(cls, d: Any, v: Array, /, z: Array, output: Array) -> tuple[Callable[[Array], Array], ...]:
+        # sum(s v):  sum(s v dz),  - sum(s v) dlse
+        return (lambda dz: d.jvp(d.times(v, dz), z, output)), (lambda dlse: -d.times(d.jvp(v, z, output), dlse))
+
+    @staticmethod
+    def shape(z: tuple[Any, ...], axes: tuple[int, ...], /, *, keepdims: bool = False) -> tuple[Any, ...]:
+        return reduced_shape(z, axes, keepdims)
 
 
 def softmax(rows: Rows, z: Array, lse: Array) -> Array:

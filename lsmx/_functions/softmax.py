@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lsmx._arithmetic.ops import Array
@@ -47,6 +48,21 @@ class Softmax(Function):
         # J = S - s s^T:  J_ij = s_i (i == j) - s_i s_j
         s_i, s_j, diagonal = rows.square(rows.enter("output", output, absent=0.0))
         return rows.leave(rows.ops.where(diagonal, rows.product(s_i, 1.0 - s_j), rows.product(-s_i, s_j)), absent=0.0)
+
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, v: Array, /, output: Array) -> tuple[Array]:
+        # g . J v = sum(s v g) - sum(s v) sum(s g):  by s, v g - v sum(s g) - g sum(s v)
+        return (d.times(v, g - d.sum(d.times(output, g))) - d.times(g, d.sum(d.times(output, v))),)
+
+    @classmethod
+    def backward_along(cls, d: Any, g: Array, /, output: Array) -> tuple[Callable[[Array], Array]]:
+        # s (g - sum(s g)):  ds (g - sum(s g)) - s sum(g ds)
+        def change(ds: Array) -> Array:
+            return d.times(ds, g - d.sum(d.times(output, g))) - d.times(output, d.sum(d.times(g, ds)))
+
+        return (change,)
+
+    jvp_along = backward_along
 
 
 def times_jacobian(ctx: Any, name: str, v: Array) -> Array:
