@@ -63,7 +63,7 @@ class Backend:
     roots
         Root modules of the array types that it serves, such as ``("torch",)``.
     owns
-        Whether an object is one of its arrays.
+        Whether a type is one of its arrays', among those that lead to it by their root module.
     ops
         The array operations for an array, in a format.
     kernels
@@ -88,7 +88,7 @@ class Backend:
 
     name: str
     roots: tuple[str, ...]
-    owns: Callable[[object], bool]
+    owns: Callable[[type], bool]
     ops: Callable[[Array, Format], Ops]
     version: Callable[[], str]
     devices: Callable[[], list[str]]

@@ -31,6 +31,15 @@ shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
 
 
+def constant_when_compiled(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Have ``torch.compile`` call ``f`` while it compiles, in place of tracing it: what it finds out depends on types only.
+
+    This is ``torch.compiler.assume_constant_result`` without importing PyTorch, which may not have been imported yet, or never is.
+    """
+    f._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return f
+
+
 def register_backend(backend: Backend) -> Backend:
     """Serve the array types of ``backend.roots`` by ``backend`` from now on, before all others.
 
@@ -128,28 +137,28 @@ def backend_for(x: Array, /) -> Backend:
     >>> lsmx.backend_for(np.ones(3)).name
     'numpy'
     """
-    backend = _by_type.get(type(x))
-    if backend is None:
-        backend = _resolve(x)
-    return backend
-
-
-def _resolve(x: Array) -> Backend:
     kind = type(x)
+    _get_to_know(kind)
+    return _by_type[kind]
+
+
+@constant_when_compiled
+def _get_to_know(kind: type) -> None:
+    if kind in _by_type:
+        return
     for root in dict.fromkeys(base.__module__.partition(".")[0] for base in kind.__mro__ if base is not object):
         backend = _find(root) if root != "builtins" else None
         if backend is not None:
             break
     else:
         backend = STANDARD
-    if not backend.owns(x):
+    if not backend.owns(kind):
         raise ArrayTypeError(
-            f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, or any other "
+            f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, JAX, or any other "
             "library with __array_namespace__: convert it first, as in numpy.asarray(...)"
         )
     _by_type[kind] = backend
     shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
-    return backend
 
 
 def ops_for(x: Array, fmt: Format) -> Ops:
@@ -158,6 +167,7 @@ def ops_for(x: Array, fmt: Format) -> Ops:
     return replace(ops, power=power_from_table) if forced() == "reference" else ops
 
 
+@constant_when_compiled
 def forced() -> str | None:
     """The name given to ``using``, if inside one."""
     return _forced.get()

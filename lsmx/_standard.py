@@ -12,9 +12,9 @@ from lsmx._arithmetic.ops import Array, Ops
 from lsmx._backend import Backend
 
 
-def has_standard_namespace(x: object) -> bool:
-    """Whether ``x`` is an array by the standard's own sign."""
-    return not isinstance(x, type) and callable(getattr(x, "__array_namespace__", None)) and hasattr(x, "shape")
+def has_standard_namespace(kind: type) -> bool:
+    """Whether it is a type of arrays by the standard's own sign."""
+    return callable(getattr(kind, "__array_namespace__", None))
 
 
 def widest_integers(xp: Any, device: Any) -> tuple[Any, int]:

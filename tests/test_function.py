@@ -114,6 +114,8 @@ def test_options_are_kept_on_contexts_that_can_hold_them() -> None:
 class Cube(lsmx.Function):
     """``z^3``."""
 
+    residual = ("z",)
+
     @staticmethod
     def forward(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None) -> Any:
         ctx.save_for_backward(z)

@@ -90,7 +90,7 @@ def refuse(ctx, z, /, *, axis, where):
 backend = Backend(
     name="mylib",
     roots=("mylib",),
-    owns=lambda x: isinstance(x, Array),
+    owns=lambda kind: issubclass(kind, Array),
     ops=lambda x, fmt: Ops(xnp, "cpu", fmt, (np.int64, 64)),
     version=lambda: "1.5",
     devices=lambda: ["cpu"],

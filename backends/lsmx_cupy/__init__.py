@@ -10,9 +10,9 @@ import cupy
 from lsmx import Backend, Format, Ops, power_from_bits
 
 
-def owns(x: object) -> bool:
+def owns(kind: type) -> bool:
     """Arrays."""
-    return isinstance(x, cupy.ndarray)
+    return issubclass(kind, cupy.ndarray)
 
 
 def ops(x: Any, fmt: Format) -> Ops:

@@ -15,13 +15,13 @@ NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
 addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
 
 
-def owns(x: object) -> bool:
+def owns(kind: type) -> bool:
     """Arrays, but neither scalars nor masked arrays, whose mask would be lost."""
-    if isinstance(x, np.matrix):
+    if issubclass(kind, np.matrix):
         raise ArrayTypeError("a numpy.matrix, which has no axes to keep; pass numpy.asarray(z)")
-    if isinstance(x, np.ma.MaskedArray):
+    if issubclass(kind, np.ma.MaskedArray):
         raise ArrayTypeError("a numpy.ma.MaskedArray: its mask would be lost; pass z.data with where=~numpy.ma.getmaskarray(z)")
-    return isinstance(x, np.ndarray)
+    return issubclass(kind, np.ndarray)
 
 
 def ops(x: Any, fmt: Format) -> Ops:

@@ -16,9 +16,9 @@ LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
 
 
-def owns(x: object) -> bool:
+def owns(kind: type) -> bool:
     """Tensors."""
-    return isinstance(x, torch.Tensor)
+    return issubclass(kind, torch.Tensor)
 
 
 def ops(x: Any, fmt: Format) -> Ops:

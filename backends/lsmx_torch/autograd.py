@@ -52,8 +52,9 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
         def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
             where, *saved = map(primal, ctx.saved_tensors)
             d, at = Calculus(bind, operation, ctx.axis, where), dict(zip(operation.saves, saved, strict=True))
+            refuse_nested(operation)
             moving = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
-            with outer_levels():
+            with contextlib.nullcontext() if torch.compiler.is_compiling() else outer_levels():
                 first, *more = (operation.rule("push", name)(d, v, at) for name, v in moving)
                 return sum(more, first)
 
@@ -88,13 +89,18 @@ def outer_levels() -> Iterator[None]:
     PyTorch turns differentiation off inside a custom function, for all levels: a forward mode inside another mode would lose a term
     in silence. It cannot be turned on again inside ``torch.compile``, so there that is refused.
     """
-    if not torch._C._are_functorch_transforms_active():
-        yield
-    elif torch.compiler.is_compiling():
-        yield
-    else:
+    if torch._C._are_functorch_transforms_active():
         with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
             yield
+    else:
+        yield
+
+
+def refuse_nested(operation: Operation) -> None:
+    """Forward mode inside forward mode is beyond PyTorch's compiler, which would recurse without end."""
+    modes = [level.key() for level in torch._C._functorch.get_interpreter_stack() or ()]
+    if torch.compiler.is_compiling() and modes.count(torch._C._functorch.TransformType.Jvp) > 1:
+        raise NotImplementedError(f"{operation.name}: forward mode inside forward mode cannot be compiled; use reverse mode for one")
 
 
 def primal(x: torch.Tensor | None) -> torch.Tensor | None:

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from lsmx import BackendError, Operation, registered
-from lsmx_torch.autograd import differentiable
+from lsmx_torch.autograd import differentiable, followed
 
 LIBRARY = torch.library.Library("lsmx", "FRAGMENT")
 TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
 NARROW = (torch.float16, torch.bfloat16)
-_operators: dict[Operation, Any] = {}
+_operators: dict[str, tuple[Operation, Any]] = {}
 
 
 def bind(
@@ -27,14 +27,28 @@ def bind(
     options: Mapping[str, Any] | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """An operation by its operator. ``out`` is left alone: operators return tensors of their own."""
+    """An operation by its operator; at once, and into ``out``, where nothing in PyTorch would look on."""
+    if unseen(arrays):
+        return operation.compute(arrays, axis, where, {} if options is None else dict(options), out)
     result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
     return result
 
 
+def unseen(arrays: tuple[torch.Tensor, ...]) -> bool:
+    """Whether these are plain tensors, outside of every mode of PyTorch that an operator has to be known to."""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+        and all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in arrays)
+        and not followed(arrays)
+        and not (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
+    )
+
+
 def operator_of(operation: Operation) -> Any:
     """The operator of an operation; that of a function registered by a user is made on first use."""
-    return _operators.get(operation) or define(operation)
+    known, op = _operators.get(operation.name, (None, None))
+    return op if known is operation else define(operation)
 
 
 def define(operation: Operation) -> Any:
@@ -48,7 +62,8 @@ def define(operation: Operation) -> Any:
 
     def compute(*args: Any) -> torch.Tensor:
         axes, where, *values = args[n:]
-        result: torch.Tensor = operation.compute(args[:n], tuple(axes) or None, where, operation.named(values), None)
+        axis = -1 if axes == [args[operation.rows].dim() - 1] else tuple(axes) or None
+        result: torch.Tensor = operation.compute(args[:n], axis, where, operation.named(values), None)
         return result.contiguous()
 
     def shape(axes: Any, values: Any, *shapes: Any) -> tuple[Any, ...]:
@@ -80,7 +95,7 @@ def define(operation: Operation) -> Any:
         LIBRARY.impl(name, cast_first, "AutocastCUDA")
     torch.library.register_fake(f"lsmx::{name}", fake, lib=LIBRARY)
     torch.library.register_vmap(f"lsmx::{name}", batched, lib=LIBRARY)
-    _operators[operation] = op
+    _operators[operation.name] = operation, op
     return op
 
 
