@@ -71,6 +71,10 @@ class Operation:
         """``axis`` as a tuple of non-negative ints."""
         return normal_axes(axis, len(arrays[self.rows].shape))
 
+    def axis(self, arrays: tuple[Array, ...], axes: Sequence[int]) -> Any:
+        """Back from ``axes``: -1 for the last one, which is the quickest to look at, and None for an array that has none."""
+        return -1 if list(axes) == [len(arrays[self.rows].shape) - 1] else tuple(axes) or None
+
     def values(self, options: Mapping[str, Any] | None = None) -> list[Any]:
         """The further options in order, each as given or by default."""
         options = options or {}

@@ -22,7 +22,7 @@ from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
 from lsmx._standard import STANDARD
 
 GROUP = "lsmx.backends"
-IN_TREE = {"numpy": "lsmx_numpy", "torch": "lsmx_torch", "cupy": "lsmx_cupy"}
+IN_TREE = {"numpy": "lsmx_numpy", "torch": "lsmx_torch", "jax": "lsmx_jax", "jaxlib": "lsmx_jax", "cupy": "lsmx_cupy"}
 
 _registered: dict[str, Backend] = {}  # by root module
 _by_type: dict[type, Backend] = {}

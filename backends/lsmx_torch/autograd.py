@@ -35,7 +35,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
             axes, where = inputs[n : n + 2]
-            ctx.axis = tuple(axes) or None
+            ctx.axis = operation.axis(inputs[:n], axes)
             saved = where, *operation.saved(inputs[:n], output)
             ctx.save_for_backward(*saved)  # the mask too: PyTorch notices if it is changed in place
             ctx.save_for_forward(*saved)

@@ -62,7 +62,7 @@ def define(operation: Operation) -> Any:
 
     def compute(*args: Any) -> torch.Tensor:
         axes, where, *values = args[n:]
-        axis = -1 if axes == [args[operation.rows].dim() - 1] else tuple(axes) or None
+        axis = operation.axis(args[:n], axes)
         result: torch.Tensor = operation.compute(args[:n], axis, where, operation.named(values), None)
         return result.contiguous()
 

@@ -1,0 +1,64 @@
+"""JAX arrays and tracers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as xp
+import ml_dtypes
+import numpy as np
+
+import lsmx_numpy
+from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx_jax.host import kernels
+from lsmx_jax.primitives import bind, rounded
+
+lsmx_numpy.NAMES[np.dtype(ml_dtypes.bfloat16)] = "bfloat16"  # the host's kernels see JAX's buffers as NumPy arrays
+
+
+def owns(kind: type) -> bool:
+    """Arrays, and what stands for them while a function is traced."""
+    return issubclass(kind, jax.Array | jax.core.Tracer)
+
+
+def ops(x: Any, fmt: Format) -> Ops:
+    """JAX's operations; 64-bit integers are there while an operation is lowered, whatever the user's setting."""
+    bits = 64 if jax.config.jax_enable_x64 else 32
+    return Ops(xp=xp, device=None, format=fmt, integers=(xp.dtype(f"int{bits}"), bits), rounded=rounded, power=power_from_bits)
+
+
+def version() -> str:
+    """JAX's version."""
+    return str(jax.__version__)
+
+
+def devices() -> list[str]:
+    """All devices of the default platform."""
+    return [f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()]
+
+
+def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
+    """An array in ``dtype``; float64 only where the user has switched it on."""
+    with jax.enable_x64(True):
+        return jax.device_put(xp.asarray(values).astype(dtype), device)
+
+
+def to_numpy(x: Any) -> Any:
+    """The array on the host; bfloat16 as float32."""
+    return np.asarray(x.astype("float32") if x.dtype == xp.bfloat16 else x)
+
+
+backend = Backend(
+    name="jax",
+    roots=("jax", "jaxlib"),
+    owns=owns,
+    ops=ops,
+    version=version,
+    devices=devices,
+    dtypes=("float16", "bfloat16", "float32", "float64"),
+    from_numpy=from_numpy,
+    to_numpy=to_numpy,
+    kernels=kernels(),
+    bind=bind,
+)

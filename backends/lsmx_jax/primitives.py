@@ -1,0 +1,125 @@
+"""Makes JAX primitives of the operations of lsmx: JAX transforms them by the rules of the operations, and so knows all derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from lsmx import Calculus, Operation, using
+from lsmx._registry import forced
+from lsmx_jax.place import lowering
+
+_primitives: dict[str, tuple[Operation, Primitive]] = {}
+
+
+def bind(
+    operation: Operation,
+    arrays: tuple[Any, ...],
+    axis: Any,
+    where: Any = None,
+    options: Mapping[str, Any] | None = None,
+    out: Any = None,
+) -> Any:
+    """An operation by its primitive. ``out`` is left alone: JAX's arrays cannot be written to."""
+    mask = () if where is None else (where,)
+    values = tuple(operation.values(options))
+    axes = operation.axes(arrays, axis)
+    return primitive_of(operation).bind(*arrays, *mask, axes=axes, values=values, reference=forced() == "reference")
+
+
+def primitive_of(operation: Operation) -> Primitive:
+    """The primitive of an operation, made on first use."""
+    known, primitive = _primitives.get(operation.name, (None, None))
+    return primitive if known is operation else define(operation)
+
+
+def define(operation: Operation) -> Primitive:
+    """Make the primitive ``lsmx_<name>``, with what it does in each transformation of JAX."""
+    p = Primitive(f"lsmx_{operation.name}")
+    n, names = len(operation.names), operation.names
+
+    def split(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+        return tuple(args[:n]), args[n] if len(args) > n else None
+
+    def shape(arrays: Any, axes: tuple[int, ...], values: tuple[Any, ...]) -> tuple[int, ...]:
+        return operation.shape(*(x.shape for x in arrays), axes=axes, **operation.named(values))
+
+    def abstract(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
+        return like(args[operation.rows], shape(args[:n], axes, values), axes)
+
+    def compute(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
+        arrays, where = split(args)
+        axis = operation.axis(arrays, axes)
+        with jax.enable_x64(True), using("reference") if reference else nullcontext():
+            return operation.compute(tuple(map(rounded, arrays)), axis, where, operation.named(values), None)
+
+    def calculus(arrays: tuple[Any, ...], where: Any, axes: tuple[int, ...]) -> Calculus:
+        return Calculus(bind, operation, operation.axis(arrays, axes), where)
+
+    def saved(arrays: tuple[Any, ...], output: Any) -> dict[str, Any]:
+        return dict(zip(operation.saves, operation.saved(arrays, output), strict=True))
+
+    def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
+        arrays, where = split(primals)
+        output = p.bind(*primals, **params)
+        d, at = calculus(arrays, where, params["axes"]), saved(arrays, output)
+        moving = [(name, v) for name, v in zip(names, tangents, strict=False) if type(v) is not ad.Zero]
+        shares = [operation.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
+        return output, sum(shares[1:], shares[0])
+
+    def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
+        arrays, where = split(args)
+        d, at = calculus(arrays, where, params["axes"]), saved(arrays, None)
+        result: list[Any] = [None] * len(args)
+        for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
+            if ad.is_undefined_primal(x):
+                zero = type(cotangent) is ad.Zero
+                result[i] = ad.Zero(x.aval) if zero else operation.rule("pull", name)(d, cotangent, at).astype(x.aval.dtype)
+        return result
+
+    def batched(args: Any, dims: Any, *, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> tuple[Any, int]:
+        size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not batching.not_mapped)
+        arrays, where = split([at_front(x, d, size) for x, d in zip(args, dims, strict=True)])
+        wanted = shape([jax.typeof(x[0]) for x in arrays], axes, values)
+        if not axes:  # scalars: each is a row of its own
+            arrays = tuple(x[:, None] for x in arrays)
+        mask = ()
+        if where is not None:
+            mask = (where.reshape(size, *[1] * (arrays[operation.rows].ndim - where.ndim), *where.shape[1:]),)
+        moved = tuple(a + 1 for a in axes or (0,))
+        return p.bind(*arrays, *mask, axes=moved, values=values, reference=reference).reshape(size, *wanted), 0
+
+    p.def_impl(jax.jit(p.bind, static_argnames=("axes", "values", "reference")))
+    p.def_abstract_eval(abstract)
+    ad.primitive_jvps[p] = jvp
+    ad.primitive_transposes[p] = transpose
+    batching.primitive_batchers[p] = batched
+    mlir.register_lowering(p, lowering(compute))
+    _primitives[operation.name] = operation, p
+    return p
+
+
+def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """What is known of a result before it is there: it is divided among devices as the rows that it comes from are."""
+    spec = [*rows.sharding.spec, *[None] * (rows.ndim - len(rows.sharding.spec))]
+    if shape != rows.shape:
+        spec = [None if i in axes else s for i, s in enumerate(spec) if i not in axes or len(shape) == rows.ndim]
+        spec += [None] * (len(shape) - len(spec))
+    return rows.update(shape=shape, weak_type=False, sharding=rows.sharding.update(spec=spec))
+
+
+def at_front(x: Any, dim: Any, size: int) -> Any:
+    """An array with the dimension that ``vmap`` runs over in front."""
+    return jnp.broadcast_to(x, (size, *x.shape)) if dim is batching.not_mapped else jnp.moveaxis(x, dim, 0)
+
+
+def rounded(product: Any) -> Any:
+    """``product`` as it is. XLA contracts a product with an addition that it feeds, but does not see through the comparison."""
+    return jnp.where(jnp.isnan(product), jnp.nan, product)
+
