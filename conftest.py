@@ -13,7 +13,7 @@ import pytest
 from lsmx._registry import known_backends
 from lsmx.testing import Target, target
 
-DEFAULT = "numpy,torch,cupy,strict,strict-no_float64,strict-no_x64"
+DEFAULT = "numpy,torch,jax,cupy,strict,strict-no_float64,strict-no_x64"
 
 
 def in_tree(name: str, device: str | None = None) -> Target | str:
@@ -48,6 +48,7 @@ TARGETS: dict[str, Callable[[], Target | str]] = {
     "numpy": lambda: in_tree("numpy"),
     "torch": lambda: in_tree("torch"),
     "torch-cuda": lambda: in_tree("torch", "cuda"),
+    "jax": lambda: in_tree("jax"),
     "cupy": lambda: in_tree("cupy"),
     "strict": lambda: strict("CPU_DEVICE"),
     "strict-no_float64": lambda: strict("no_float64"),

@@ -69,8 +69,8 @@ class Backend:
     kernels
         In order of preference.
     bind
-        Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what its
-        ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
+        Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
+        its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
     one_place

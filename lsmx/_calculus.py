@@ -59,8 +59,8 @@ class Calculus:
 def operations_of(operator: Operator) -> dict[str, Operation]:
     """A function's forward, backward, JVP and Jacobian as operations.
 
-    With ``phi = g . J v`` the JVP is the derivative of ``phi`` by ``g``, and the VJP that by ``v``: each is linear in its vector, and
-    the other one is its transpose. How the two change with the residual is for the function to say.
+    With ``phi = g . J v`` the JVP is the derivative of ``phi`` by ``g``, and the VJP that by ``v``: each is linear in its vector,
+    and the other one is its transpose. How the two change with the residual is for the function to say.
     """
     function, residual = operator.function, operator.function.residual
 
@@ -137,7 +137,7 @@ def options_of(function: type[Function]) -> dict[str, Any]:
 
 
 def computed_by(operator: Operator, direction: str, vectors: int) -> Compute:
-    """A direction of a function as an operation's computation: the arrays are vectors and then, but in the forward pass, the residual."""
+    """A direction of a function, as an operation computes it: of the arrays some are vectors, and the rest is the residual."""
 
     def forward(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: dict[str, Any], out: Array | None) -> Array:
         ctx = Context()

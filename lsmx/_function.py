@@ -44,8 +44,8 @@ class Function:
 
     Subclasses give ``forward``, and those of ``backward`` (the VJP), ``jvp`` and ``jacobian`` that they have. ``forward`` calls
     ``ctx.save_for_backward`` with the residual; the others read ``ctx.saved_tensors``. For second derivatives they give
-    ``by_residual``, ``backward_along`` and ``jvp_along``, written in the operations of ``d``, a ``Calculus``, and the arrays' own ``+``
-    and ``-``.
+    ``by_residual``, ``backward_along`` and ``jvp_along``, written in the operations of ``d``, a ``Calculus``, and the arrays' own
+    ``+`` and ``-``.
 
     Attributes
     ----------

@@ -22,7 +22,13 @@ from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
 from lsmx._standard import STANDARD
 
 GROUP = "lsmx.backends"
-IN_TREE = {"numpy": "lsmx_numpy", "torch": "lsmx_torch", "jax": "lsmx_jax", "jaxlib": "lsmx_jax", "cupy": "lsmx_cupy"}
+IN_TREE = {
+    "numpy": "lsmx_numpy",
+    "torch": "lsmx_torch",
+    "jax": "lsmx_jax",
+    "jaxlib": "lsmx_jax",
+    "cupy": "lsmx_cupy",
+}  # JAX's arrays are jaxlib's, its tracers its own
 
 _registered: dict[str, Backend] = {}  # by root module
 _by_type: dict[type, Backend] = {}
@@ -154,8 +160,8 @@ def _get_to_know(kind: type) -> None:
         backend = STANDARD
     if not backend.owns(kind):
         raise ArrayTypeError(
-            f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, CuPy, JAX, or any other "
-            "library with __array_namespace__: convert it first, as in numpy.asarray(...)"
+            f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, or any "
+            "other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
         )
     _by_type[kind] = backend
     shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
@@ -207,7 +213,8 @@ def using(name: str) -> Iterator[None]:
 
 def known_backends() -> dict[str, Backend | str]:
     """Every backend by name, or under its root module the reason why it cannot be used."""
-    roots: dict[str, Any] = dict.fromkeys([*IN_TREE, *entry_points(), *_registered])
+    roots = dict.fromkeys([*IN_TREE, *entry_points(), *_registered])
+    del roots["jaxlib"]  # leads to the backend that jax leads to
     known: dict[str, Backend | str] = {}
     for root in roots:
         try:

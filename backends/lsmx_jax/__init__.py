@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as xp
+import jax.numpy as jnp
+import lsmx_numpy
 import ml_dtypes
 import numpy as np
 
-import lsmx_numpy
 from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx_jax import namespace
 from lsmx_jax.host import kernels
-from lsmx_jax.primitives import bind, rounded
+from lsmx_jax.primitives import bind
 
 lsmx_numpy.NAMES[np.dtype(ml_dtypes.bfloat16)] = "bfloat16"  # the host's kernels see JAX's buffers as NumPy arrays
 
@@ -25,7 +26,8 @@ def owns(kind: type) -> bool:
 def ops(x: Any, fmt: Format) -> Ops:
     """JAX's operations; 64-bit integers are there while an operation is lowered, whatever the user's setting."""
     bits = 64 if jax.config.jax_enable_x64 else 32
-    return Ops(xp=xp, device=None, format=fmt, integers=(xp.dtype(f"int{bits}"), bits), rounded=rounded, power=power_from_bits)
+    integers = jnp.dtype(f"int{bits}"), bits
+    return Ops(xp=namespace, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits)
 
 
 def version() -> str:
@@ -41,12 +43,12 @@ def devices() -> list[str]:
 def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
     """An array in ``dtype``; float64 only where the user has switched it on."""
     with jax.enable_x64(True):
-        return jax.device_put(xp.asarray(values).astype(dtype), device)
+        return jax.device_put(jnp.asarray(values).astype(dtype), device)
 
 
 def to_numpy(x: Any) -> Any:
     """The array on the host; bfloat16 as float32."""
-    return np.asarray(x.astype("float32") if x.dtype == xp.bfloat16 else x)
+    return np.asarray(x.astype("float32") if x.dtype == jnp.bfloat16 else x)
 
 
 backend = Backend(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +16,7 @@ import numpy as np
 
 DTYPES = {1: np.bool_, 10: np.float16, 11: np.float32, 12: np.float64, 16: ml_dtypes.bfloat16}
 METADATA, EXECUTE, INTERNAL = 1, 3, 13
-Head = [("struct_size", c_size_t), ("extension_start", c_void_p)]
+HEAD: Any = [("struct_size", c_size_t), ("extension_start", c_void_p)]
 
 
 class Extension(Structure):
@@ -28,13 +28,13 @@ class Extension(Structure):
 class Metadata(Structure):
     """``XLA_FFI_Metadata`` up to the version."""
 
-    _fields_: ClassVar = [("struct_size", c_size_t), *[(f"api_{n}", t) for n, t in Head], ("major", c_int), ("minor", c_int)]
+    _fields_: ClassVar = [("struct_size", c_size_t), *[(f"api_{n}", t) for n, t in HEAD], ("major", c_int), ("minor", c_int)]
 
 
 class Buffer(Structure):
     """``XLA_FFI_Buffer``."""
 
-    _fields_: ClassVar = [*Head, ("dtype", c_int), ("data", c_void_p), ("rank", c_int64), ("dims", POINTER(c_int64))]
+    _fields_: ClassVar = [*HEAD, ("dtype", c_int), ("data", c_void_p), ("rank", c_int64), ("dims", POINTER(c_int64))]
 
     def view(self) -> Any:
         """The buffer as a NumPy array."""
@@ -47,7 +47,7 @@ class Buffer(Structure):
 class Buffers(Structure):
     """``XLA_FFI_Args`` and ``XLA_FFI_Rets``."""
 
-    _fields_: ClassVar = [*Head, ("size", c_int64), ("types", c_void_p), ("buffers", POINTER(POINTER(Buffer)))]
+    _fields_: ClassVar = [*HEAD, ("size", c_int64), ("types", c_void_p), ("buffers", POINTER(POINTER(Buffer)))]
 
     def views(self) -> list[Any]:
         """All of them as NumPy arrays."""
@@ -57,15 +57,15 @@ class Buffers(Structure):
 class Problem(Structure):
     """``XLA_FFI_Error_Create_Args``."""
 
-    _fields_: ClassVar = [*Head, ("message", c_char_p), ("code", c_int)]
+    _fields_: ClassVar = [*HEAD, ("message", c_char_p), ("code", c_int)]
 
 
 class Interface(Structure):
     """``XLA_FFI_Api`` up to the making of errors."""
 
     _fields_: ClassVar = [
-        *Head,
-        *[(f"api_{n}", t) for n, t in Head],
+        *HEAD,
+        *[(f"api_{n}", t) for n, t in HEAD],
         ("major", c_int),
         ("minor", c_int),
         ("internal", c_void_p),
@@ -77,7 +77,7 @@ class Frame(Structure):
     """``XLA_FFI_CallFrame`` up to the results."""
 
     _fields_: ClassVar = [
-        *Head,
+        *HEAD,
         ("api", POINTER(Interface)),
         ("context", c_void_p),
         ("stage", c_int),
@@ -103,7 +103,8 @@ def target(key: str, compute: Callable[[list[Any], Any], None]) -> str:
             except BaseException as error:
                 text = f"{name}: {type(error).__name__}: {error}".encode()
                 problem = Problem(ctypes.sizeof(Problem), None, text, INTERNAL)
-                return frame.api.contents.create_error(ctypes.byref(problem))
+                reported: int = frame.api.contents.create_error(ctypes.byref(problem))
+                return reported
             return None
 
         _targets[name] = HANDLER(handle)
@@ -114,7 +115,7 @@ def target(key: str, compute: Callable[[list[Any], Any], None]) -> str:
 def answered(frame: Any) -> bool:
     """Answers XLA's question for the version of the interface, if this call asks it."""
     if not frame.extension_start:
-        return frame.stage != EXECUTE
+        return bool(frame.stage != EXECUTE)
     extension = Extension.from_address(frame.extension_start)
     if extension.type != METADATA:
         return False

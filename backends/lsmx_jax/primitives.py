@@ -1,4 +1,4 @@
-"""Makes JAX primitives of the operations of lsmx: JAX transforms them by the rules of the operations, and so knows all derivatives."""
+"""Makes JAX primitives of the operations of lsmx: JAX transforms them by their rules, and so knows derivatives of every order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jax.interpreters import ad, batching, mlir
 
 from lsmx import Calculus, Operation, using
 from lsmx._registry import forced
+from lsmx_jax.namespace import rounded
 from lsmx_jax.place import lowering
 
 _primitives: dict[str, tuple[Operation, Primitive]] = {}
@@ -85,11 +86,11 @@ def define(operation: Operation) -> Primitive:
 
     def batched(args: Any, dims: Any, *, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> tuple[Any, int]:
         size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not batching.not_mapped)
-        arrays, where = split([at_front(x, d, size) for x, d in zip(args, dims, strict=True)])
+        arrays, where = split(tuple(at_front(x, d, size) for x, d in zip(args, dims, strict=True)))
         wanted = shape([jax.typeof(x[0]) for x in arrays], axes, values)
         if not axes:  # scalars: each is a row of its own
             arrays = tuple(x[:, None] for x in arrays)
-        mask = ()
+        mask: tuple[Any, ...] = ()
         if where is not None:
             mask = (where.reshape(size, *[1] * (arrays[operation.rows].ndim - where.ndim), *where.shape[1:]),)
         moved = tuple(a + 1 for a in axes or (0,))
@@ -117,9 +118,3 @@ def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 def at_front(x: Any, dim: Any, size: int) -> Any:
     """An array with the dimension that ``vmap`` runs over in front."""
     return jnp.broadcast_to(x, (size, *x.shape)) if dim is batching.not_mapped else jnp.moveaxis(x, dim, 0)
-
-
-def rounded(product: Any) -> Any:
-    """``product`` as it is. XLA contracts a product with an addition that it feeds, but does not see through the comparison."""
-    return jnp.where(jnp.isnan(product), jnp.nan, product)
-

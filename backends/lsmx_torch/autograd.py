@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch._functorch.autograd_function import enable_single_level_autograd_function
+from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
@@ -24,7 +24,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
             result: torch.Tensor = op(*args)
         return result
 
-    class Bridge(_SingleLevelFunction):
+    class Bridge(_SingleLevelFunction):  # which has an apply of PyTorch's own
         """One level of autograd: PyTorch calls the operator once for each transform of ``torch.func``."""
 
         @staticmethod
@@ -56,7 +56,8 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
             moving = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
             with contextlib.nullcontext() if torch.compiler.is_compiling() else outer_levels():
                 first, *more = (operation.rule("push", name)(d, v, at) for name, v in moving)
-                return sum(more, first)
+                total: torch.Tensor = sum(more, first)
+                return total
 
     def run(*args: Any) -> torch.Tensor:
         if not followed(args[:n]):
@@ -67,7 +68,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
                 "torch.no_grad()"
             )
         with enable_single_level_autograd_function():
-            result: torch.Tensor = Bridge.apply(*args)
+            result: torch.Tensor = Bridge.apply(*args)  # type: ignore[attr-defined]
         return result
 
     return run
@@ -100,7 +101,7 @@ def refuse_nested(operation: Operation) -> None:
     """Forward mode inside forward mode is beyond PyTorch's compiler, which would recurse without end."""
     modes = [level.key() for level in torch._C._functorch.get_interpreter_stack() or ()]
     if torch.compiler.is_compiling() and modes.count(torch._C._functorch.TransformType.Jvp) > 1:
-        raise NotImplementedError(f"{operation.name}: forward mode inside forward mode cannot be compiled; use reverse mode for one")
+        raise NotImplementedError(f"{operation.name}: forward mode inside forward mode cannot be compiled; use torch.func.jacrev")
 
 
 def primal(x: torch.Tensor | None) -> torch.Tensor | None:

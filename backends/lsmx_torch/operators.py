@@ -29,8 +29,9 @@ def bind(
 ) -> torch.Tensor:
     """An operation by its operator; at once, and into ``out``, where nothing in PyTorch would look on."""
     if unseen(arrays):
-        return operation.compute(arrays, axis, where, {} if options is None else dict(options), out)
-    result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
+        result: torch.Tensor = operation.compute(arrays, axis, where, {} if options is None else dict(options), out)
+    else:
+        result = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
     return result
 
 
@@ -87,7 +88,8 @@ def define(operation: Operation) -> Any:
         if in_dims[n + 1] is not None:
             where = at_front(where, in_dims[n + 1], info.batch_size)
             where = where.reshape(info.batch_size, *[1] * (arrays[operation.rows].dim() - where.dim()), *where.shape[1:])
-        return op(*arrays, [a + 1 for a in axes or (0,)], where, *values).reshape(info.batch_size, *wanted), 0
+        result: torch.Tensor = op(*arrays, [a + 1 for a in axes or (0,)], where, *values)
+        return result.reshape(info.batch_size, *wanted), 0
 
     LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
     LIBRARY.impl(name, differentiable(operation, op, bind), "Autograd")

@@ -69,7 +69,7 @@ class LogSumExp(Function):
         return (lambda dz: d.jvp(d.times(v, dz), z, output)), (lambda dlse: -d.times(d.jvp(v, z, output), dlse))
 
     @staticmethod
-    def shape(z: tuple[Any, ...], axes: tuple[int, ...], /, *, keepdims: bool = False) -> tuple[Any, ...]:
+    def shape(z: tuple[Any, ...], axes: tuple[int, ...], /, *, keepdims: bool = False, **_: Any) -> tuple[Any, ...]:
         return reduced_shape(z, axes, keepdims)
 
 

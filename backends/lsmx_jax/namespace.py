@@ -1,0 +1,21 @@
+"""``jax.numpy`` as the law needs it under XLA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(jnp, name)
+
+
+def max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:  # noqa: A001 (the standard's name)
+    """The maximum, NaN if there is one: XLA's own on the CPU loses NaN where it fuses the maximum with what made ``x``."""
+    return jnp.where(jnp.any(jnp.isnan(x), axis=axis, keepdims=keepdims), jnp.nan, jnp.max(x, axis=axis, keepdims=keepdims))
+
+
+def rounded(product: Any) -> Any:
+    """``product`` as it is. XLA contracts a product with an addition that it feeds, but does not see through the comparison."""
+    return jnp.where(jnp.isnan(product), jnp.nan, product)
