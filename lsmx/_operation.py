@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lsmx._arithmetic.ops import Array
-from lsmx._validate import normal_axes
+from lsmx._validate import check_argument, check_mask, float_name, normal_axes
 
 if TYPE_CHECKING:
     from lsmx._calculus import Calculus
 
 Rule = Callable[["Calculus", Array, Mapping[str, Array]], Array]
+
+
+def alike(name: str, rows: tuple[Any, ...], axes: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    """All arguments have one shape."""
+    return [rows]
 
 
 class Compute(Protocol):
@@ -44,6 +49,8 @@ class Operation:
         Called with the arrays, ``axis``, ``where``, the further options, and ``out`` or None.
     shape
         The shape of the result, from the shapes of the arrays, ``axes`` without a negative one, and the options.
+    accepts
+        The shapes that an argument may have: called with its name, the shape of the rows, and the axes.
     options
         Further options with their defaults.
     saves
@@ -61,6 +68,7 @@ class Operation:
     rows: int
     compute: Compute
     shape: Callable[..., tuple[Any, ...]]
+    accepts: Callable[[str, tuple[Any, ...], tuple[int, ...]], list[tuple[Any, ...]]] = alike
     options: Mapping[str, Any] = field(default_factory=dict)
     saves: tuple[str, ...] = ()
     pull: Mapping[str, Rule] = field(default_factory=dict)
@@ -74,6 +82,15 @@ class Operation:
     def axis(self, arrays: tuple[Array, ...], axes: Sequence[int]) -> Any:
         """Back from ``axes``: -1 for the last one, which is the quickest to look at, and None for an array that has none."""
         return -1 if list(axes) == [len(arrays[self.rows].shape) - 1] else tuple(axes) or None
+
+    def check(self, arrays: tuple[Array, ...], axis: Any, where: Array | None) -> None:
+        """Raise as the computation would, where that is too late: an autograd or a compiler has its own way to fail."""
+        rows = arrays[self.rows]
+        float_name(self.names[self.rows], rows)
+        for name, x in zip(self.names, arrays, strict=True):
+            check_argument(name, x, rows.dtype, self.accepts(name, tuple(rows.shape), self.axes(arrays, axis)), tuple(rows.shape))
+        if where is not None:
+            check_mask(where, tuple(rows.shape))
 
     def values(self, options: Mapping[str, Any] | None = None) -> list[Any]:
         """The further options in order, each as given or by default."""

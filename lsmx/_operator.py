@@ -76,9 +76,9 @@ class Operator:
     ) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments."""
         name, x = next(iter(residual.items()))
-        backend = serving(name, x)
+        serving(name, x)
         given = {"where": where, "out": out}
-        together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
+        backend = together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
         return self.apply(direction, backend, (*vectors.values(), *residual.values()), axis, where, {}, out)
 
     def apply(
@@ -200,19 +200,23 @@ def cast(backend: Backend, z: Array, dtype: Any) -> Array:
         return xp.astype(z, wanted_dtype(xp, dtype, z))
 
 
-def together(name: str, x: Array, **others: Array) -> None:
-    """Raise unless all arrays are of one library and on one device."""
+def together(name: str, x: Array, **others: Array) -> Backend:
+    """The backend that serves all the arrays; raises unless they are of one library and on one device."""
     backend = backend_for(x)
     if backend.one_place and all(type(y) is type(x) for y in others.values()):
-        return
+        return backend
     ops = backend.ops(x, SINGLE)
     for other, y in others.items():
-        if serving(other, y) is not backend or (theirs := backend.ops(y, SINGLE)).xp != ops.xp:
+        serves = serving(other, y)
+        theirs = serves.ops(y, SINGLE)
+        if theirs.xp != ops.xp:
             raise ArrayTypeError(
                 f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"
             )
         if theirs.device != ops.device:
             raise DeviceError(f"{other}: on {theirs.device}, but {name} is on {ops.device}; move one of them")
+        backend = backend if serves.bind is None else serves  # an autograd of the library that follows only some of the arrays
+    return backend
 
 
 def described(x: Array) -> str:

@@ -26,9 +26,10 @@ IN_TREE = {
     "numpy": "lsmx_numpy",
     "torch": "lsmx_torch",
     "jax": "lsmx_jax",
-    "jaxlib": "lsmx_jax",
+    "jaxlib": "lsmx_jax",  # arrays are of jaxlib, what stands for them in a trace is of jax
+    "autograd": "lsmx_autograd",
     "cupy": "lsmx_cupy",
-}  # JAX's arrays are jaxlib's, its tracers its own
+}
 
 _registered: dict[str, Backend] = {}  # by root module
 _by_type: dict[type, Backend] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from lsmx._arithmetic.formats import FORMAT_OF
@@ -82,6 +83,15 @@ def same_shape(name: str, given: tuple[int, ...], *accepted: tuple[int, ...], of
     if given not in accepted:
         wanted = " or ".join(map(str, dict.fromkeys(accepted)))
         raise ShapeError(f"{name}: shape {given}, but {of} asks for {wanted}")
+
+
+def check_argument(name: str, x: Array, dtype: Any, accepted: Iterable[tuple[Any, ...]], of: tuple[Any, ...]) -> None:
+    """``x`` computes in the format of ``dtype`` and has one of the ``accepted`` shapes, which go with an array of ``of``."""
+    given = float_name(name, x)
+    fmt = FORMAT_OF[dtype_name(dtype)]
+    if FORMAT_OF[given] is not fmt:
+        raise DTypeError(f"{name}: dtype {given} among arrays of {dtype_name(dtype)} computed in {fmt.dtype}; cast it")
+    same_shape(name, tuple(x.shape), *accepted, of=f"an array of {of}")
 
 
 def check_mask(where: Array, shape: tuple[int, ...]) -> None:

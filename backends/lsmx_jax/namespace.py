@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 
 def __getattr__(name: str) -> Any:
     return getattr(jnp, name)
+
+
+def astype(x: Any, dtype: Any, /, **options: Any) -> Any:
+    """A cast as asked for: without 64-bit types switched on, JAX would make float64 float32."""
+    with jax.enable_x64(True):
+        return jnp.astype(x, dtype, **options)
 
 
 def max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:  # noqa: A001 (the standard's name)

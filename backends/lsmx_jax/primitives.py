@@ -31,6 +31,7 @@ def bind(
     mask = () if where is None else (where,)
     values = tuple(operation.values(options))
     axes = operation.axes(arrays, axis)
+    operation.check(arrays, axis, where)
     return primitive_of(operation).bind(*arrays, *mask, axes=axes, values=values, reference=forced() == "reference")
 
 

@@ -71,8 +71,10 @@ def define(operation: Operation) -> Any:
         return operation.shape(*shapes, axes=tuple(axes), **operation.named(values))
 
     def fake(*args: Any) -> torch.Tensor:
-        axes, _, *values = args[n:]
-        return args[operation.rows].new_empty(shape(axes, values, *(tuple(x.shape) for x in args[:n])))
+        axes, where, *values = args[n:]
+        operation.check(args[:n], operation.axis(args[:n], axes), where)
+        result: torch.Tensor = args[operation.rows].new_empty(shape(axes, values, *(tuple(x.shape) for x in args[:n])))
+        return result
 
     def cast_first(*args: Any) -> torch.Tensor:
         with torch.autocast("cuda", enabled=False):
@@ -89,7 +91,8 @@ def define(operation: Operation) -> Any:
             where = at_front(where, in_dims[n + 1], info.batch_size)
             where = where.reshape(info.batch_size, *[1] * (arrays[operation.rows].dim() - where.dim()), *where.shape[1:])
         result: torch.Tensor = op(*arrays, [a + 1 for a in axes or (0,)], where, *values)
-        return result.reshape(info.batch_size, *wanted), 0
+        shaped: torch.Tensor = result.reshape(info.batch_size, *wanted)
+        return shaped, 0
 
     LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
     LIBRARY.impl(name, differentiable(operation, op, bind), "Autograd")

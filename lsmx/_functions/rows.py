@@ -9,9 +9,8 @@ from lsmx._arithmetic import exp, log, sums
 from lsmx._arithmetic.formats import FORMAT_OF
 from lsmx._arithmetic.ops import Array, Ops
 from lsmx._arithmetic.words import Words, two_sum
-from lsmx._errors import DTypeError
 from lsmx._registry import ops_for
-from lsmx._validate import check_mask, dtype_name, float_name, normal_axes, reduced_shape, row_length, same_shape
+from lsmx._validate import check_argument, check_mask, float_name, normal_axes, reduced_shape, row_length
 
 
 class SumExp(NamedTuple):
@@ -122,13 +121,8 @@ class Rows:
 
     def check(self, name: str, x: Array, *, reduced: bool = False) -> Array:
         """The argument ``x``, which must have the shape of the rows, or what is left of it when they are reduced."""
-        given = float_name(name, x)
-        if FORMAT_OF[given] is not self.ops.format:
-            raise DTypeError(
-                f"{name}: dtype {given} among arrays of {dtype_name(self.dtype)} computed in {self.ops.format.dtype}; cast it"
-            )
         shapes = [reduced_shape(self.shape, self.axes, keepdims) for keepdims in (False, True)] if reduced else [self.shape]
-        same_shape(name, tuple(x.shape), *shapes, of=f"an array of {self.shape}")
+        check_argument(name, x, self.dtype, shapes, self.shape)
         return x
 
     def expand(self, name: str, x: Array) -> Array:

@@ -1,0 +1,63 @@
+"""Makes primitives of HIPS autograd of the operations of lsmx, by ``defvjp`` and ``defjvp``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from autograd.extend import defjvp, defvjp, primitive
+
+from lsmx import Calculus, Operation
+
+_primitives: dict[str, tuple[Operation, Callable[..., Any]]] = {}
+
+
+def bind(
+    operation: Operation,
+    arrays: tuple[Any, ...],
+    axis: Any,
+    where: Any = None,
+    options: Mapping[str, Any] | None = None,
+    out: Any = None,
+) -> Any:
+    """An operation by its primitive. ``out`` is left alone: the result belongs to the autograd."""
+    return primitive_of(operation)(*arrays, axis=axis, where=where, options=dict(options or {}))
+
+
+def primitive_of(operation: Operation) -> Callable[..., Any]:
+    """The primitive of an operation, made on first use."""
+    known, f = _primitives.get(operation.name, (None, None))
+    return f if f is not None and known is operation else define(operation)
+
+
+def define(operation: Operation) -> Callable[..., Any]:
+    """Make the primitive, with its rules along each argument."""
+
+    @primitive  # type: ignore[untyped-decorator]
+    def f(*arrays: Any, axis: Any, where: Any, options: dict[str, Any]) -> Any:
+        return operation.compute(tuple(map(np.asarray, arrays)), axis, where, options, None)  # NumPy makes scalars of 0-d arrays
+
+    def given(output: Any, arrays: tuple[Any, ...], axis: Any, where: Any) -> tuple[Calculus, dict[str, Any]]:
+        saved = zip(operation.saves, operation.saved(arrays, output), strict=True)
+        return Calculus(bind, operation, axis, where), dict(saved)
+
+    def vjp(name: str) -> Callable[..., Any]:
+        def maker(output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Callable[[Any], Any]:
+            d, at = given(output, arrays, axis, where)
+            return lambda cotangent: operation.rule("pull", name)(d, cotangent, at)
+
+        return maker
+
+    def jvp(name: str) -> Callable[..., Any]:
+        def push(tangent: Any, output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Any:
+            d, at = given(output, arrays, axis, where)
+            return operation.rule("push", name)(d, tangent, at)
+
+        return push
+
+    defvjp(f, *map(vjp, operation.names))
+    defjvp(f, *map(jvp, operation.names))
+    made: Callable[..., Any] = f
+    _primitives[operation.name] = operation, made
+    return made
