@@ -41,6 +41,7 @@ def unseen(arrays: tuple[torch.Tensor, ...]) -> bool:
         not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0
         and all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in arrays)
+        and not any(map(torch._C._functorch.is_legacy_batchedtensor, arrays))  # of PyTorch's first vmap
         and not followed(arrays)
         and not (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
     )
