@@ -1,4 +1,4 @@
-"""The bits hold inside ``torch.compile`` and ``jax.jit``: alone, and between a producer and a consumer that could be fused with us."""
+"""The bits hold inside ``torch.compile`` and ``jax.jit``: alone, and between a producer and a consumer that might be fused."""
 
 from __future__ import annotations
 

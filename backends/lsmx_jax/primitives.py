@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -49,11 +49,11 @@ def define(operation: Operation) -> Primitive:
     def split(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         return tuple(args[:n]), args[n] if len(args) > n else None
 
-    def shape(arrays: Any, axes: tuple[int, ...], values: tuple[Any, ...]) -> tuple[int, ...]:
-        return operation.shape(*(x.shape for x in arrays), axes=axes, **operation.named(values))
+    def shape(shapes: Iterable[tuple[int, ...]], axes: tuple[int, ...], values: tuple[Any, ...]) -> tuple[int, ...]:
+        return operation.shape(*shapes, axes=axes, **operation.named(values))
 
     def abstract(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
-        return like(args[operation.rows], shape(args[:n], axes, values), axes)
+        return like(args[operation.rows], shape((x.shape for x in args[:n]), axes, values), axes)
 
     def compute(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
         arrays, where = split(args)
@@ -61,8 +61,8 @@ def define(operation: Operation) -> Primitive:
         with jax.enable_x64(True), using("reference") if reference else nullcontext():
             return operation.compute(tuple(map(namespace.rounded, arrays)), axis, where, operation.named(values), None)
 
-    def calculus(arrays: tuple[Any, ...], where: Any, axes: tuple[int, ...]) -> Calculus:
-        return Calculus(bind, operation, operation.axis(arrays, axes), where)
+    def calculus(where: Any, axes: tuple[int, ...]) -> Calculus:
+        return Calculus(bind, operation, axes or None, where)
 
     def saved(arrays: tuple[Any, ...], output: Any) -> dict[str, Any]:
         return dict(zip(operation.saves, operation.saved(arrays, output), strict=True))
@@ -70,14 +70,14 @@ def define(operation: Operation) -> Primitive:
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
         arrays, where = split(primals)
         output = p.bind(*primals, **params)
-        d, at = calculus(arrays, where, params["axes"]), saved(arrays, output)
+        d, at = calculus(where, params["axes"]), saved(arrays, output)
         moving = [(name, v) for name, v in zip(names, tangents, strict=False) if type(v) is not ad.Zero]
         shares = [operation.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
         return output, sum(shares[1:], shares[0])
 
     def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
         arrays, where = split(args)
-        d, at = calculus(arrays, where, params["axes"]), saved(arrays, None)
+        d, at = calculus(where, params["axes"]), saved(arrays, None)
         result: list[Any] = [None] * len(args)
         for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
             if ad.is_undefined_primal(x):
@@ -86,9 +86,9 @@ def define(operation: Operation) -> Primitive:
         return result
 
     def batched(args: Any, dims: Any, *, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> tuple[Any, int]:
-        size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not batching.not_mapped)
+        size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
         arrays, where = split(tuple(at_front(x, d, size) for x, d in zip(args, dims, strict=True)))
-        wanted = shape([jax.typeof(x[0]) for x in arrays], axes, values)
+        wanted = shape((x.shape[1:] for x in arrays), axes, values)
         if not axes:  # scalars: each is a row of its own
             arrays = tuple(x[:, None] for x in arrays)
         mask: tuple[Any, ...] = ()
@@ -118,4 +118,4 @@ def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 
 def at_front(x: Any, dim: Any, size: int) -> Any:
     """An array with the dimension that ``vmap`` runs over in front."""
-    return jnp.broadcast_to(x, (size, *x.shape)) if dim is batching.not_mapped else jnp.moveaxis(x, dim, 0)
+    return jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0)

@@ -1,0 +1,51 @@
+"""Every function and derivative on arrays divided among eight devices, along the batch and along the rows: the bits are the same.
+
+Run by ``test_jax.py`` in a process of its own. Prints how many comparisons were equal.
+"""
+
+import os
+import sys
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+import lsmx
+from lsmx.testing import differing
+
+rng = np.random.default_rng(50)
+z, v, g_full = (4 * rng.standard_normal((3, 16, 1000))).astype(np.float32)
+z[3, 5], z[4, 7], z[5, :], z[6, 11] = np.inf, np.nan, -np.inf, -np.inf
+equal = 0
+
+
+def check(got: jax.Array, want: np.ndarray, what: str) -> None:
+    """Count it, or stop."""
+    global equal
+    difference = differing(np.asarray(got), want)
+    assert difference is None, f"{what}: {difference}"
+    equal += 1
+
+
+for kind in (AxisType.Auto, AxisType.Explicit):
+    mesh = jax.make_mesh((8,), ("x",), axis_types=(kind,))
+    for spec in (P("x"), P(None, "x")):
+        where = NamedSharding(mesh, spec)
+        logits, tangent = jax.device_put(z, where), jax.device_put(v, where)
+        for name in ("log_softmax", "softmax", "logsumexp"):
+            f, what = getattr(lsmx, name), f"{name} {spec} {kind}"
+            want = f(z)
+            kept = (z, want) if name == "logsumexp" else (want,)
+            g = g_full[:, 0].copy() if name == "logsumexp" else g_full
+            out, pull = jax.vjp(f, logits)
+            check(out, want, what)
+            check(jax.jit(f)(logits), want, f"jit {what}")
+            dz = pull(jax.device_put(g, out.sharding))[0]
+            check(dz, getattr(lsmx, f"{name}_backward")(g, *kept), f"VJP {what}")
+            check(jax.jvp(f, (logits,), (tangent,))[1], getattr(lsmx, f"{name}_jvp")(v, *kept), f"JVP {what}")
+            assert dz.sharding.is_equivalent_to(where, 2), dz.sharding
+            assert "devices" in str(lsmx.explain(logits, function=name)), "the host's kernels are for one device"
+sys.stdout.write(f"{equal} equal\n")
