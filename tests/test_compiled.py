@@ -25,11 +25,6 @@ G, MASK = RNG.standard_normal((2, 40, 300)).astype(np.float32)
 WHERE = RNG.random((40, 300)) < 0.8
 OPTIONS: list[dict[str, Any]] = [{}, {"axis": 0}, {"where": WHERE}]
 
-pytestmark = [  # PyTorch's compiler about itself
-    pytest.mark.filterwarnings("ignore:.*check. is deprecated:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
-]
-
 
 def wanted(function: str, dtype: str, x: np.ndarray, ct: np.ndarray, v: np.ndarray, options: dict[str, Any]) -> list[np.ndarray]:
     """Forward, VJP and JVP by the definition on what was materialised; bfloat16 is rounded to from float32."""

@@ -32,11 +32,6 @@ RNG = np.random.default_rng(20)
 MASK = torch.from_numpy(RNG.random((3, 4, 2)) < 0.7)
 MASK[..., 0] = True  # no row without entries: there the functions have no derivative
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning"),  # PyTorch's own, on first use of forward mode
-    pytest.mark.filterwarnings("ignore:.*check. is deprecated:FutureWarning"),  # of PyTorch's compiler about itself
-]
-
 
 def tensor(*shape: int, dtype: str = "float64") -> torch.Tensor:
     return torch.from_numpy(quantise(2 * RNG.standard_normal(shape), dtype)).to(getattr(torch, dtype))
