@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import array_api_strict
@@ -11,11 +12,11 @@ import pytest
 import torch
 
 import lsmx
-from lsmx.testing import Diagnosis, diagnose
+from lsmx.testing import Diagnosis, diagnose, quantise
 from lsmx.testing.candidate import EPS_AND_TINY, Answer, Candidate
-from lsmx.testing.mistakes import LEAKS, MISTAKES, RESIDUALS, correct, evaluate_lines
-from lsmx.testing.probes import SHAPES, hard, masked, ordinary
 from lsmx.testing.diagnosis import explanation
+from lsmx.testing.mistakes import LEAKS, MISTAKES, RESIDUALS, correct, evaluate_lines
+from lsmx.testing.probes import SHAPES, masked, ordinary
 
 exp = np.exp
 Gradient = Callable[..., Any]
@@ -102,7 +103,6 @@ def test_torch_is_right(function: str, like: Any) -> None:
     found = diagnose(TORCH[function], function=function, like=like)
     assert found, str(found)
     assert found.inputs == 19
-    assert not found.equal_bits
 
 
 def test_other_ways_to_write_it_are_right() -> None:
@@ -184,15 +184,11 @@ WRONG: list[tuple[str, str, Gradient]] = [
 def test_a_mistake_is_called_by_its_name(function: str, name: str, backward: Gradient, dtype: str) -> None:
     found = diagnose(backward, function=function, like=np.zeros((), dtype))
     assert (found.right, found.mistake) == (False, name), str(found)
-    assert found.correct in str(found)
-    assert found.as_if.splitlines() != found.correct.splitlines()
+    assert "; ".join(found.correct.splitlines()) in str(found)
+    assert found.as_if != found.correct
+    assert "; ".join(found.as_if.splitlines()) in str(found)
     assert found.index is not None
-    assert f"first difference at {found.index}: yours is {found.got!r}, right is {found.want!r}" in str(found)
-
-
-def correct_of_edits(function: str) -> set[str]:
-    right = correct(function, RESIDUALS[function][0])
-    return {right.replace(m.right, m.wrong) for m in MISTAKES[function]}
+    assert f"first difference at {found.index}: yours is {found.got:.8g}, right is {found.want:.8g}" in str(found)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
@@ -319,8 +315,8 @@ def test_an_exception_is_told() -> None:
 
 def test_an_exception_beside_a_mistake() -> None:
     def matrices(g: Any, out: Any) -> Any:
-        rows, columns = g.shape
-        return g * (1 - exp(out))
+        rows, _ = g.shape
+        return g[:rows] * (1 - exp(out))
 
     found = diagnose(matrices)
     assert found.mistake == "row sum missing", str(found)
@@ -384,23 +380,13 @@ def test_right_on_paper_only(hard_rows: str, function: str, saves: Any, backward
 # --- the table ------------------------------------------------------------------------------------------------------------------
 
 
-def planted(function: str, saves: tuple[str, ...], lines: str, dtype: str, axes: bool) -> list[Answer]:
-    """The answers of a candidate that runs the lines exactly and rounds the result to its dtype."""
-    like = torch.zeros((), dtype=getattr(torch, dtype))
-    names = {"output": "out"}
-
-    def run(g: Any, *saved: Any, **options: Any) -> Any:
-        values = {names.get(n, n): x.double().numpy() for n, x in zip(saves, saved, strict=True)}
-        mask = options.get("where")
-        given = {"g": g.double().numpy(), "slack": 1.0, "axis": options.get("axis", -1), **values}
-        dz = evaluate_lines(lines, given | {"where": None if mask is None else mask.numpy()})
-        if isinstance(dz, Exception):
-            raise dz
-        return torch.from_numpy(np.ascontiguousarray(dz[0])).to(like.dtype)
-
-    takes_axis = (lambda g, *saved, axis: run(g, *saved, axis=axis)) if axes else (lambda g, *saved: run(g, *saved))
-    candidate = Candidate.of(takes_axis, function, like, saves)
-    return [candidate.answer(p) for p in ordinary(SHAPES, axes, function == "logsumexp")]
+def planted(answers: list[Answer], lines: str) -> list[Answer]:
+    """The answers of a candidate that runs ``lines`` exactly and rounds the result to its dtype."""
+    results = [(answer, evaluate_lines(lines, answer.given)) for answer in answers]
+    return [
+        replace(a, got=None, raised=str(dz)) if isinstance(dz, Exception) else replace(a, got=quantise(dz[0], a.dtype))
+        for a, dz in results
+    ]
 
 
 @pytest.mark.parametrize("axes", [True, False], ids=["every-axis", "last-axis"])
@@ -408,29 +394,29 @@ def planted(function: str, saves: tuple[str, ...], lines: str, dtype: str, axes:
 @pytest.mark.parametrize(("function", "saves"), [(f, saves) for f in FUNCTIONS for saves in RESIDUALS[f]])
 def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...], dtype: str, axes: bool) -> None:
     right = correct(function, saves)
-    assert all(a.right for a in planted(function, saves, right, dtype, axes))
+    candidate = Candidate.of(lambda g, *saved, **_: g, function, torch.zeros((), dtype=getattr(torch, dtype)), saves)
+    answers = [candidate.answer(p) for p in ordinary(SHAPES, axes, function == "logsumexp")]
+    assert all(a.right for a in planted(answers, right))
     for mistake in MISTAKES[function]:
         lines = right.replace(mistake.right, mistake.wrong)
-        if lines == right:
-            continue  # is about something that is not in these lines
-        answers = planted(function, saves, lines, dtype, axes)
-        if not axes and all(a.right for a in answers):
+        if lines == right or ("np.exp(z)" in lines and "z" not in saves):
+            continue  # is about something that is not in these lines, or not at hand
+        wrong = planted(answers, lines)
+        if not axes and all(a.right for a in wrong):
             assert any(last in mistake.wrong for last in ("-1", "[..., None]")), mistake  # it is right along the last axis
             continue
-        assert not all(a.right for a in answers), mistake
-        assert explanation(right, answers, MISTAKES[function])[0] == mistake.name, mistake
+        assert not all(a.right for a in wrong), mistake
+        assert explanation(right, wrong, MISTAKES[function])[0] == mistake.name, mistake
 
 
-def test_every_mistake_is_an_edit_of_some_correct_lines() -> None:
-    for function, mistakes in MISTAKES.items():
-        assert all(any(m.right in correct(function, saves) for saves in RESIDUALS[function]) for m in mistakes)
+def test_every_leak_is_an_edit_of_some_correct_lines() -> None:
     masks = [correct(function, saves, masked=True) for function in FUNCTIONS for saves in RESIDUALS[function]]
     assert all(any(m.right in lines for lines in masks) for m in LEAKS)
 
 
 def test_cotangents_hide_nothing() -> None:
     for reduces in (False, True):
-        for probe in [*ordinary(SHAPES, True, reduces), *hard(reduces), *masked(reduces)[:1]]:
+        for probe in [*ordinary(SHAPES, True, reduces), *masked(reduces)[:1]]:
             assert probe.g.shape == (probe.z.sum(axis=probe.axis).shape if reduces else probe.z.shape)
             assert np.ptp(probe.g) > 0.5
             assert reduces or (np.abs(probe.g.sum(axis=probe.axis)) > 0.01).all()
@@ -454,7 +440,7 @@ def test_bad_arguments(error: type[Exception], options: dict[str, Any], reason: 
 
 
 def test_what_is_not_callable() -> None:
-    with pytest.raises(TypeError, match="^backward: 3 is not callable"):
+    with pytest.raises(TypeError, match=r"^backward: 3 is not callable"):
         diagnose(3)  # type: ignore[arg-type]
 
 

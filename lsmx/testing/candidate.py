@@ -46,7 +46,7 @@ class Answer:
     @property
     def right(self) -> bool:
         """Whether it is."""
-        return self.agrees(self.lines)
+        return self.apart(self.lines) <= ULPS
 
     def errors(self, lines: str) -> Values | None:
         """The distance of each entry from what ``lines`` give, in ulp; None if one of the two has no such entries."""
@@ -55,12 +55,12 @@ class Answer:
             return None
         return distance(self.got.astype(np.float64), *want, self.dtype)
 
-    def agrees(self, lines: str) -> bool:
-        """Whether ``lines`` give this answer, or raise as the candidate did."""
+    def apart(self, lines: str) -> float:
+        """The largest of them; 0 if ``lines`` raise as the candidate did."""
         errors = self.errors(lines)
         if errors is None:
-            return bool(self.raised) and isinstance(evaluate_lines(lines, self.given), Exception)
-        return bool((errors <= ULPS).all())
+            return 0.0 if self.raised and isinstance(evaluate_lines(lines, self.given), Exception) else np.inf
+        return float(errors.max())
 
 
 def distance(got: Values, want: Values, size: Values, dtype: str) -> Values:
@@ -73,9 +73,10 @@ def distance(got: Values, want: Values, size: Values, dtype: str) -> Values:
 
 
 def slack(z: Values, axis: int) -> Values:
-    """By how much more than an ``exp`` an ``exp(z - lse)`` is off: ``z - lse`` is rounded first, and ``lse`` of small logits."""
+    """By how much more than an ``exp`` an ``exp(z - lse)`` is off: by half an ulp of ``z - lse`` and of ``lse``, which is small."""
     z = np.where(np.isfinite(z), z, 0.0)
-    return 4.0 + np.abs(z - np.max(z, axis=axis, keepdims=True))
+    relative: Values = 1.0 + (4.0 + np.abs(z - np.max(z, axis=axis, keepdims=True))) / (2 * ULPS)
+    return relative
 
 
 def unusable(result: Any, z: Array) -> str | None:
@@ -151,7 +152,9 @@ class Candidate:
             faults.append(("wrong shape", f"It returns shape {got.shape} for logits of shape {own.shape}."))
         if result.dtype != z.dtype:
             faults.append(("wrong dtype", f"It returns {dtype_name(result.dtype)} for logits of {self.dtype}."))
-        coarser = max((self.dtype, got.dtype.name), key=lambda name: EPS_AND_TINY.get(name, (0.0,))[0])
+            if dtype_name(result.dtype) not in EPS_AND_TINY:
+                return Answer(probe, lines, given, self.dtype, None, "", (*faults, *changed()))
+        coarser = max(self.dtype, dtype_name(result.dtype), key=lambda name: EPS_AND_TINY[name])
         return Answer(probe, lines, given, coarser, got, "", (*faults, *changed()), differing(got, own) is None)
 
 

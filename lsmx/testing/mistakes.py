@@ -33,7 +33,7 @@ RESIDUALS = {  # what a gradient can be made from, the usual first
 PUT_BACK = (
     "The axis is put back in one fixed place, which is right for one axis only; keepdims=True, or expand_dims, is right for all."
 )
-MASK_G, MASK_DZ, MASK_Z = "g = np.where(where, g, 0)\n", "\ndz = np.where(where, dz, 0)", "np.where(where, z, -np.inf)"
+KEPT_G, KEPT_Z, MASK_DZ = "np.where(where, g, 0)", "np.where(where, z, -np.inf)", "\ndz = np.where(where, dz, 0)"
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def correct(function: str, saves: tuple[str, ...], masked: bool = False) -> str:
     s = PROBABILITIES[function] if "output" in saves else OF_LOGITS
     lines = f"s = {s}\ndz = {RULES[function]}"
     if masked:
-        lines = lines.replace(OF_LOGITS, f"softmax({MASK_Z}, axis)")
-        lines = (MASK_G if function != "logsumexp" else "") + lines + MASK_DZ
+        lines = lines.replace(OF_LOGITS, f"softmax({KEPT_Z}, axis)")
+        lines = lines.replace("np.sum(g", f"np.sum({KEPT_G}") + MASK_DZ
     return lines
 
 
@@ -183,36 +183,37 @@ def _logsumexp() -> Iterator[Mistake]:
 
 
 MISTAKES = {
-    function: (*own(), *_shared(function))
+    function: tuple(
+        m for m in (*own(), *_shared(function)) if any(m.right in correct(function, saves) for saves in RESIDUALS[function])
+    )
     for function, own in (("log_softmax", _log_softmax), ("softmax", _softmax), ("logsumexp", _logsumexp))
 }
 
 _LEAK = "masked entries leak"
 LEAKS = (
-    Mistake(_LEAK, MASK_G, "", "What is masked out still counts in the sum of its row."),
+    Mistake(_LEAK, KEPT_G, "g", "What is masked out still counts in the sum of its row."),
     Mistake(_LEAK, MASK_DZ, "", "Masked entries have gradient 0."),
-    Mistake(_LEAK, MASK_Z, "z", "What is masked out is no part of the softmax either."),
-    Mistake(_LEAK, MASK_G, "g = g * where\n", "0 times NaN is NaN: choose with where(), a product lets NaN and infinity through."),
+    Mistake(_LEAK, KEPT_Z, "z", "What is masked out is no part of the softmax either."),
+    Mistake(_LEAK, KEPT_G, "g * where", "0 times NaN is NaN: choose with where(), a product lets NaN and infinity through."),
     Mistake(
         _LEAK, MASK_DZ, "\ndz = dz * where", "0 times NaN is NaN: choose with where(), a product lets NaN and infinity through."
     ),
 )
 
 
-def edited(lines: str, mistakes: Sequence[Mistake]) -> Iterator[tuple[str, tuple[Mistake, ...]]]:
-    """The lines with one mistake, then with two; each different text once."""
+def edited(lines: str, mistakes: Sequence[Mistake], number: int) -> Iterator[tuple[str, tuple[Mistake, ...]]]:
+    """The lines with so many mistakes in them; each different text once."""
     seen = {lines}
-    for n in (1, 2):
-        for chosen in itertools.permutations(mistakes, n):
-            text = lines
-            for mistake in chosen:
-                if mistake.right not in text:
-                    break
-                text = text.replace(mistake.right, mistake.wrong)
-            else:
-                if text not in seen:
-                    seen.add(text)
-                    yield text, chosen
+    for chosen in itertools.permutations(mistakes, number):
+        text = lines
+        for mistake in chosen:
+            if mistake.right not in text:
+                break
+            text = text.replace(mistake.right, mistake.wrong)
+        else:
+            if text not in seen:
+                seen.add(text)
+                yield text, chosen
 
 
 def softmax(z: Values, axis: int | None) -> Values:

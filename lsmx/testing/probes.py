@@ -39,7 +39,7 @@ def cotangent(seed: int, shape: tuple[int, ...], axis: int, reduces: bool) -> Va
 
 def ordinary(shapes: Sequence[tuple[int, ...]], every_axis: bool, reduces: bool) -> list[Probe]:
     """Logits of ordinary size; along the last axis, or along every one, counted from both ends."""
-    probes = []
+    probes: list[Probe] = []
     for shape in shapes:
         axes = [-1, *range(len(shape) - 1), *range(-len(shape), -1)] if every_axis else [-1]
         for axis in axes:
