@@ -22,17 +22,17 @@ def asks_for_kit(args: Sequence[str]) -> bool:
 
 
 def add_option(parser: pytest.Parser) -> None:
-    """Add ``--backends``."""
-    parser.addoption("--backends", help=HELP)
+    """Add ``--backends``, unless somebody has an option of this name: then its value is used."""
+    with contextlib.suppress(ValueError):
+        parser.addoption("--backends", help=HELP)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> Generator[None]:
-    """Add the option once the conftests are loaded: one that has an option of this name keeps it, and its value is used."""
+    """Add the option after the conftests have added theirs."""
     yield
     if asks_for_kit(early_config.invocation_params.args):
-        with contextlib.suppress(ValueError):
-            add_option(parser)
+        add_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
