@@ -1,6 +1,6 @@
 """``pytest --pyargs lsmx.testing --backends mylib``, as a third party runs it: in another process, from another folder.
 
-The distributions are laid out as pip would leave them: the example of ``backends/example``, and this checkout.
+The distributions are laid out as pip would leave them: this checkout, and the example of ``backends/example``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ EXAMPLE = HOME / "backends" / "example"
 KIT = ("--pyargs", "lsmx.testing")
 
 
-def lay_out(site: pathlib.Path, project: pathlib.Path) -> None:
-    """What pip leaves of a distribution's metadata: its name and its entry points, from its own ``pyproject.toml``."""
+def lay_out(site: pathlib.Path, project: pathlib.Path, *packages: pathlib.Path) -> None:
+    """What pip leaves of a distribution: packages, and by its own ``pyproject.toml`` its name and its entry points."""
     table: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     info = site / f"{table['name'].replace('-', '_')}-1.0.dist-info"
     info.mkdir(parents=True)
@@ -32,13 +32,16 @@ def lay_out(site: pathlib.Path, project: pathlib.Path) -> None:
     groups = table["entry-points"].items()
     text = "".join(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()) for group, entries in groups)
     (info / "entry_points.txt").write_text(text)
+    for package in packages:
+        (site / package.name).symlink_to(package)
+    (info / "RECORD").write_text("".join(f"{package.name}/__init__.py,,\n" for package in packages))
 
 
 @pytest.fixture
 def site(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder of installed packages: lsmx's plugin for pytest, and the example."""
+    """A folder of installed packages: lsmx, and the example."""
     site = tmp_path / "site"
-    lay_out(site, HOME)
+    lay_out(site, HOME, HOME / "lsmx", *(HOME / "backends").glob("lsmx_*"))
     lay_out(site, EXAMPLE)
     for module in EXAMPLE.glob("*.py"):
         shutil.copy(module, site)
@@ -46,22 +49,16 @@ def site(tmp_path: pathlib.Path) -> pathlib.Path:
     return site
 
 
-def run(site: pathlib.Path, *args: str, folder: str = "elsewhere", **files: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a folder of its own, with the files of somebody's project in it."""
-    place = site.parent / folder
+def run(site: pathlib.Path, *args: str, start: str = "", **files: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a folder of its own, with the files of somebody's project in it; ``start`` runs first."""
+    place = site.parent / "elsewhere"
     for name, text in files.items():
         (place / f"{name}.py").write_text(text)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHONPATH"))}
-    paths = os.pathsep.join(map(str, (site, HOME, HOME / "backends")))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", *args]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=place,
-        env=inherited | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHONPATH"))}
+    environment |= {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+    code = f"{start}\nimport sys, pytest\nsys.exit(pytest.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "-p", "no:cacheprovider", "-ra", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place, env=environment)
 
 
 def counts(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
@@ -197,8 +194,24 @@ def test_other_projects_load_nothing(site: pathlib.Path) -> None:
 
 def test_the_proof_can_fail(site: pathlib.Path) -> None:
     source = (HOME / "backends" / "lsmx_pytest" / "__init__.py").read_text()
+    (site / "lsmx_pytest").unlink()
     (site / "lsmx_pytest.py").write_text(source.replace("import contextlib\n", "import contextlib\nimport lsmx\n"))
     assert counts(run(site, test_own=CLEAN)) == {"failed": 1}
+
+
+USES = "def test_own():\n    import lsmx, numpy\n    assert lsmx.log_softmax(numpy.zeros(1)) == 0"
+
+
+def test_lsmx_may_be_loaded_before_pytest(site: pathlib.Path) -> None:
+    """Pytest would rewrite assertions in what comes with a plugin, and warn of what is imported already."""
+    done = run(site, "-W", "error", start="import lsmx, lsmx_numpy, lsmx_pytest", test_own=USES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done) == {"passed": 1}
+
+
+def test_that_warning_can_be_seen(site: pathlib.Path) -> None:
+    done = run(site, "-W", "error", start="import lsmx\nlsmx.__doc__ = ''", test_own=USES)
+    assert "PytestAssertRewriteWarning: Module already imported so cannot be rewritten; lsmx" in done.stdout + done.stderr
 
 
 def test_other_projects_have_no_such_option(site: pathlib.Path) -> None:

@@ -3,6 +3,8 @@
     pytest --pyargs lsmx.testing --backends mylib
 
 Every pytest where lsmx is installed loads this module, so it imports pytest only. The tests themselves are in ``lsmx.testing``.
+
+PYTEST_DONT_REWRITE: there is no assertion in it.
 """
 
 from __future__ import annotations
