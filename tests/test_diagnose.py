@@ -15,7 +15,8 @@ import lsmx
 from lsmx.testing import Diagnosis, diagnose, quantise
 from lsmx.testing.candidate import EPS_AND_TINY, Answer, Candidate
 from lsmx.testing.diagnosis import explanation
-from lsmx.testing.mistakes import LEAKS, MISTAKES, RESIDUALS, correct, evaluate_lines
+from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
+from lsmx.testing.mistakes import LEAKS, MISTAKES
 from lsmx.testing.probes import SHAPES, masked, ordinary
 
 exp = np.exp
@@ -114,6 +115,20 @@ def test_other_ways_to_write_it_are_right() -> None:
     strict = diagnose(lsmx.softmax_backward, function="softmax", like=array_api_strict.zeros((), dtype=array_api_strict.float32))
     assert strict, str(strict)
     assert strict.equal_bits
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_rules_with_a_context(function: str) -> None:
+    found = diagnose(lsmx.registered()[function].function.backward, function=function)
+    assert found.right, str(found)
+    assert found.equal_bits
+
+    class Mine:
+        @staticmethod
+        def backward(ctx: Any, grad_output: Any) -> Any:
+            return grad_output * (1 - exp(ctx.saved_tensors[0]))
+
+    assert diagnose(Mine.backward).mistake == "row sum missing"
 
 
 # --- wrong ones -----------------------------------------------------------------------------------------------------------------

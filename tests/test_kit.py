@@ -107,7 +107,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("chosen", "kernel", "red"), FAULTS)
+@pytest.mark.parametrize(("chosen", "kernel", "red"), FAULTS, ids=[f"{i}-{chosen}" for i, (chosen, *_) in enumerate(FAULTS)])
 def test_a_fault_in_the_example_is_seen(site: pathlib.Path, chosen: str, kernel: str, red: str) -> None:
     plant(site, KERNEL, kernel)
     done = run(site, *KIT, "--backends", "mylib", "-k", f"{chosen} and log_softmax or {chosen} and row0")

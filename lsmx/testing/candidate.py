@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from lsmx._arithmetic.ops import Array
 from lsmx._errors import ArrayTypeError
+from lsmx._function import Context
 from lsmx._operator import described, registered
 from lsmx._registry import backend_for, using
 from lsmx._validate import dtype_name
 from lsmx.testing.bits import bits, differing, quantise
+from lsmx.testing.gradients import correct, evaluate_lines
 from lsmx.testing.inputs import Values
-from lsmx.testing.mistakes import correct, evaluate_lines
 from lsmx.testing.probes import Probe
 from lsmx.testing.tasks import Target, target_like
 
@@ -105,6 +106,12 @@ class Candidate:
     def of(cls, backward: Callable[..., Any], function: str, like: Array, saves: tuple[str, ...]) -> Candidate:
         """Read the signature; a callable that shows none gets arrays only."""
         named = keywords(backward)
+        if [p.name for p in parameters(backward)[:1]] == ["ctx"]:
+            rule, named = backward, set()
+
+            def backward(g: Array, *saved: Array) -> Array:
+                return rule(Context(*saved, axis=-1, dim=-1), g)
+
         axis = next((name for name in ("axis", "dim") if name in named), "axis" if "**" in named else None)
         return cls(
             backward, function, target_like(like), dtype_name(like.dtype), saves, axis, not named.isdisjoint({"where", "**"})
@@ -163,12 +170,16 @@ def word(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return x if x.dtype == bool else bits(x)
 
 
-def keywords(call: Callable[..., Any]) -> set[str]:
-    """The names that a callable takes as keywords, ``**`` if it takes any; none if it does not tell."""
+def parameters(call: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a callable; none if it does not tell."""
     try:
-        parameters = inspect.signature(call).parameters.values()
+        return list(inspect.signature(call).parameters.values())
     except (TypeError, ValueError):
-        return set()
+        return []
+
+
+def keywords(call: Callable[..., Any]) -> set[str]:
+    """The names that a callable takes as keywords, ``**`` if it takes any."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    names = {p.name for p in parameters if p.kind in by_name}
-    return names | {"**" for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD}
+    names = {p.name for p in parameters(call) if p.kind in by_name}
+    return names | {"**" for p in parameters(call) if p.kind is inspect.Parameter.VAR_KEYWORD}

@@ -14,7 +14,8 @@ from lsmx._operator import serving
 from lsmx._validate import float_name
 from lsmx.testing import probes
 from lsmx.testing.candidate import ULPS, Answer, Candidate
-from lsmx.testing.mistakes import LEAKS, MISTAKES, RESIDUALS, Mistake, correct, edited, evaluate_lines
+from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
+from lsmx.testing.mistakes import LEAKS, MISTAKES, Mistake, edited
 
 LOGITS = ("z", "x", "logits", "input", "inputs")  # what users call them
 
@@ -102,7 +103,8 @@ def diagnose(
         Your gradient, called as ``backward(grad_output, output)`` for log-softmax and softmax, and as
         ``backward(grad_output, z, output)`` for logsumexp, whose ``grad_output`` and ``output`` lack the reduced axis. If it takes
         a keyword ``axis`` (or ``dim``), it is tried along every axis, otherwise along the last; if it takes ``where``, with masks.
-        Put anything else into a lambda.
+        With a first argument called ``ctx`` it is called as ``backward(ctx, grad_output)``, along the last axis, and finds the rest
+        in ``ctx.saved_tensors``. Put anything else into a lambda.
     function
         ``"log_softmax"``, ``"softmax"`` or ``"logsumexp"``.
     like
