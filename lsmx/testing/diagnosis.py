@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ from lsmx._arithmetic.ops import Array
 from lsmx._operator import serving
 from lsmx._validate import float_name
 from lsmx.testing import probes
-from lsmx.testing.candidate import ULPS, Answer, Candidate
+from lsmx.testing.candidate import ULPS, Answer, Candidate, parameters
 from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
 from lsmx.testing.mistakes import LEAKS, MISTAKES, Mistake, edited
 
@@ -239,12 +238,7 @@ def apart(answers: list[Answer], lines: str) -> float:
 
 def renamed(backward: Callable[..., Array], saved: tuple[str, ...]) -> list[str]:
     """A word about an argument that is called as if it were the logits, but was given the output."""
-    try:
-        names = [p.name for p in inspect.signature(backward).parameters.values()][1:2]
-    except (TypeError, ValueError):
-        return []
+    names = [p.name for p in parameters(backward)[1:2] if p.name in LOGITS and saved == ("output",)]
     return [
-        f'its argument {name} was given the output; if your engine hands it the logits, ask again with saves="z"'
-        for name in names
-        if name in LOGITS and saved == ("output",)
+        f'its argument {name} was given the output; if your engine hands it the logits, ask again with saves="z"' for name in names
     ]
