@@ -1,4 +1,7 @@
-"""lsmx: log-softmax, softmax and logsumexp, forward and backward, on any array, with the same bits everywhere."""
+"""lsmx: log-softmax, softmax and logsumexp, forward and backward, on any array, with the same bits everywhere.
+
+PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
+"""
 
 from importlib import metadata as _metadata
 

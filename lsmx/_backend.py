@@ -71,6 +71,8 @@ class Backend:
     bind
         Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
         its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
+    follows
+        The name of the backend whose arrays it has in boxes, so that boxes and arrays go together; or None.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
     one_place
@@ -98,6 +100,7 @@ class Backend:
     kernels: tuple[Kernel, ...] = ()
     bind: Callable[..., Array] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
+    follows: str | None = None
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
     direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)

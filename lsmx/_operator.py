@@ -209,7 +209,7 @@ def together(name: str, x: Array, **others: Array) -> Backend:
     for other, y in others.items():
         serves = serving(other, y)
         theirs = serves.ops(y, SINGLE)
-        if theirs.xp != ops.xp:
+        if (serves.follows or serves.name) != (backend.follows or backend.name) or (serves is backend and theirs.xp != ops.xp):
             raise ArrayTypeError(
                 f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"
             )

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
 
 from lsmx._arithmetic.formats import Format
 from lsmx._arithmetic.ops import Array, Ops, power_from_table
@@ -212,22 +211,23 @@ def using(name: str) -> Iterator[None]:
         _forced.reset(token)
 
 
+def roots() -> list[str]:
+    """The root modules that there is a backend for: in-tree, of plugins, registered by hand."""
+    return [root for root in dict.fromkeys([*IN_TREE, *entry_points(), *_registered]) if root != "jaxlib"]  # which goes with jax
+
+
+def backend_of(root: str) -> Backend | str:
+    """The backend of a root module, or the reason why it cannot be used."""
+    try:
+        backend = _find(root)
+    except ModuleNotFoundError as error:
+        return f'not installed: pip install "lsmx[{root}]"' if error.name == root else f"ModuleNotFoundError: {error}"
+    except Exception as error:  # whatever a library raises while it is imported
+        return f"{type(error).__name__}: {error}"
+    return "its plugin could not be loaded: see the warning" if backend is None else backend
+
+
 def known_backends() -> dict[str, Backend | str]:
     """Every backend by name, or under its root module the reason why it cannot be used."""
-    roots = dict.fromkeys([*IN_TREE, *entry_points(), *_registered])
-    del roots["jaxlib"]  # leads to the backend that jax leads to
-    known: dict[str, Backend | str] = {}
-    for root in roots:
-        try:
-            backend = _find(root)
-        except ModuleNotFoundError as error:
-            known[root] = f'not installed: pip install "lsmx[{root}]"' if error.name == root else f"ModuleNotFoundError: {error}"
-            continue
-        except Exception as error:  # whatever a library raises while it is imported
-            known[root] = f"{type(error).__name__}: {error}"
-            continue
-        if backend is None:
-            known[root] = "its plugin could not be loaded: see the warning"
-        else:
-            known[backend.name] = backend
-    return known
+    found = {root: backend_of(root) for root in roots()}
+    return {root if isinstance(backend, str) else backend.name: backend for root, backend in found.items()}

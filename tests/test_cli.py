@@ -19,7 +19,7 @@ HOME = pathlib.Path(lsmx.__file__).parents[1]
 
 
 def rows(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if line.startswith(("numpy", "torch", "cupy"))]
+    return [line.split() for line in text.splitlines() if line.startswith(("numpy", "torch", "jax", "autograd", "cupy"))]
 
 
 @pytest.fixture

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 import lsmx_numpy
+from autograd.core import VJPNode
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import getval
+from autograd.tracer import getval, new_box
 
 from lsmx import Backend, Format, Ops
+from lsmx_autograd import namespace
 from lsmx_autograd.primitives import bind
 
 
@@ -20,12 +23,18 @@ def owns(kind: type) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """NumPy's operations: what is computed is computed on the arrays in the boxes."""
-    return lsmx_numpy.ops(x, fmt)
+    return replace(lsmx_numpy.ops(x, fmt), xp=namespace)
 
 
 def version() -> str:
     """Autograd's version."""
     return metadata.version("autograd")
+
+
+def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
+    """An array in ``dtype``, in a box; masks are in none."""
+    array = lsmx_numpy.from_numpy(values, dtype)
+    return array if dtype == "bool" else new_box(array, 0, VJPNode.new_root())
 
 
 def to_numpy(x: Any) -> Any:
@@ -43,7 +52,8 @@ backend = Backend(
     version=version,
     devices=lsmx_numpy.devices,
     dtypes=lsmx_numpy.backend.dtypes,
-    from_numpy=lsmx_numpy.from_numpy,
+    from_numpy=from_numpy,
     to_numpy=to_numpy,
     bind=bind,
+    follows="numpy",
 )

@@ -1,17 +1,23 @@
-"""What it takes to show that two computations are equal: inputs that are the same everywhere, bit patterns, digests."""
+"""What it takes to show that two computations are equal: inputs that are the same everywhere, bit patterns, digests.
+
+And `diagnose`, for somebody's own gradient.
+"""
 
 from lsmx._backend import DIRECTIONS
 from lsmx.testing.bits import bits, combined, differing, digest, quantise, ulp_error
+from lsmx.testing.diagnosis import Diagnosis, diagnose
 from lsmx.testing.inputs import Case, cases, logits_cases
 from lsmx.testing.tasks import Target, evaluate, host_target, target, wanted
 
 __all__ = [
     "DIRECTIONS",
     "Case",
+    "Diagnosis",
     "Target",
     "bits",
     "cases",
     "combined",
+    "diagnose",
     "differing",
     "digest",
     "evaluate",

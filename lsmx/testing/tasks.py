@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lsmx._arithmetic.formats import SINGLE
 from lsmx._arithmetic.ops import Array
 from lsmx._backend import Backend
 from lsmx._function import Context, Function
 from lsmx._operator import registered
 from lsmx._registry import backend_for, using
+from lsmx._standard import STANDARD
 from lsmx.testing.bits import quantise
 from lsmx.testing.inputs import Case
 
@@ -37,6 +39,19 @@ def target(backend: Backend, device: Any = None, name: str = "") -> Target:
     return Target(
         name or backend.name, backend.dtypes, lambda values, dtype: backend.from_numpy(values, dtype, device), backend.to_numpy
     )
+
+
+def target_like(x: Array) -> Target:
+    """The library, dtype and device of an array."""
+    backend = backend_for(x)
+    ops = backend.ops(x, SINGLE)
+    if backend is not STANDARD:
+        return target(backend, ops.device)
+
+    def from_numpy(values: npt.NDArray[Any], dtype: str) -> Array:
+        return ops.xp.asarray(values, dtype=getattr(ops.xp, dtype), device=ops.device)
+
+    return Target(backend.name, backend.dtypes, from_numpy, np.asarray)
 
 
 def host_target() -> Target:

@@ -1,0 +1,470 @@
+"""Known mistakes, each planted into somebody's own gradient and called by its name; right gradients, called right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+
+import lsmx
+from lsmx.testing import Diagnosis, diagnose, quantise
+from lsmx.testing.candidate import EPS_AND_TINY, Answer, Candidate
+from lsmx.testing.diagnosis import explanation
+from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
+from lsmx.testing.mistakes import LEAKS, MISTAKES
+from lsmx.testing.probes import SHAPES, masked, ordinary
+
+exp = np.exp
+Gradient = Callable[..., Any]
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+LIKE = [*(np.zeros((), d) for d in ("float16", "float32", "float64")), *(torch.zeros((), dtype=getattr(torch, d)) for d in DTYPES)]
+
+
+def total(x: Any, axis: Any = -1) -> Any:
+    return x.sum(axis=axis, keepdims=True)
+
+
+def softmax(z: Any, axis: Any = -1) -> Any:
+    e = exp(z - z.max(axis=axis, keepdims=True))
+    return e / total(e, axis)
+
+
+# --- right ones -----------------------------------------------------------------------------------------------------------------
+
+
+def torch_log_softmax(g: Any, out: Any, *, axis: int) -> Any:
+    return torch.ops.aten._log_softmax_backward_data(g, out, axis, out.dtype)
+
+
+def torch_softmax(g: Any, out: Any, *, axis: int) -> Any:
+    return torch.ops.aten._softmax_backward_data(g, out, axis, out.dtype)
+
+
+def torch_autograd(g: Any, out: Any, dim: int = -1) -> Any:
+    """Log-softmax of log-softmax is log-softmax."""
+    t = out.clone().requires_grad_()
+    return torch.autograd.grad(torch.log_softmax(t, dim), t, g)[0]
+
+
+def torch_logsumexp(g: Any, z: Any, output: Any, *, dim: int) -> Any:
+    t = z.clone().requires_grad_()
+    return torch.autograd.grad(torch.logsumexp(t, dim), t, g)[0]
+
+
+def by_jacobian(g: Any, out: Any) -> Any:
+    """Another way to write it: each row times ``I - 1 s^T``."""
+    J = np.eye(out.shape[-1], dtype=out.dtype) - exp(out)[..., None, :]
+    return np.einsum("...i,...ij->...j", g, J)
+
+
+OWN = {
+    "log_softmax": lambda g, out, *, axis=-1: g - exp(out) * total(g, axis),
+    "softmax": lambda g, s, *, axis=-1: s * (g - total(g * s, axis)),
+    "logsumexp": lambda g, z, lse, *, axis=-1: np.expand_dims(g, axis) * exp(z - np.expand_dims(lse, axis)),
+}
+TORCH = {"log_softmax": torch_log_softmax, "softmax": torch_softmax, "logsumexp": torch_logsumexp}
+FUNCTIONS = tuple(OWN)
+
+
+def name_of(like: Any) -> str:
+    return f"{type(like).__module__}-{like.dtype}"
+
+
+@pytest.mark.parametrize("like", LIKE, ids=name_of)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lsmx_is_right_to_the_bit(function: str, like: Any) -> None:
+    found = diagnose(getattr(lsmx, f"{function}_backward"), function=function, like=like)
+    assert found.right, str(found)
+    assert found.equal_bits
+    assert found.inputs == 21  # along every axis, with masks, and hard rows
+
+
+@pytest.mark.parametrize("like", [x for x in LIKE if isinstance(x, np.ndarray)], ids=name_of)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_plain_formula_is_right_in_every_precision(function: str, like: Any) -> None:
+    found = diagnose(OWN[function], function=function, like=like)
+    assert found, str(found)
+    assert not found.equal_bits
+    assert found.inputs == 19
+    assert found.worst < 4
+    # of the same, without its axis, in a lambda
+    last = diagnose(lambda *arrays: OWN[function](*arrays), function=function, like=like)
+    assert last, str(last)
+    assert last.inputs == 7
+
+
+@pytest.mark.parametrize("like", [x for x in LIKE if isinstance(x, torch.Tensor)], ids=name_of)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_torch_is_right(function: str, like: Any) -> None:
+    found = diagnose(TORCH[function], function=function, like=like)
+    assert found, str(found)
+    assert found.inputs == 19
+
+
+def test_other_ways_to_write_it_are_right() -> None:
+    assert diagnose(by_jacobian)
+    assert diagnose(torch_autograd, like=torch.zeros((), dtype=torch.float32))
+    assert diagnose(lambda g, z, axis: g - softmax(z, axis) * total(g, axis), saves="z")
+    assert diagnose(lambda g, z, out, axis: g - exp(out) * total(g, axis), saves=("z", "output"))
+    assert diagnose(lambda g, z, axis: np.expand_dims(g, axis) * softmax(z, axis), saves="z", function="logsumexp")
+    strict = diagnose(lsmx.softmax_backward, function="softmax", like=array_api_strict.zeros((), dtype=array_api_strict.float32))
+    assert strict, str(strict)
+    assert strict.equal_bits
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_rules_with_a_context(function: str) -> None:
+    found = diagnose(lsmx.registered()[function].function.backward, function=function)
+    assert found.right, str(found)
+    assert found.equal_bits
+
+    class Mine:
+        @staticmethod
+        def backward(ctx: Any, grad_output: Any) -> Any:
+            return grad_output * (1 - exp(ctx.saved_tensors[0]))
+
+    assert diagnose(Mine.backward).mistake == "row sum missing"
+
+
+# --- wrong ones -----------------------------------------------------------------------------------------------------------------
+
+WRONG: list[tuple[str, str, Gradient]] = [
+    ("log_softmax", "row sum missing", lambda g, out: g * (1 - exp(out))),
+    ("log_softmax", "row sum missing", lambda g, out: g - exp(out)),
+    ("log_softmax", "row sum missing", lambda g, out, axis: g - exp(out) * g),
+    ("log_softmax", "softmax's rule", lambda g, out: exp(out) * (g - total(g * exp(out)))),
+    ("log_softmax", "softmax's rule", lambda g, out, axis: g - exp(out) * total(g * exp(out), axis)),
+    ("log_softmax", "JVP in place of VJP", lambda g, out, axis: g - total(g * exp(out), axis)),
+    ("log_softmax", "sum over the wrong axis", lambda g, out: g - exp(out) * total(g, 0)),
+    ("log_softmax", "sum over the wrong axis", lambda g, out: g - exp(out) * total(g, 1)),  # right for matrices
+    ("log_softmax", "sum over the wrong axis", lambda g, out: g - exp(out) * g.sum()),
+    ("log_softmax", "sum over the wrong axis", lambda g, out, axis: g - exp(out) * total(g)),
+    ("log_softmax", "keepdims lost", lambda g, out: g - exp(out) * g.sum(axis=-1)),
+    ("log_softmax", "keepdims lost", lambda g, out, axis: g - exp(out) * g.sum(axis=axis)),
+    ("log_softmax", "keepdims lost", lambda g, out: g - exp(out) * g.sum(axis=-1)[:, None]),
+    ("log_softmax", "keepdims lost", lambda g, out, axis: g - exp(out) * g.sum(axis=axis)[..., None]),
+    ("log_softmax", "exp missing", lambda g, out, axis: g - out * total(g, axis)),
+    ("log_softmax", "sign", lambda g, out, axis: g + exp(out) * total(g, axis)),
+    ("log_softmax", "sign", lambda g, out: exp(out) * total(g) - g),
+    ("log_softmax", "mean in place of sum", lambda g, out: g - exp(out) * g.mean(axis=-1, keepdims=True)),
+    ("log_softmax", "mean in place of sum", lambda g, out, axis: g - exp(out) * g.mean(axis=axis, keepdims=True)),
+    ("log_softmax", "divided by the batch", lambda g, out: (g - exp(out) * total(g)) / len(g)),
+    ("log_softmax", "cotangent ignored", lambda g, out, axis: 1 - out.shape[axis] * exp(out)),
+    ("softmax", "row sum missing", lambda g, s: g * s * (1 - s)),
+    ("softmax", "row sum missing", lambda g, s, axis: s * g),
+    ("softmax", "log-softmax's rule", lambda g, s, axis: g - s * total(g, axis)),
+    ("softmax", "log-softmax's rule", lambda g, s: s * (g - total(g))),
+    ("softmax", "factor s missing", lambda g, s, axis: g - total(g * s, axis)),
+    ("softmax", "sum over the wrong axis", lambda g, s: s * (g - total(g * s, 0))),
+    ("softmax", "sum over the wrong axis", lambda g, s: s * (g - total(g * s, 1))),
+    ("softmax", "sum over the wrong axis", lambda g, s, axis: s * (g - total(g * s, None))),
+    ("softmax", "keepdims lost", lambda g, s: s * (g - (g * s).sum(axis=-1))),
+    ("softmax", "keepdims lost", lambda g, s, axis: s * (g - (g * s).sum(axis=axis))),
+    ("softmax", "output taken for the logits", lambda g, s: softmax(s) * (g - total(g * softmax(s)))),
+    ("softmax", "output taken for the logits", lambda g, s, axis: exp(s) * (g - total(g * exp(s), axis))),
+    ("softmax", "sign", lambda g, s: s * (g + total(g * s))),
+    ("softmax", "sign", lambda g, s, axis: s * (total(g * s, axis) - g)),
+    ("softmax", "mean in place of sum", lambda g, s, axis: s * (g - (g * s).mean(axis=axis, keepdims=True))),
+    ("softmax", "divided by the batch", lambda g, s: s * (g - total(g * s)) / s.shape[0]),
+    ("softmax", "cotangent ignored", lambda g, s: s * (1 - s)),
+    ("logsumexp", "logits taken for the output", lambda g, z, lse, axis: np.expand_dims(g, axis) * exp(z)),
+    ("logsumexp", "exp missing", lambda g, z, lse: g[..., None] * (z - lse[..., None])),
+    ("logsumexp", "row sum missing", lambda g, z, lse: g[..., None] * exp(z - z.max(axis=-1, keepdims=True))),
+    ("logsumexp", "keepdims lost", lambda g, z, lse: g * exp(z - lse)),
+    ("logsumexp", "keepdims lost", lambda g, z, lse, axis: g * exp(z - lse)),
+    ("logsumexp", "keepdims lost", lambda g, z, lse: g[:, None] * exp(z - lse[:, None])),  # right for matrices
+    ("logsumexp", "keepdims lost", lambda g, z, lse, axis: g[..., None] * exp(z - lse[..., None])),
+    ("logsumexp", "keepdims lost", lambda g, z, lse: g * exp(z - lse[..., None])),
+    ("logsumexp", "keepdims lost", lambda g, z, lse: g[..., None] * exp(z - lse)),
+    ("logsumexp", "sum over the wrong axis", lambda g, z, lse: g[..., None] * softmax(z, 0)),
+    ("logsumexp", "sum over the wrong axis", lambda g, z, lse, axis: np.expand_dims(g, axis) * softmax(z, -1)),
+    ("logsumexp", "sign", lambda g, z, lse: -g[..., None] * exp(z - lse[..., None])),
+    ("logsumexp", "sign", lambda g, z, lse: g[..., None] * exp(lse[..., None] - z)),
+    ("logsumexp", "mean in place of sum", lambda g, z, lse: g[..., None] * softmax(z) * z.shape[-1]),
+    ("logsumexp", "mean in place of sum", lambda g, z, lse, axis: np.expand_dims(g, axis) * softmax(z, axis) / z.shape[axis]),
+    ("logsumexp", "log-softmax's rule", lambda g, z, lse: g[..., None] * (1 - softmax(z))),
+    ("logsumexp", "softmax's rule", lambda g, z, lse: g[..., None] * softmax(z) * (1 - softmax(z))),
+    ("logsumexp", "divided by the batch", lambda g, z, lse: g[..., None] * softmax(z) / len(g)),
+    ("logsumexp", "cotangent ignored", lambda g, z, lse: softmax(z)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("function", "name", "backward"), WRONG)
+def test_a_mistake_is_called_by_its_name(function: str, name: str, backward: Gradient, dtype: str) -> None:
+    found = diagnose(backward, function=function, like=np.zeros((), dtype))
+    assert (found.right, found.mistake) == (False, name), str(found)
+    assert "; ".join(found.correct.splitlines()) in str(found)
+    assert found.as_if != found.correct
+    assert "; ".join(found.as_if.splitlines()) in str(found)
+    assert found.index is not None
+    assert f"first difference at {found.index}: yours is {found.got:.8g}, right is {found.want:.8g}" in str(found)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("name", "backward"),
+    [
+        ("row sum missing", lambda g, out: g * (1 - out.exp())),
+        ("softmax's rule", lambda g, out: out.exp() * (g - (g * out.exp()).sum(-1, keepdim=True))),
+        ("sum over the wrong axis", lambda g, out, dim: g - out.exp() * g.sum(-1, keepdim=True)),
+        ("keepdims lost", lambda g, out, dim: g - out.exp() * g.sum(dim)),
+        ("sign", lambda g, out, dim: g + out.exp() * g.sum(dim, keepdim=True)),
+        ("mean in place of sum", lambda g, out, axis: g - out.exp() * g.mean(axis, keepdim=True)),
+    ],
+)
+def test_a_mistake_in_torch(name: str, backward: Gradient, dtype: str) -> None:
+    found = diagnose(backward, like=torch.zeros((), dtype=getattr(torch, dtype)))
+    assert found.mistake == name, str(found)
+
+
+SAVED_LOGITS = [
+    ("logits taken for the output", "log_softmax", lambda g, z: g - exp(z) * total(g)),
+    ("logits taken for the output", "log_softmax", lambda g, z, axis: g - exp(z) * total(g, axis)),
+    ("logits taken for the output", "log_softmax", lambda g, z: g - z * total(g)),
+    ("logits taken for the output", "softmax", lambda g, z: z * (g - total(g * z))),
+    ("logits taken for the output", "softmax", lambda g, z: exp(z) * (g - total(g * exp(z)))),
+    ("logits taken for the output", "logsumexp", lambda g, z: g[..., None] * exp(z)),
+    ("keepdims lost", "log_softmax", lambda g, z: g - exp(z) / exp(z).sum(axis=-1) * total(g)),
+    (
+        "row sum missing",
+        "softmax",
+        lambda g, z: exp(z - z.max(-1, keepdims=True)) * (g - total(g * exp(z - z.max(-1, keepdims=True)))),
+    ),
+    ("sum over the wrong axis", "log_softmax", lambda g, z: g - softmax(z, 0) * total(g)),
+    ("row sum missing", "log_softmax", lambda g, z, axis: g * (1 - softmax(z, axis))),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "backward"), SAVED_LOGITS)
+def test_mistakes_of_gradients_that_are_given_the_logits(name: str, function: str, backward: Gradient) -> None:
+    found = diagnose(backward, function=function, saves="z")
+    assert found.mistake == name, str(found)
+    assert "softmax(z, axis)" in found.correct
+
+
+def test_logits_taken_for_the_output_with_both_at_hand() -> None:
+    found = diagnose(lambda g, z, out, axis: g - exp(z) * total(g, axis), saves=("z", "output"))
+    assert found.mistake == "logits taken for the output", str(found)
+    assert (found.as_if, found.correct) == tuple(
+        f"s = np.exp({x})\ndz = g - s * np.sum(g, axis=axis, keepdims=True)" for x in ("z", "out")
+    )
+
+
+def test_an_argument_called_like_the_logits_is_remarked_on() -> None:
+    found = diagnose(lambda g, z: g - exp(z) * total(g))
+    assert found.right  # it was given the output
+    assert 'ask again with saves="z"' in str(found)
+    assert diagnose(OWN["log_softmax"]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "backward"),
+    [
+        ("sign and mean in place of sum", "log_softmax", lambda g, out: exp(out) * g.mean(axis=-1, keepdims=True) - g),
+        ("mean in place of sum and keepdims lost", "log_softmax", lambda g, out, axis: g - exp(out) * g.mean(axis=axis)),
+        ("sum over the wrong axis and keepdims lost", "softmax", lambda g, s: s * (g - (g * s).sum(axis=1))),
+    ],
+)
+def test_two_mistakes_together(name: str, function: str, backward: Gradient) -> None:
+    found = diagnose(backward, function=function)
+    assert sorted((found.mistake or "").split(" and ")) == sorted(name.split(" and ")), str(found)
+
+
+# --- masks ----------------------------------------------------------------------------------------------------------------------
+
+
+def kept(g: Any, where: Any) -> Any:
+    return np.where(where, g, 0)
+
+
+LEAKING = [
+    ("log_softmax", lambda g, out, axis=-1, where=None: g - exp(out) * total(g, axis)),
+    ("log_softmax", lambda g, out, axis=-1, where=True: kept(g - exp(out) * total(g, axis), where)),
+    ("log_softmax", lambda g, out, axis=-1, where=True: g - exp(out) * total(kept(g, where), axis)),
+    ("log_softmax", lambda g, out, axis=-1, where=True: kept(g - exp(out) * total(g * where, axis), where)),  # 0 times NaN
+    ("softmax", lambda g, s, axis=-1, where=True: s * (g - total(g * s, axis))),  # 0 times NaN
+    ("logsumexp", lambda g, z, lse, axis=-1, where=True: OWN["logsumexp"](g, z, lse, axis=axis)),
+    ("logsumexp", lambda g, z, lse, axis=-1, where=True: OWN["logsumexp"](g, z, lse, axis=axis) * where),  # 0 times NaN
+]
+
+
+@pytest.mark.parametrize(("function", "backward"), LEAKING)
+def test_masked_entries_that_leak(function: str, backward: Gradient) -> None:
+    found = diagnose(backward, function=function)
+    assert found.mistake == "masked entries leak", str(found)
+    assert "masked" in found.probe
+    assert "np.where(where, dz, 0)" in found.correct
+
+
+def test_masks_that_hold() -> None:
+    def backward(g: Any, out: Any, *, axis: int = -1, where: Any = True) -> Any:
+        g = kept(g, where)
+        return kept(g - exp(out) * total(g, axis), where)
+
+    assert diagnose(backward).inputs == 21
+    assert diagnose(backward)
+
+
+# --- what else a function may do ------------------------------------------------------------------------------------------------
+
+
+def test_none_of_the_known_mistakes() -> None:
+    found = diagnose(lambda g, out: 1.25 * g - exp(out) * total(g))
+    assert (found.right, found.mistake, found.as_if) == (False, None, "")
+    assert "none of the known mistakes" in str(found)
+    assert found.index == (0, 0)
+
+
+def test_an_exception_is_told() -> None:
+    found = diagnose(lambda g, out: g @ out @ g.missing)
+    assert found.mistake == "an exception"
+    assert "It raises" in found.why
+    assert "on logits of shape (5, 7), axis=-1" in found.why
+
+
+def test_an_exception_beside_a_mistake() -> None:
+    def matrices(g: Any, out: Any) -> Any:
+        rows, _ = g.shape
+        return g[:rows] * (1 - exp(out))
+
+    found = diagnose(matrices)
+    assert found.mistake == "row sum missing", str(found)
+    assert "too many values to unpack" in found.notes[0]
+    found = diagnose(lambda g, out: OWN["log_softmax"](g.reshape(5, 7), out), shapes=[(5, 7), (7, 5)])
+    assert found.mistake == "an exception"
+    assert "(7, 5)" in found.why
+    assert diagnose(lambda g, out: g - np.einsum("ij,i->ij", exp(out), g.sum(-1)), shapes=[(5, 7)])
+
+
+@pytest.mark.parametrize(
+    ("name", "backward", "reason"),
+    [
+        ("wrong shape", lambda g, out: g.sum(axis=-1), "It returns shape (5,) for logits of shape (5, 7)."),
+        ("wrong shape", lambda g, out: OWN["log_softmax"](g, out)[None], "It returns shape (1, 5, 7) for"),
+        ("wrong dtype", lambda g, out: OWN["log_softmax"](g, out).astype("float32"), "It returns float32 for logits of float64."),
+        ("wrong dtype", lambda g, out: OWN["log_softmax"](g, out).astype("complex128"), "It returns complex128 for"),
+        ("no gradient", lambda g, out: (OWN["log_softmax"](g, out),), "It returns a builtins.tuple, not an array"),
+        ("no gradient", lambda g, out: None, "It returns a builtins.NoneType, not an array"),
+        ("no gradient", lambda g, out: torch.from_numpy(OWN["log_softmax"](g, out)), "torch.Tensor for a numpy.ndarray"),
+    ],
+)
+def test_results_that_are_no_gradient(name: str, backward: Gradient, reason: str) -> None:
+    found = diagnose(backward)
+    assert (found.right, found.mistake) == (False, name), str(found)
+    assert reason in found.why
+
+
+def test_harm_to_inputs_is_told() -> None:
+    def harmful(g: Any, out: Any) -> Any:
+        np.exp(out, out=out)
+        return g - out * total(g)
+
+    found = diagnose(harmful)
+    assert (found.right, found.mistake) == (False, "inputs changed")
+    assert "It changes output in place" in found.why
+
+    def doubly(g: Any, out: Any) -> Any:
+        g *= 1 - exp(out)
+        return g
+
+    found = diagnose(doubly)
+    assert found.mistake == "row sum missing"
+    assert any("changes grad_output in place" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("hard_rows", "function", "saves", "backward"),
+    [
+        ("logits of -inf", "log_softmax", None, lambda g, out: OWN["log_softmax"](g, out) + 0 * out),
+        ("logits of -inf", "softmax", None, lambda g, s: OWN["softmax"](np.log(s) * 0 + g, s)),
+        ("large logits", "log_softmax", "z", lambda g, z: g - exp(z) / total(exp(z)) * total(g)),
+    ],
+)
+def test_right_on_paper_only(hard_rows: str, function: str, saves: Any, backward: Gradient) -> None:
+    found = diagnose(backward, function=function, saves=saves)
+    assert found.mistake == f"not safe with {hard_rows}", str(found)
+    assert np.isnan(found.got)
+
+
+# --- the table ------------------------------------------------------------------------------------------------------------------
+
+
+def planted(answers: list[Answer], lines: str) -> list[Answer]:
+    """The answers of a candidate that runs ``lines`` exactly and rounds the result to its dtype."""
+    results = [(answer, evaluate_lines(lines, answer.given)) for answer in answers]
+    return [
+        replace(a, got=None, raised=str(dz)) if isinstance(dz, Exception) else replace(a, got=quantise(dz[0], a.dtype))
+        for a, dz in results
+    ]
+
+
+@pytest.mark.parametrize("axes", [True, False], ids=["every-axis", "last-axis"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("function", "saves"), [(f, saves) for f in FUNCTIONS for saves in RESIDUALS[f]])
+def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...], dtype: str, axes: bool) -> None:
+    right = correct(function, saves)
+    candidate = Candidate.of(lambda g, *saved, **_: g, function, torch.zeros((), dtype=getattr(torch, dtype)), saves)
+    answers = [candidate.answer(p) for p in ordinary(SHAPES, axes, function == "logsumexp")]
+    assert all(a.right for a in planted(answers, right))
+    for mistake in MISTAKES[function]:
+        lines = right.replace(mistake.right, mistake.wrong)
+        if lines == right or ("np.exp(z)" in lines and "z" not in saves):
+            continue  # is about something that is not in these lines, or not at hand
+        wrong = planted(answers, lines)
+        if not axes and all(a.right for a in wrong):
+            assert any(last in mistake.wrong for last in ("-1", "[..., None]")), mistake  # it is right along the last axis
+            continue
+        assert not all(a.right for a in wrong), mistake
+        assert explanation(right, wrong, MISTAKES[function])[0] == mistake.name, mistake
+
+
+def test_every_leak_is_an_edit_of_some_correct_lines() -> None:
+    masks = [correct(function, saves, masked=True) for function in FUNCTIONS for saves in RESIDUALS[function]]
+    assert all(any(m.right in lines for lines in masks) for m in LEAKS)
+
+
+def test_cotangents_hide_nothing() -> None:
+    for reduces in (False, True):
+        for probe in [*ordinary(SHAPES, True, reduces), *masked(reduces)[:1]]:
+            assert probe.g.shape == (probe.z.sum(axis=probe.axis).shape if reduces else probe.z.shape)
+            assert np.ptp(probe.g) > 0.5
+            assert reduces or (np.abs(probe.g.sum(axis=probe.axis)) > 0.01).all()
+
+
+@pytest.mark.parametrize(
+    ("error", "options", "reason"),
+    [
+        (ValueError, {"function": "sofmax"}, "^function: 'sofmax' is not one of log_softmax, softmax, logsumexp"),
+        (ValueError, {"saves": "logits"}, r"^saves: 'logits', but the gradient of log_softmax is made from one of \('output',\)"),
+        (ValueError, {"saves": "output", "function": "logsumexp"}, "^saves: 'output', but"),
+        (ValueError, {"shapes": [(5,)]}, r"^shapes: \[\(5,\)\]"),
+        (ValueError, {"shapes": []}, "^shapes: "),
+        (TypeError, {"like": 3.0}, "^like: .*not an array"),
+        (TypeError, {"like": np.zeros((), int)}, "^like: dtype int64 is not one of"),
+    ],
+)
+def test_bad_arguments(error: type[Exception], options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(error, match=reason):
+        diagnose(lambda g, out: g, **options)
+
+
+def test_what_is_not_callable() -> None:
+    with pytest.raises(TypeError, match=r"^backward: 3 is not callable"):
+        diagnose(3)  # type: ignore[arg-type]
+
+
+def test_a_diagnosis_is_a_frozen_record() -> None:
+    found = diagnose(OWN["log_softmax"])
+    assert isinstance(found, Diagnosis)
+    with pytest.raises(AttributeError):
+        found.right = False  # type: ignore[misc]
+    assert (
+        str(found) == f"gradient of log_softmax: right on 19 inputs, at most {found.worst:.1f} ulp off, not with the bits of lsmx"
+    )
+    assert set(EPS_AND_TINY) == set(DTYPES)
