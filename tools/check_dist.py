@@ -11,7 +11,7 @@ import sys
 import tarfile
 import zipfile
 
-PACKAGES = {"lsmx", "lsmx_cupy", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
+PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
 NEEDED = {*KIT, *(f"{name}/py.typed" for name in PACKAGES)}
 SOURCE = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "conftest.py", "tests/test_contract.py", "docs/design.md"}

@@ -1,4 +1,7 @@
-"""NumPy arrays that HIPS autograd follows."""
+"""NumPy arrays that HIPS autograd follows.
+
+PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
+"""
 
 from __future__ import annotations
 
