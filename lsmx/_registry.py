@@ -12,6 +12,7 @@ import importlib.metadata
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import Any
 from dataclasses import replace
 
 from lsmx._arithmetic.formats import Format

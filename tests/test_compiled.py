@@ -71,7 +71,7 @@ def jax_results(function: str, dtype: str, options: dict[str, Any]) -> tuple[dic
     program = jax_program(function, dtype, options)
     arguments = Z, G, MASK, np.float32(1.3), np.float32(0.7)
     found = jax.jit(program)(*arguments)
-    alone = {name: jax.jit(lambda *a, name=name: program(*a)[name])(*arguments) for name in ("out", "dz", "dout", "u")}
+    alone = {name: jax.jit(lambda *a, name=name: program(*a)[name])(*arguments) for name in ("out", "dz", "u")}
 
     def host(x: Any) -> np.ndarray:
         return np.asarray(x.astype("float32") if x.dtype == jnp.bfloat16 else x)
@@ -146,7 +146,7 @@ def torch_program(dtype: str) -> Callable[..., list[dict[str, torch.Tensor]]]:
     return program
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_torch(dtype: str) -> None:
     """Compiled to one graph by Inductor, with producers and consumers that it would like to fuse."""
     program = torch_program(dtype)

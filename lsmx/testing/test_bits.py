@@ -17,6 +17,7 @@ from lsmx.testing.tasks import has
 Result = npt.NDArray[Any]
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 CASES = {case.name: case for case in cases()}
+KINDS = ("dominated", "short", "nasty", "masked", "axes-0-2", "scalar")  # one of each, where kernels are passed over
 TASKS = [(f, d) for f in FUNCTIONS for d in DIRECTIONS if (f, d) != ("logsumexp", "jacobian")]  # its Jacobian is softmax
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -52,8 +53,8 @@ def test_bits(backend: Target, dtype: str, function: str, direction: str) -> Non
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_inside_reference(backend: Target, dtype: str, function: str) -> None:
     with lsmx.using("reference"):
-        for name, case in CASES.items():
-            got, want = evaluate(backend, function, dtype, case), expected(function, dtype, name)
+        for name in KINDS:
+            got, want = evaluate(backend, function, dtype, CASES[name]), expected(function, dtype, name)
             assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want)
 
 
