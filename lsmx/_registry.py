@@ -12,8 +12,8 @@ import importlib.metadata
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
 from dataclasses import replace
+from typing import Any
 
 from lsmx._arithmetic.formats import Format
 from lsmx._arithmetic.ops import Array, Ops, power_from_table
