@@ -19,6 +19,7 @@ from lsmx._arithmetic.formats import ARITHMETIC_VERSION, DOUBLE, SINGLE, Format
 from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
 from lsmx._blocks import row_blocks
+from lsmx._cuda.launch import CudaDevice, cuda_engine
 from lsmx._errors import (
     ArrayTypeError,
     AxisError,
@@ -54,6 +55,7 @@ __all__ = [
     "BackendError",
     "BackendWarning",
     "Context",
+    "CudaDevice",
     "DTypeError",
     "DeviceError",
     "Format",
@@ -69,6 +71,7 @@ __all__ = [
     "__version__",
     "backend_for",
     "chosen_threads",
+    "cuda_engine",
     "explain",
     "fused",
     "get_num_threads",

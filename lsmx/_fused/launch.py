@@ -103,6 +103,14 @@ def spread(memory: Memory, rows: int, n: int, multiple: int, compiled: Any, *bef
         share(lambda start, stop: compiled(*before, start, stop, *after), rows, threads, multiple)
 
 
+def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
+    """The dtype of arrays whose rows lie one after the other, so that nothing needs planning; else None."""
+    if type(axis) is not int or axis not in (-1, len(shape) - 1):
+        return None
+    names = {memory.simple(x) for x in arrays if x is not None}
+    return names.pop() if len(names) == 1 else None
+
+
 def plan(memory: Memory, shape: tuple[int, ...], axis: Any, operands: Sequence[Array | tuple[int, ...] | None]) -> Geometry | str:
     """How to walk the operands, of which some may be strides only or missing, or why the walks cannot."""
     axes = normal_axes(axis, len(shape))
