@@ -20,6 +20,7 @@ from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
 from lsmx._blocks import row_blocks
 from lsmx._cuda.launch import CudaDevice, cuda_engine
+from lsmx._cuda.source import source as cuda_source
 from lsmx._errors import (
     ArrayTypeError,
     AxisError,
@@ -72,6 +73,7 @@ __all__ = [
     "backend_for",
     "chosen_threads",
     "cuda_engine",
+    "cuda_source",
     "explain",
     "fused",
     "get_num_threads",

@@ -15,7 +15,7 @@ from lsmx._fused.geometry import OPERANDS, Axis, Geometry, Strides
 from lsmx._fused.launch import Memory, in_rows, plan
 
 HELD = 16  # elements of each operand that a thread has in registers
-FEWEST = 128  # threads of a block, at least
+FEWEST = 128  # threads of a block that has many rows
 WARP = 32
 BLOCKS = 2**31 - 1  # of a grid, at most: they take rows in turns
 LAUNCHES = 64  # for axes that are kept and do not lie as two: more are not worth it
@@ -34,9 +34,9 @@ class CudaDevice:
     shared
         The bytes of shared memory that a block may have, on the device of an array.
     launch
-        Called with an array for its device, the pass, the dtype, the kernel's name, the blocks, the threads of a block, its bytes of
-        shared memory, and the kernel's arguments, which are 64-bit integers. Compiles what has not been compiled, takes the
-        library's current stream, and does not wait.
+        Called with an array for its device, the pass, the dtype, the kernel's name, the blocks, the threads of a block, the bytes
+        of shared memory that it has, and the kernel's arguments, which are 64-bit integers. Compiles what has not been compiled,
+        takes the library's current stream, and does not wait.
     """
 
     unavailable: Callable[[], str | None]
@@ -83,7 +83,10 @@ def launch_for(passname: str, dtype: str, kinds: Sequence[int], addresses: Seque
     size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
     held = size <= most
     size = min(size, most)
-    threads = max(FEWEST, size * WARP if side_by_side and size > 1 else size)
+    if side_by_side:
+        threads = max(FEWEST, size * WARP)
+    else:
+        threads = FEWEST if size <= WARP else size  # more than a warp wait for each other at barriers of the block
     room = 8 * threads if side_by_side or size > WARP else 0
     stage = len(reads) * math.ceil(n * WIDTH[dtype] / 16) * 16
     staged = not (held or side_by_side) and 8 * threads + stage <= limit

@@ -5,10 +5,10 @@ namespace lsmx {
 extern __shared__ long long room[];  // one for every thread; a row that is kept in shared memory comes after them
 
 struct Team {
-    int rank, size;    // which of the threads that share the row, which are a power of two
-    int row, rows;     // which of the rows that the block has at a time
-    bool side_by_side; // neighbouring threads have neighbouring rows; otherwise neighbouring elements
-    unsigned lanes;    // those of the warp that are in the team
+    int rank, size;     // which of the threads that share the row: a power of two, and if more than a warp the whole block
+    int row, rows;      // which of the rows that the block has at a time
+    bool side_by_side;  // neighbouring threads have neighbouring rows; otherwise neighbouring elements
+    unsigned lanes;     // those of the warp that are in the team
 
     LAW Team(int size, bool side_by_side) : size(size), rows(blockDim.x / size), side_by_side(side_by_side) {
         int thread = threadIdx.x;

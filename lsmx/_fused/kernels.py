@@ -80,7 +80,7 @@ def destination(memory: Memory, ctx: Any, shape: tuple[int, ...], axis: Any, rea
     """The caller's ``out``, if the result can be written there at once; else a new array."""
     out = getattr(ctx, "out", None)
     if out is None or not suitable(memory, out, shape, axis, read, like):
-        return memory.empty(shape, like.dtype)
+        return memory.empty(shape, like)
     return out
 
 
@@ -153,7 +153,7 @@ def direct(memory: Memory, name: str) -> Any:
         shape = z.shape
         n = shape[-1]
         rows = z.size // n
-        out = empty(shape, z.dtype)
+        out = empty(shape, z)
         if n < short and z.size < WORTH:
             tiles[dtype](address(z), 0, 0, address(out), n, 0, rows, 0)
         else:

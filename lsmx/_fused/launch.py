@@ -42,7 +42,7 @@ class Memory:
     is_writable
         Whether it may be written to.
     empty
-        A new array of a shape and a dtype.
+        A new array of a shape, with the dtype and on the device of another.
     masked
         A new array: another where a mask is true, else a number.
     fill
@@ -57,7 +57,7 @@ class Memory:
     strides: Callable[[Array], tuple[int, ...]]
     simple: Callable[[Array], str | None]
     is_writable: Callable[[Array], bool]
-    empty: Callable[[tuple[int, ...], Any], Array]
+    empty: Callable[[tuple[int, ...], Array], Array]
     masked: Callable[[Array, Array, float], Array]
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]
