@@ -20,6 +20,7 @@ from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
 from lsmx._blocks import row_blocks
 from lsmx._cuda.launch import CudaDevice, cuda_engine
+from lsmx._cuda.source import OPTIONS as CUDA_OPTIONS
 from lsmx._cuda.source import source as cuda_source
 from lsmx._errors import (
     ArrayTypeError,
@@ -48,6 +49,7 @@ except _metadata.PackageNotFoundError:  # a bare clone, not installed
 
 __all__ = [
     "ARITHMETIC_VERSION",
+    "CUDA_OPTIONS",
     "DOUBLE",
     "SINGLE",
     "ArrayTypeError",

@@ -1,6 +1,7 @@
 // As much of CUDA as the kernels use, on the host: blocks one after the other, their threads as fibers that take turns at barriers.
 // Barriers and shuffles are waited for by all that take part; if they do not all come, that is an error and not a hang.
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -47,7 +48,8 @@ struct Barrier {
     int arrived, generation;
 };
 
-static ucontext_t scheduler, contexts[MOST];
+static jmp_buf scheduler, fibers[MOST];
+static bool started[MOST];
 static std::unique_ptr<char[]> stacks(new char[size_t(MOST) * STACK]);
 static bool done[MOST], votes[MOST];
 static char exchanged[MOST][8];
@@ -65,6 +67,11 @@ static const long long* arguments;
 
 template <size_t... I> static void call(std::index_sequence<I...>) { kernel(arguments[I]...); }
 
+// Let the next fiber go on.
+inline void rest() {
+    if (!_setjmp(fibers[current])) _longjmp(scheduler, 1);
+}
+
 inline void wait(Barrier& barrier, int count) {
     int generation = barrier.generation;
     if (++barrier.arrived == count) {
@@ -73,36 +80,46 @@ inline void wait(Barrier& barrier, int count) {
         ++progress;
         return;
     }
-    while (barrier.generation == generation) swapcontext(&contexts[current], &scheduler);
+    while (barrier.generation == generation) rest();
 }
 
 static void fiber() {
-    call(Arguments());
-    done[current] = true;
-    ++progress;
-    swapcontext(&contexts[current], &scheduler);
+    for (;;) {
+        call(Arguments());
+        done[current] = true;
+        ++progress;
+        rest();
+    }
+}
+
+// Go on with the current fiber until it rests. Those that were given up in the middle of a kernel are made anew.
+static void resume() {
+    if (_setjmp(scheduler)) return;
+    if (started[current]) _longjmp(fibers[current], 1);
+    started[current] = true;
+    ucontext_t context, unused;
+    getcontext(&context);
+    context.uc_stack.ss_sp = stacks.get() + size_t(current) * STACK;
+    context.uc_stack.ss_size = STACK;
+    makecontext(&context, fiber, 0);
+    swapcontext(&unused, &context);
 }
 
 static void run_block(int threads) {
     memset(&whole, 0, sizeof whole);
     memset(lanes, 0, sizeof lanes);
-    for (int t = 0; t < threads; ++t) {
-        done[t] = false;
-        getcontext(&contexts[t]);
-        contexts[t].uc_stack.ss_sp = stacks.get() + size_t(t) * STACK;
-        contexts[t].uc_stack.ss_size = STACK;
-        makecontext(&contexts[t], fiber, 0);
-    }
+    memset(done, 0, sizeof done);
     for (int left = threads; left && !error;) {
         long long before = progress;
         for (int t = 0; t < threads; ++t) {
             if (done[t]) continue;
             current = threadIdx.x = t;
-            swapcontext(&scheduler, &contexts[t]);
+            resume();
             left -= done[t];
         }
         if (progress == before) error = STUCK;
     }
+    if (error) memset(started, 0, sizeof started);
 }
 
 // Run a kernel: 0, or what went wrong. Shared memory is full of garbage at first, and none beyond what was asked for is written to.

@@ -7,7 +7,7 @@ from typing import Any
 
 import cupy
 
-from lsmx import CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
+from lsmx import CUDA_OPTIONS, CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
 
 _kernels: dict[tuple[int, str], Any] = {}
 _shared: dict[int, int] = {}
@@ -26,7 +26,7 @@ def load(like: Any, passname: str, dtype: str, kernel: str) -> Any:
     """A kernel on the device of an array, which is the current one; CuPy keeps what is compiled on disk."""
     key = like.device.id, kernel
     if key not in _kernels:
-        module = cupy.RawModule(code=cuda_source(passname, dtype), options=("-std=c++17", "--fmad=false"))
+        module = cupy.RawModule(code=cuda_source(passname, dtype), options=CUDA_OPTIONS)
         loaded = module.get_function(kernel)
         loaded.max_dynamic_shared_size_bytes = shared(like)
         _kernels[key] = loaded

@@ -83,10 +83,8 @@ def launch_for(passname: str, dtype: str, kinds: Sequence[int], addresses: Seque
     size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
     held = size <= most
     size = min(size, most)
-    if side_by_side:
-        threads = max(FEWEST, size * WARP)
-    else:
-        threads = FEWEST if size <= WARP else size  # more than a warp wait for each other at barriers of the block
+    # more than a warp wait for each other at barriers of the block: they have one of their own
+    threads = max(FEWEST, size * WARP) if side_by_side else FEWEST if size <= WARP else size
     room = 8 * threads if side_by_side or size > WARP else 0
     stage = len(reads) * math.ceil(n * WIDTH[dtype] / 16) * 16
     staged = not (held or side_by_side) and 8 * threads + stage <= limit
