@@ -15,7 +15,7 @@ nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-core is not inst
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 ROUNDED = re.compile(r"(add|sub|mul|fma)\.rn(\.ftz)?\.f(32|64)")
 ARITHMETIC = re.compile(
-    r"^\s*(?:@!?%p\d+\s+)?((?:add|sub|mul|fma|mad|div|rcp|sqrt|rsqrt|ex2|lg2|sin|cos|tanh)\.\S*f(?:16x2|16|32|64))\s", re.M
+    r"^\s*(?:@!?%p\d+\s+)?((?:add|sub|mul|fma|mad|div|rcp|sqrt|rsqrt|ex2|lg2|sin|cos|tanh)\.\S*f(?:16x2|16|32|64))\s", re.MULTILINE
 )
 FMA = re.compile(r"fma\.rn\S*\s+(%fd?\d+), (%fd?\d+), (%fd?\d+), (%fd?\d+);")
 CONSTANT = re.compile(r"mov\.f(?:32|64)\s+(%fd?\d+), 0([fd])([0-9A-F]+);")

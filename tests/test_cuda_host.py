@@ -176,10 +176,10 @@ def test_millions_of_numbers(dtype: str, seen: list[Any]) -> None:
     """Rows of a thread of their own: the exponential, the limbs and the logarithm over their whole range."""
     rng = np.random.default_rng(14)
     deep = {"float32": 88.0, "float64": 709.0}[dtype]
-    spread = np.exp2(rng.uniform(-30, np.log2(deep), (2**17, 1)))
-    z = rng.uniform(-1, 0, (2**17, 16)) * spread
+    spread = np.exp2(rng.uniform(-30, np.log2(deep), (2**16, 1)))
+    z = rng.uniform(-1, 0, (2**16, 16)) * spread
     z[::2, 0] = 0.0
-    g = rng.standard_normal((2**17, 16)) * np.exp2(rng.uniform(-60, 60, (2**17, 16)))
+    g = rng.standard_normal((2**16, 16)) * np.exp2(rng.uniform(-60, 60, (2**16, 16)))
     for function in FUNCTIONS:
         check(function, made(z, dtype), made(g, dtype))
 
@@ -216,7 +216,7 @@ FAULTS = {  # what is written instead of what, and the direction that it spoils
     "no fine limb": ("single ? fine : 0", "0"),
     "a sum of one limb": ("second += Word<F>(b);", ""),
     "the low word of x - m": ("counts ? d.low : F(0)", "F(0)"),
-    "a shuffle that is left out": ("step; step /= 2) v", "step > 1; step /= 2) v"),
+    "a shuffle that is left out": ("int step = count / 2; step;", "int step = count / 2; step > 1;"),
     "NaN is lost": ("any_nan ? not_a_number<F>() : top", "top"),
     "a carry": ("second += fine >> C::w2;", ""),
     "no flush": ("F(0) : x; }\ntemplate <class F> LAW F product", "x : x; }\ntemplate <class F> LAW F product"),
@@ -227,7 +227,7 @@ BACKWARD = {"no flush", "near-certain classes"}
 
 def caught(direction: str, flags: tuple[str, ...] = FLAGS, edit: Any = str) -> bool:
     """Whether the comparison sees a difference in log-softmax."""
-    z, g = (made(nasty(seed, 3 * KINDS, 40), "float32") for seed in (21, 22))
+    z, g = (made(nasty(seed, 60 * KINDS, 40), "float32") for seed in (21, 22))
     with lsmx.using("reference"):
         out = lsmx.log_softmax(z)
         want = out if direction == "forward" else lsmx.log_softmax_backward(g, out)
@@ -257,7 +257,7 @@ def test_contraction_is_caught() -> None:
             pytest.skip("this processor has no FMA")
     for direction in ("forward", "backward"):
         assert not caught(direction)
-        assert caught(direction, (*FLAGS[:-1], "-ffp-contract=fast", "-mfma"))
+        assert caught(direction, ("-O2", "-ffp-contract=fast", "-mfma"))
 
 
 def test_threads_that_do_not_come_are_an_error() -> None:
@@ -265,10 +265,10 @@ def test_threads_that_do_not_come_are_an_error() -> None:
     z = made(nasty(1, 3, 2000), "float32")
 
     def stuck(text: str) -> str:
-        return text.replace("if (gives) all[mine] = v;", "if (!gives) return v; all[mine] = v;")
+        return text.replace("if (size > 32) {", "if (size > 32 && rank > 0) {")
 
     def beyond(text: str) -> str:
-        return text.replace("all[mine] = v;", "all[mine + 2000] = v;")
+        return text.replace("all[threadIdx.x / 32] = v", "all[threadIdx.x / 32 + 2000] = v")
 
     for edit, reason in ((stuck, "wait for others"), (beyond, "not asked for")):
         with serving(emulated(edit=edit)), pytest.raises(AssertionError, match=reason):

@@ -14,6 +14,9 @@ template <class F> struct SumExp {
     Normal<F> total;
 };
 
+// The fine limb of exp(x - m): for rows of which one term outweighs all the others
+template <class F> RARE long long fine_limb_of(F x, F m) { return fine_limb(coarse_limbs(exp_difference(x, m)).rest); }
+
 // sum(exp(x - m)) - 1
 template <class F, class Values> LAW Words<F> rest_of_sum(const Team& team, const Values& values, F m) {
     const Limbs<F> zero = coarse_limbs(F(0));
@@ -34,7 +37,7 @@ template <class F, class Values> LAW Words<F> rest_of_sum(const Team& team, cons
     second = team.sum(second);
     bool single = dominated<F>(first, second);
     if (team.any(single)) {
-        values.each([&](F x, F) { fine += fine_limb(coarse_limbs(exp_difference(x, m)).rest); }, Nothing());
+        values.each([&](F x, F) { fine += fine_limb_of(x, m); }, Nothing());
         fine = team.sum(fine);
     }
     return rest_words<F>(first, second, single ? fine : 0);

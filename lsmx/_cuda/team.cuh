@@ -20,20 +20,30 @@ struct Team {
     // op over the team, for an op that is associative and commutative to the bit
     template <class V, class Op> LAW V reduce(V v, Op op) const {
         if (size == 1) return v;
-        if (!side_by_side) {
-            for (int step = min(size, 32) / 2; step; step /= 2) v = op(v, __shfl_xor_sync(lanes, v, step));
-            return size > 32 ? gather(v, op, threadIdx.x / 32, threadIdx.x % 32 == 0, 0, 1, size / 32) : v;
+        V* all = reinterpret_cast<V*>(room);
+        if (side_by_side) {
+            all[threadIdx.x] = v;
+            __syncthreads();
+            v = all[row];
+            for (int i = 1; i < size; ++i) v = op(v, all[row + i * rows]);
+            __syncthreads();
+            return v;
         }
-        return gather(v, op, threadIdx.x, true, row, rows, size);
+        v = exchange(v, op, min(size, 32), lanes);
+        if (size > 32) {
+            const int warps = size / 32;
+            if (threadIdx.x % 32 == 0) all[threadIdx.x / 32] = v;
+            __syncthreads();
+            v = exchange(all[threadIdx.x % warps], op, warps, ~0u);
+            __syncthreads();
+        }
+        return v;
     }
 
-    template <class V, class Op> LAW V gather(V v, Op op, int mine, bool gives, int first, int step, int count) const {
-        V* all = reinterpret_cast<V*>(room);
-        if (gives) all[mine] = v;
-        __syncthreads();
-        v = all[first];
-        for (int i = 1; i < count; ++i) v = op(v, all[first + i * step]);
-        __syncthreads();
+    // op over so many neighbouring lanes, a power of two
+    template <class V, class Op> LAW static V exchange(V v, Op op, int count, unsigned lanes) {
+#pragma unroll 1
+        for (int step = count / 2; step; step /= 2) v = op(v, __shfl_xor_sync(lanes, v, step));
         return v;
     }
 
