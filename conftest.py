@@ -1,5 +1,7 @@
 """The test matrix: a test that asks for ``backend`` runs on each library of ``--backends``, with ``dtype`` on each of its dtypes.
 
+One that asks for ``device`` does so on those of them that are CUDA devices.
+
 A library that cannot run here is skipped, with its reason.
 """
 
@@ -13,6 +15,7 @@ import pytest
 from lsmx._registry import known_backends
 from lsmx.testing import Target, target
 
+CUDA = ("torch-cuda", "cupy")
 DEFAULT = "numpy,torch,cupy,strict,strict-no_float64,strict-no_x64"
 
 
@@ -61,28 +64,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise ``backend``, or ``backend`` and ``dtype`` together."""
-    if "backend" not in metafunc.fixturenames:
+    """Parametrise ``backend`` or ``device``, with ``dtype`` together."""
+    fixture = next((name for name in ("backend", "device") if name in metafunc.fixturenames), None)
+    if fixture is None:
         return
     names = metafunc.config.getoption("--backends").split(",")
     unknown = [n for n in names if n not in TARGETS]
     if unknown:
         raise pytest.UsageError(f"--backends: {', '.join(unknown)} unknown; there are {', '.join(TARGETS)}")
-    found = {name: TARGETS[name]() for name in names}
+    found = {name: TARGETS[name]() for name in names if fixture == "backend" or name in CUDA}
     if "dtype" not in metafunc.fixturenames:
-        metafunc.parametrize("backend", found.values(), ids=found.keys(), indirect=True)
+        metafunc.parametrize(fixture, found.values(), ids=found.keys(), indirect=True)
         return
     pairs = [
         pytest.param(where, dtype, id=f"{name}-{dtype}")
         for name, where in found.items()
         for dtype in (("any",) if isinstance(where, str) else where.dtypes)
     ]
-    metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
+    metafunc.parametrize((fixture, "dtype"), pairs, indirect=[fixture])
 
 
 @pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Target:
     """A library on a device."""
+    if isinstance(request.param, str):
+        pytest.skip(request.param)
+    assert isinstance(request.param, Target)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> Target:
+    """A library on a CUDA device."""
     if isinstance(request.param, str):
         pytest.skip(request.param)
     assert isinstance(request.param, Target)

@@ -95,6 +95,10 @@ def test_neighbouring_threads_take_what_lies_together() -> None:
     assert strided(257, 4096, 3).blocks == 3 * 128
 
 
+def test_one_row_has_no_neighbour() -> None:
+    assert launched("float32", 8000, 1)[1:] == (1, 512, 4096, 512, False, False)
+
+
 def test_counts_beyond_32_bits() -> None:
     launch = launched("float16", 2, 2**40)
     assert launch.blocks == 2**31 - 1  # they take rows in turns

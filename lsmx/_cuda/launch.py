@@ -77,7 +77,7 @@ def launch_for(passname: str, dtype: str, kinds: Sequence[int], addresses: Seque
     n, full = way.length.size, [i for i in range(OPERANDS) if kinds[i] == TWICE]
     reads = [i for i in full if i < OPERANDS - 1]
     next_row = (way.inner if way.inner.size > 1 else way.outer).strides
-    side_by_side = n > 1 and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
+    side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
     pack = 1 if side_by_side else pack_of(dtype, full, addresses, way)
     most = THREADS // WARP if side_by_side else THREADS
     size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
