@@ -12,8 +12,18 @@ import tarfile
 import zipfile
 
 PACKAGES = {"lsmx", "lsmx_cupy", "lsmx_numpy", "lsmx_torch"}
-NEEDED = {"lsmx/py.typed", "lsmx/testing/golden.json", *(f"{name}/py.typed" for name in PACKAGES)}
-SOURCE = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "conftest.py", "tests/test_matrix.py", "docs/design.md"}
+KERNELS = {f"lsmx/_cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
+NEEDED = {"lsmx/py.typed", "lsmx/testing/golden.json", *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+SOURCE = {
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "pyproject.toml",
+    "conftest.py",
+    "tests/test_matrix.py",
+    "tests/cuda_emulator.h",
+    "docs/design.md",
+}
 
 
 def faults(path: pathlib.Path) -> list[str]:
