@@ -23,6 +23,9 @@ from lsmx._arithmetic.ops import Ops, power_from_bits
 from lsmx._backend import Backend, Kernel
 from lsmx._blocks import row_blocks
 from lsmx._calculus import Calculus
+from lsmx._cuda.launch import CudaDevice, cuda_engine
+from lsmx._cuda.source import OPTIONS as CUDA_OPTIONS
+from lsmx._cuda.source import source as cuda_source
 from lsmx._errors import (
     ArrayTypeError,
     AxisError,
@@ -51,6 +54,7 @@ except _metadata.PackageNotFoundError:  # a bare clone, not installed
 
 __all__ = [
     "ARITHMETIC_VERSION",
+    "CUDA_OPTIONS",
     "DOUBLE",
     "SINGLE",
     "ArrayTypeError",
@@ -60,6 +64,7 @@ __all__ = [
     "BackendWarning",
     "Calculus",
     "Context",
+    "CudaDevice",
     "DTypeError",
     "DeviceError",
     "Format",
@@ -76,6 +81,8 @@ __all__ = [
     "__version__",
     "backend_for",
     "chosen_threads",
+    "cuda_engine",
+    "cuda_source",
     "explain",
     "fused",
     "get_num_threads",

@@ -119,6 +119,30 @@ def bench(given: argparse.Namespace) -> int:
     if missing:
         print(f'lsmx bench: {", ".join(missing)} not installed: pip install "lsmx[bench]"', file=sys.stderr)
         return 2
+    return bench_device(given) if given.device == "cuda" else bench_host(given)
+
+
+def bench_device(given: argparse.Namespace) -> int:
+    """On a CUDA device."""
+    from lsmx._bench import device, device_report, report
+
+    found, reasons = device.libraries()
+    if not found:
+        print(f"lsmx bench: no CUDA device can be used ({'; '.join(reasons)})", file=sys.stderr)
+        return 2
+    machine, entries = device.measure_device(found, given.turns, given.quick)
+    results = {"machine": machine, "turns": given.turns, "quick": given.quick, "device": entries}
+    print(f"{machine['device']}, {', '.join(f'{n} {v}' for n, v in machine['versions'].items())}\n")
+    print(device_report.device_table(results), device_report.device_ratios(results), sep="\n\n")
+    if given.json:
+        report.save(results, given.json)
+    if given.plot:
+        device_report.device_plot(results, given.plot)
+    return 0
+
+
+def bench_host(given: argparse.Namespace) -> int:
+    """On the host's processors."""
     from lsmx._bench import measure, report
 
     results: dict[str, Any] = {"machine": measure.machine(), "turns": given.turns, "quick": given.quick, "threads": {}}
@@ -143,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     check = commands.add_parser("verify", help="run everything on every installed backend and compare the bits")
     check.add_argument("--logits", type=pathlib.Path, metavar="FILE.npy", help="use these logits, rows along the last axis")
     speed = commands.add_parser("bench", help="time log-softmax beside SciPy, NumPy, PyTorch and JAX, in interleaved runs")
+    speed.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where: on the host (cpu), or on a CUDA device")
     speed.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N", help="numbers of threads, one table each")
     speed.add_argument("--turns", type=int, default=7, metavar="N", help="turns of all contestants, two measurements each (7)")
     speed.add_argument("--quick", action="store_true", help="small arrays only, to see whether it works")

@@ -13,8 +13,18 @@ import zipfile
 
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
-NEEDED = {*KIT, *(f"{name}/py.typed" for name in PACKAGES)}
-SOURCE = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "conftest.py", "tests/test_contract.py", "docs/design.md"}
+KERNELS = {f"lsmx/_cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
+NEEDED = {*KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+SOURCE = {
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "pyproject.toml",
+    "conftest.py",
+    "tests/test_contract.py",
+    "tests/cuda_emulator.h",
+    "docs/design.md",
+}
 
 
 def faults(path: pathlib.Path) -> list[str]:

@@ -11,6 +11,14 @@ import array_api_compat.cupy as xp
 import cupy
 
 from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx_cupy.cuda import KERNELS
+
+try:
+    import ml_dtypes  # CuPy 14 takes its bfloat16
+
+    BFLOAT16 = cupy.dtype(ml_dtypes.bfloat16) if int(cupy.__version__.partition(".")[0]) >= 14 else None
+except ImportError:
+    BFLOAT16 = None
 
 
 def owns(kind: type) -> bool:
@@ -37,12 +45,12 @@ def devices() -> list[str]:
 def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
     """An array in ``dtype``, on ``device`` or the current one."""
     with cupy.cuda.Device(device):
-        return cupy.asarray(values).astype(dtype)
+        return cupy.asarray(values).astype(BFLOAT16 if dtype == "bfloat16" else dtype)
 
 
 def to_numpy(x: Any) -> Any:
-    """The array on the host."""
-    return cupy.asnumpy(x)
+    """The array on the host; bfloat16 as float32."""
+    return cupy.asnumpy(x.astype(cupy.float32) if x.dtype == BFLOAT16 else x)
 
 
 backend = Backend(
@@ -52,7 +60,8 @@ backend = Backend(
     ops=ops,
     version=version,
     devices=devices,
-    dtypes=("float16", "float32", "float64"),
+    dtypes=("float16", *(() if BFLOAT16 is None else ("bfloat16",)), "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
+    kernels=KERNELS,
 )

@@ -89,7 +89,7 @@ MEMORY = Memory(
     strides=lambda x: tuple(s // x.itemsize for s in x.strides),
     simple=simple,
     is_writable=lambda x: x.flags.writeable,
-    empty=np.empty,
+    empty=lambda shape, like: np.empty(shape, like.dtype),
     masked=lambda x, where, value: np.asarray(np.where(where, x, x.dtype.type(value))),
     fill=lambda x, where, value: np.copyto(x, value, where=~where),
     threads=get_num_threads,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx_torch.cuda import on_cuda
 from lsmx_torch.operators import bind
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
@@ -59,8 +60,11 @@ def to_numpy(x: Any) -> Any:
 
 def refuse(x: Any) -> str | None:
     """Kernels read the memory of plain tensors on the host."""
-    if x.device.type != "cpu":
-        return f"on {x.device}, not in the host's memory"
+    return unusual(x) if x.device.type == "cpu" else f"on {x.device}, not in the host's memory"
+
+
+def unusual(x: Any) -> str | None:
+    """Why the memory of a tensor cannot be read as it is."""
     if torch.compiler.is_compiling():
         return "inside torch.compile, which would have to trace it"
     if type(x) not in (torch.Tensor, torch.nn.Parameter):
@@ -81,11 +85,11 @@ def simple(x: Any) -> str | None:
     return NAMES[x.dtype] if refuse(x) is None and x.is_contiguous() and x.numel() and x.dim() else None
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+def empty(shape: tuple[int, ...], like: Any) -> Any:
     """A new tensor. NumPy asks for large pages, which take a fraction of the time to come by; PyTorch does not."""
     if math.prod(shape) < LARGE:
-        return torch.empty(shape, dtype=dtype)
-    return torch.from_numpy(np.empty(shape, dtype=f"u{dtype.itemsize}")).view(dtype)
+        return torch.empty(shape, dtype=like.dtype)
+    return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
 
 
 MEMORY = Memory(
@@ -111,6 +115,6 @@ backend = Backend(
     dtypes=("float16", "bfloat16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*fused(MEMORY), *row_blocks(xp, 2**19, elsewhere)),
+    kernels=(*fused(MEMORY), *on_cuda(MEMORY, unusual), *row_blocks(xp, 2**19, elsewhere)),
     bind=bind,
 )

@@ -10,11 +10,13 @@ from lsmx._arithmetic.ops import Array
 from lsmx._backend import Kernel
 from lsmx._errors import LsmxError
 from lsmx._function import keep, recall
-from lsmx._fused.geometry import contiguous
+from lsmx._fused.engine import Engine
+from lsmx._fused.geometry import Geometry, contiguous
 from lsmx._fused.launch import (
     SHORT,
     Memory,
     compiled,
+    in_rows,
     overlap,
     overlaps_itself,
     plan,
@@ -29,34 +31,27 @@ from lsmx._validate import check_mask, normal_axes, reduced_shape, same_shape
 ABSENT = {"log_softmax": -float("inf"), "softmax": 0.0, "logsumexp": None}  # the result where a mask leaves an entry out
 
 
-def fused(memory: Memory) -> tuple[Kernel, ...]:
-    """The fused kernels for arrays in a memory: forward and backward of the three functions.
+def fused(memory: Memory, engine: Engine | None = None) -> tuple[Kernel, ...]:
+    """The fused kernels for arrays in a memory, run by an engine or the host's: forward and backward of the three functions.
 
     Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
     """
     kernels = []
+    chosen = HOST if engine is None else engine
     for name in ABSENT:
-        shortcut = None if name == "logsumexp" else direct(memory, name)
-        kernels.append(Kernel("fused", name, "forward", *forward(memory, name), warns=False, direct=shortcut))
-        kernels.append(Kernel("fused", name, "backward", *backward(memory, name), warns=False))
-    return (*kernels, Kernel("fused", "softmax", "jvp", *backward(memory, "softmax"), warns=False))
+        shortcut = direct(memory, name) if chosen is HOST and name != "logsumexp" else None
+        kernels.append(Kernel(chosen.name, name, "forward", *forward(memory, chosen, name), warns=False, direct=shortcut))
+        kernels.append(Kernel(chosen.name, name, "backward", *backward(memory, chosen, name), warns=False))
+    return (*kernels, Kernel(chosen.name, "softmax", "jvp", *backward(memory, chosen, "softmax"), warns=False))
 
 
-def unsuitable(memory: Memory, *arrays: Array) -> str | None:
+def unsuitable(memory: Memory, engine: Engine, *arrays: Array) -> str | None:
     """Why arrays cannot be walked together, or None."""
     for x in arrays:
         if (reason := memory.refuse(x)) is not None:
             return reason
     names = {memory.dtype(x) for x in arrays}
-    return unavailable() if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
-
-
-def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
-    """The dtype of arrays whose rows lie one after the other, so that nothing needs planning; else None."""
-    if type(axis) is not int or axis not in (-1, len(shape) - 1):
-        return None
-    names = {memory.simple(x) for x in arrays if x is not None}
-    return names.pop() if len(names) == 1 else None
+    return engine.unavailable() if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
 
 
 def walk(
@@ -74,11 +69,18 @@ def walk(
     run_strided(name, memory, operands, [(0, 1, way.length.size)[k] for k in kinds], way)
 
 
+def no_limit(dtype: str, n: int, way: Geometry | None) -> None:
+    """The host's memory has none."""
+
+
+HOST = Engine("fused", unavailable, no_limit, walk)
+
+
 def destination(memory: Memory, ctx: Any, shape: tuple[int, ...], axis: Any, read: Sequence[Array], like: Array) -> Array:
     """The caller's ``out``, if the result can be written there at once; else a new array."""
     out = getattr(ctx, "out", None)
     if out is None or not suitable(memory, out, shape, axis, read, like):
-        return memory.empty(shape, like.dtype)
+        return memory.empty(shape, like)
     return out
 
 
@@ -98,7 +100,7 @@ def suitable(memory: Memory, out: Array, shape: tuple[int, ...], axis: Any, read
     )
 
 
-def forward(memory: Memory, name: str) -> tuple[Any, Any]:
+def forward(memory: Memory, engine: Engine, name: str) -> tuple[Any, Any]:
     """``refuse`` and ``run``."""
     reduces = name == "logsumexp"
     kinds = (2, 0, 0, 1 if reduces else 2)
@@ -106,9 +108,9 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
 
     def refuse(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **_: Any) -> str | None:
         shape = tuple(z.shape)
-        if where is None and in_rows(memory, shape, axis, z) and unavailable() is None:
-            return None
-        if (reason := unsuitable(memory, z)) is not None:
+        if where is None and (dtype := in_rows(memory, shape, axis, z)) and engine.unavailable() is None:
+            return engine.limit(dtype, shape[-1], None)
+        if (reason := unsuitable(memory, engine, z)) is not None:
             return reason
         if 0 in shape:
             return "no elements"
@@ -118,14 +120,14 @@ def forward(memory: Memory, name: str) -> tuple[Any, Any]:
                 check_mask(where, shape)
         except LsmxError as error:
             return str(error)
-        return way if isinstance(way, str) else None
+        return way if isinstance(way, str) else engine.limit(memory.dtype(z), way.length.size, way)
 
     def run(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Array:
         shape = tuple(z.shape)
         x = z if where is None else memory.masked(z, where, -float("inf"))
         to = reduced_shape(shape, normal_axes(axis, len(shape)), keepdims) if reduces else shape
         out = destination(memory, ctx, to, axis, (x,), z)
-        walk(passname, memory, shape, axis, (x, None, None, out), kinds)
+        engine.run(passname, memory, shape, axis, (x, None, None, out), kinds)
         absent = ABSENT[name]
         if where is not None and absent is not None:
             memory.fill(out, where, absent)
@@ -151,7 +153,7 @@ def direct(memory: Memory, name: str) -> Any:
         shape = z.shape
         n = shape[-1]
         rows = z.size // n
-        out = empty(shape, z.dtype)
+        out = empty(shape, z)
         if n < short and z.size < WORTH:
             tiles[dtype](address(z), 0, 0, address(out), n, 0, rows, 0)
         else:
@@ -161,7 +163,7 @@ def direct(memory: Memory, name: str) -> Any:
     return run
 
 
-def backward(memory: Memory, name: str) -> tuple[Any, Any]:
+def backward(memory: Memory, engine: Engine, name: str) -> tuple[Any, Any]:
     """``refuse`` and ``run``."""
     reduces = name == "logsumexp"
     kinds = (1, 2, 1, 2) if reduces else (2, 2, 0, 2)
@@ -170,9 +172,10 @@ def backward(memory: Memory, name: str) -> tuple[Any, Any]:
         y, lse = ctx.saved_tensors[0], ctx.saved_tensors[-1]
         shape = tuple(y.shape)
         axis, where = recall(ctx)
-        if where is None and not reduces and g.shape == y.shape and in_rows(memory, shape, axis, g, y) and unavailable() is None:
-            return None
-        if (reason := unsuitable(memory, g, y, lse)) is not None:
+        in_line = where is None and not reduces and g.shape == y.shape
+        if in_line and (dtype := in_rows(memory, shape, axis, g, y)) and engine.unavailable() is None:
+            return engine.limit(dtype, shape[-1], None)
+        if (reason := unsuitable(memory, engine, g, y, lse)) is not None:
             return reason
         if 0 in shape:
             return "no elements"
@@ -186,7 +189,7 @@ def backward(memory: Memory, name: str) -> tuple[Any, Any]:
         except LsmxError as error:
             return str(error)
         way = plan(memory, shape, axis, (g, y, lse, contiguous(shape)))
-        return way if isinstance(way, str) else None
+        return way if isinstance(way, str) else engine.limit(memory.dtype(g), way.length.size, way)
 
     def run(ctx: Any, g: Array, /) -> Array:
         y, lse = ctx.saved_tensors[0], ctx.saved_tensors[-1]
@@ -198,7 +201,7 @@ def backward(memory: Memory, name: str) -> tuple[Any, Any]:
             if not reduces:
                 a = memory.masked(g, where, 0.0)
         out = destination(memory, ctx, shape, axis, (b, a, lse), y)
-        walk(f"{name}_backward", memory, shape, axis, (a, b, lse if reduces else None, out), kinds)
+        engine.run(f"{name}_backward", memory, shape, axis, (a, b, lse if reduces else None, out), kinds)
         if where is not None:
             memory.fill(out, where, 0.0)
         return out

@@ -42,7 +42,7 @@ class Memory:
     is_writable
         Whether it may be written to.
     empty
-        A new array of a shape and a dtype.
+        A new array of a shape, with the dtype and on the device of another.
     masked
         A new array: another where a mask is true, else a number.
     fill
@@ -57,7 +57,7 @@ class Memory:
     strides: Callable[[Array], tuple[int, ...]]
     simple: Callable[[Array], str | None]
     is_writable: Callable[[Array], bool]
-    empty: Callable[[tuple[int, ...], Any], Array]
+    empty: Callable[[tuple[int, ...], Array], Array]
     masked: Callable[[Array, Array, float], Array]
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]
@@ -101,6 +101,14 @@ def spread(memory: Memory, rows: int, n: int, multiple: int, compiled: Any, *bef
         compiled(*before, 0, rows, *after)
     else:
         share(lambda start, stop: compiled(*before, start, stop, *after), rows, threads, multiple)
+
+
+def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
+    """The dtype of arrays whose rows lie one after the other, so that nothing needs planning; else None."""
+    if type(axis) is not int or axis not in (-1, len(shape) - 1):
+        return None
+    names = {memory.simple(x) for x in arrays if x is not None}
+    return names.pop() if len(names) == 1 else None
 
 
 def plan(memory: Memory, shape: tuple[int, ...], axis: Any, operands: Sequence[Array | tuple[int, ...] | None]) -> Geometry | str:

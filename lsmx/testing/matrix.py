@@ -33,23 +33,31 @@ def chosen(config: pytest.Config) -> Chosen:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise ``backend``, or ``backend`` and ``dtype`` together."""
-    if "backend" not in metafunc.fixturenames:
-        return
-    found = chosen(metafunc.config)
+    if "backend" in metafunc.fixturenames:
+        parametrise(metafunc, "backend", chosen(metafunc.config))
+
+
+def parametrise(metafunc: pytest.Metafunc, fixture: str, found: Chosen) -> None:
+    """Run a test on each library, and on each of its dtypes if it asks for ``dtype``."""
     if "dtype" not in metafunc.fixturenames:
-        metafunc.parametrize("backend", found.values(), ids=found.keys(), indirect=True)
+        metafunc.parametrize(fixture, found.values(), ids=found.keys(), indirect=True)
         return
     pairs = [
         pytest.param(where, dtype, id=f"{name}-{dtype}")
         for name, where in found.items()
         for dtype in (("any",) if isinstance(where, str) else where.dtypes)
     ]
-    metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
+    metafunc.parametrize((fixture, "dtype"), pairs, indirect=[fixture])
 
 
 @pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Target:
     """A library on a device."""
+    return usable(request)
+
+
+def usable(request: pytest.FixtureRequest) -> Target:
+    """The library that a test was given, unless it cannot be used."""
     if isinstance(request.param, str):
         pytest.skip(request.param)
     assert isinstance(request.param, Target)

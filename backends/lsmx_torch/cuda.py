@@ -1,0 +1,98 @@
+"""CUDA tensors: the kernels of ``lsmx/_cuda``, compiled and launched by NVIDIA's ``cuda.core`` on PyTorch's current stream."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from lsmx import CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
+
+INSTALL = 'pip install "lsmx[cuda]"'
+_kernels: dict[tuple[int, str], Any] = {}
+_here = threading.local()  # .devices: those whose context this thread has seen
+
+
+@functools.cache
+def unavailable() -> str | None:
+    """Why nothing can be compiled here, or None."""
+    try:
+        import cuda.core  # noqa: F401
+        from cuda.bindings import nvrtc
+
+        nvrtc.nvrtcVersion()
+    except (ImportError, RuntimeError) as error:
+        return f"NVIDIA's cuda-core cannot be used ({error}); {INSTALL}"
+    return None
+
+
+@functools.cache
+def shared(device: int) -> int:
+    """The bytes of shared memory that a block may ask for."""
+    from cuda.core import Device
+
+    return int(Device(device).properties.max_shared_memory_per_block_optin)
+
+
+def compiled(passname: str, dtype: str, arch: str) -> Any:
+    """The kernels of a pass for an architecture, kept on disk by ``cuda.core``."""
+    from cuda.core import Program, ProgramOptions
+    from cuda.core.utils import FileStreamProgramCache
+
+    program = Program(cuda_source(passname, dtype), "c++", ProgramOptions(arch=arch, std="c++17", fma=False))
+    with FileStreamProgramCache() as cache:
+        return program.compile("cubin", cache=cache)
+
+
+def load(device: int, passname: str, dtype: str, kernel: str) -> Any:
+    """A kernel on a device, allowed to use all the shared memory that there is."""
+    from cuda.bindings import driver
+
+    if (device, kernel) not in _kernels:
+        major, minor = torch.cuda.get_device_capability(device)
+        loaded = compiled(passname, dtype, f"sm_{major}{minor}").get_kernel(kernel)
+        attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        (error,) = driver.cuKernelSetAttribute(attribute, shared(device), loaded.handle, driver.CUdevice(device))
+        if error != driver.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"{kernel}: {shared(device)} bytes of shared memory were refused: {error}")
+        _kernels[device, kernel] = loaded
+    return _kernels[device, kernel]
+
+
+def launch(
+    like: torch.Tensor, passname: str, dtype: str, kernel: str, blocks: int, threads: int, room: int, values: Sequence[int]
+) -> None:
+    """Launch a kernel on the current stream of a tensor's device."""
+    from cuda.core import Device, LaunchConfig
+    from cuda.core import launch as start
+
+    device = like.device.index
+    with torch.cuda.device(device):
+        seen = _here.__dict__.setdefault("devices", set())
+        if device not in seen:  # a thread in which PyTorch has called nothing of CUDA has no context yet
+            Device(device).set_current()
+            seen.add(device)
+        config = LaunchConfig(grid=blocks, block=threads, shmem_size=room)
+        start(torch.cuda.current_stream(device), config, load(device, passname, dtype, kernel), *values)
+
+
+DEVICE = CudaDevice(unavailable=unavailable, shared=lambda x: shared(x.device.index), launch=launch)
+
+
+def on_cuda(host: Memory, unusual: Callable[[torch.Tensor], str | None]) -> tuple[Kernel, ...]:
+    """The kernels for CUDA tensors, given the memory of the others and why a tensor is not plain."""
+
+    def refuse(x: torch.Tensor) -> str | None:
+        return unusual(x) if x.device.type == "cuda" else f"on {x.device}, not on a CUDA device"
+
+    def simple(x: torch.Tensor) -> str | None:
+        return host.dtype(x) if refuse(x) is None and x.is_contiguous() and x.numel() and x.dim() else None
+
+    def empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    return fused(replace(host, refuse=refuse, simple=simple, empty=empty), cuda_engine(DEVICE))

@@ -1,0 +1,77 @@
+// From addresses and strides to rows. All arguments are 64-bit integers: addresses, counts, and strides in elements.
+
+namespace lsmx {
+
+// Packs of V elements of each operand that a thread has in registers at a time
+template <int V, bool HELD> constexpr int slots = (HELD ? 16 : 8) / V;
+
+struct Operand {
+    long long address, along, outer, inner;  // of its first element; from element to element; between rows, which have two axes
+
+    template <class T> LAW T* at(long long o, long long i) const {
+        return reinterpret_cast<T*>(address) + (o * outer + i * inner);
+    }
+};
+
+struct Call {
+    Operand a, b, c, out;
+    long long n, rows, inner, size, side_by_side, staged;
+};
+
+template <class T, int OPERANDS, int V> LAW void stage(const Team& team, Row<T, OPERANDS>& row) {
+    const long long bytes = (row.n * sizeof(T) + 15) / 16 * 16;
+#pragma unroll
+    for (int a = 0; a < OPERANDS; ++a) {
+        T* to = reinterpret_cast<T*>(reinterpret_cast<char*>(room + blockDim.x) + a * bytes);
+        for (int i = team.rank * V; i < row.n; i += team.size * V)
+            put<T, V>(to, 1, i, row.n, fetch<T, V>(row.from[a], row.along[a], i, row.n, row.absent[a]));
+        row.from[a] = to;
+        row.along[a] = 1;
+    }
+    __syncthreads();
+}
+
+// Blocks take rows in turns. Threads that have none go along with a row of no elements.
+template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) {
+    using F = typename Computed<T>::Type;
+    constexpr int N = Pass::operands, S = slots<V, HELD>;
+    const Team team(call.size, call.side_by_side);
+    const long long step = (long long)gridDim.x * team.rows;
+    for (long long first = (long long)blockIdx.x * team.rows; first < call.rows; first += step) {
+        long long at = first + team.row;
+        bool mine = at < call.rows;
+        at = mine ? at : 0;
+        long long o = call.inner == 1 ? at : at / call.inner, i = call.inner == 1 ? 0 : at % call.inner;
+        const Operand& x = Pass::single ? call.b : call.a;
+        Row<T, N> row;
+        row.from[0] = x.at<const T>(o, i);
+        row.along[0] = x.along;
+        row.from[N - 1] = N == 2 ? call.b.at<const T>(o, i) : row.from[0];
+        row.along[N - 1] = N == 2 ? call.b.along : row.along[0];
+#pragma unroll
+        for (int a = 0; a < N; ++a) row.absent[a] = narrow<T>(Pass::template absent<F>(a));
+        row.out = call.out.at<T>(o, i);
+        row.out_along = call.out.along;
+        row.n = mine ? call.n : 0;
+        const T *g = call.a.at<const T>(o, i), *output = call.c.at<const T>(o, i);
+        if constexpr (HELD) {
+            Pass::template run<T, F>(team, Held<T, N, V, S>(team, row), g, output);
+        } else {
+            if (call.staged) stage<T, N, V>(team, row);
+            Pass::template run<T, F>(team, Walked<T, N, V, S>(team, row), g, output);
+            if (call.staged) __syncthreads();
+        }
+    }
+}
+
+}  // namespace lsmx
+
+#define LSMX_OPERAND(x) long long x, long long x##_along, long long x##_outer, long long x##_inner
+#define LSMX_TAKE(x) {x, x##_along, x##_outer, x##_inner}
+#define LSMX_KERNEL(NAME, THREADS, PASS, T, V, HELD)                                                                          \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                                                     \
+        NAME(LSMX_OPERAND(a), LSMX_OPERAND(b), LSMX_OPERAND(c), LSMX_OPERAND(out), long long n, long long rows,              \
+             long long inner, long long size, long long side_by_side, long long staged) {                                    \
+        lsmx::run<lsmx::PASS, T, V, HELD>({LSMX_TAKE(a), LSMX_TAKE(b), LSMX_TAKE(c), LSMX_TAKE(out), n, rows, inner, size,   \
+                                           side_by_side, staged});                                                           \
+    }

@@ -1,0 +1,32 @@
+"""What runs a pass: compiled for the host, or for a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lsmx._fused.geometry import Geometry
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs the passes of the fused kernels.
+
+    Attributes
+    ----------
+    name
+        The name of its kernels.
+    unavailable
+        Why nothing can be compiled, or None.
+    limit
+        Called with a dtype, the length of the rows, and how they lie or None if one after the other: why that is too much, or None.
+    run
+        Called with the pass, the memory, the shape, the axis, the three operands and the result, and how many elements each of
+        them has of a row: all (2), one (1), or none (0).
+    """
+
+    name: str
+    unavailable: Callable[[], str | None]
+    limit: Callable[[str, int, Geometry | None], str | None]
+    run: Callable[..., Any]

@@ -1,0 +1,161 @@
+"""The CUDA kernels on a device, where there is one: ``pytest --backends cupy,torch-cuda``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lsmx
+from lsmx.testing import Case, Target, differing, evaluate, quantise, wanted
+from tests.test_fused import KINDS, nasty
+
+FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
+# around a thread (16), a warp (512), a block (8192), shared memory, and on to the longest
+LENGTHS = (1, 2, 3, 8, 15, 16, 17, 33, 64, 127, 511, 512, 513, 1000, 1024, 4097, 8191, 8192, 8193, 20000, 58001, 131072, 300000)
+
+
+def mismatches(where: Target, function: str, dtype: str, case: Case) -> dict[str, str | None]:
+    """What differs from the definition on NumPy, of forward and backward."""
+    want, got = wanted(function, dtype, case), evaluate(where, function, dtype, case)
+    return {d: differing(got[d], want[d]) for d in ("forward", "backward")}
+
+
+def runs(function: str, z: Any, **options: Any) -> str:
+    return lsmx.explain(z, function=function, **options).runs
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lengths(device: Target, dtype: str, function: str, n: int) -> None:
+    rows = 2 * KINDS + 1 if n < 2000 else 5
+    case = Case(f"{n}", nasty(n, 2 * KINDS + 1, n)[n % KINDS :][:rows], seed=n)
+    assert runs(function, device.from_numpy(quantise(case.z, dtype), dtype)) == "cuda"
+    assert mismatches(device, function, dtype, case) == {"forward": None, "backward": None}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (1, 2), None])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_axes(device: Target, dtype: str, function: str, axis: Any) -> None:
+    for shape in ((46, 3, 80), (5, 300, 80), (2, 3, 3000)):
+        case = Case("axes", nasty(1, shape[0], shape[1] * shape[2]).reshape(shape), axis=axis, seed=2)
+        assert mismatches(device, function, dtype, case) == {"forward": None, "backward": None}
+
+
+def views(x: Any) -> dict[str, Any]:
+    """Views that begin at all distances from 16 bytes, with rows that do not all begin alike, and with strides."""
+    shifted = {f"from {i}": x[:, i : i - 9] for i in range(9)}
+    return {**shifted, "every other row": x[::2], "every other column": x[:, ::2], "turned": x.T}
+
+
+@pytest.mark.parametrize("n", [49, 1033, 9009])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_views(device: Target, dtype: str, function: str, n: int) -> None:
+    z, g = (quantise(nasty(seed, 23, n), dtype) for seed in (3, 4))
+    here, there = (views(device.from_numpy(x, dtype)) for x in (z, g))
+    for name, host in views(z).items():
+        out = getattr(lsmx, function)(here[name])
+        case = Case(name, np.ascontiguousarray(host).astype(np.float64))
+        assert runs(function, here[name]) == "cuda"
+        assert differing(device.to_numpy(out), wanted(function, dtype, case)["forward"]) is None, name
+        if function != "logsumexp":
+            again = device.from_numpy(np.ascontiguousarray(views(g)[name]), dtype)
+            dz = getattr(lsmx, f"{function}_backward")(there[name], out)
+            same = getattr(lsmx, f"{function}_backward")(again, out)
+            assert differing(device.to_numpy(dz), device.to_numpy(same)) is None, name
+
+
+def streams(device: Target) -> tuple[Callable[[], contextlib.AbstractContextManager[Any]], Callable[[], None]]:
+    """How to enter a new stream, and how to wait for everything."""
+    if device.name == "cupy":
+        import cupy
+
+        return lambda: cupy.cuda.Stream(non_blocking=True), cupy.cuda.Device().synchronize
+    import torch
+
+    return lambda: torch.cuda.stream(torch.cuda.Stream()), torch.cuda.synchronize
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_streams(device: Target, function: str) -> None:
+    """On the stream that is current: after what was begun there, which takes its time, and before what follows."""
+    enter, wait = streams(device)
+    z = device.from_numpy(nasty(5, 2048, 4096).astype(np.float32), "float32")
+    want = device.to_numpy(getattr(lsmx, function)(z))
+    late = z * 0
+    wait()
+    with enter():
+        for _ in range(50):
+            late = late * 0.5
+        late[...] = z
+        got = getattr(lsmx, function)(late)
+        late[...] = 0
+    wait()
+    assert differing(device.to_numpy(got), want) is None
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_graph_can_be_captured_and_replayed(device: Target, function: str) -> None:
+    z = device.from_numpy(nasty(6, KINDS, 1000).astype(np.float32), "float32")
+    other = device.from_numpy(nasty(7, KINDS, 1000).astype(np.float32), "float32")
+    call = getattr(lsmx, function)
+    want = device.to_numpy(call(other))  # compiles as well, which cannot be captured
+    if device.name == "cupy":
+        import cupy
+
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            call(z)
+            stream.synchronize()
+            stream.begin_capture()
+            out = call(z)
+            graph = stream.end_capture()
+            z[...] = other
+            graph.launch(stream)
+            stream.synchronize()
+    else:
+        import torch
+
+        recorded = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(recorded):
+            out = call(z)
+        z.copy_(other)
+        recorded.replay()
+        torch.cuda.synchronize()
+    assert differing(device.to_numpy(out), want) is None
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nothing_waits_for_the_device(device: Target, function: str) -> None:
+    if device.name == "cupy":
+        pytest.skip("CuPy cannot tell")
+    import torch
+
+    z = device.from_numpy(nasty(8, KINDS, 1000).astype(np.float32), "float32")
+    g = torch.ones_like(z[:, 0] if function == "logsumexp" else z)
+    out = getattr(lsmx, function)(z)
+    residual = (z, out) if function == "logsumexp" else (out,)
+    getattr(lsmx, f"{function}_backward")(g, *residual)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        getattr(lsmx, function)(z)
+        getattr(lsmx, f"{function}_backward")(g, *residual)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_more_than_2_to_the_31_elements(device: Target) -> None:
+    """float16, so that 4 GiB do; the last rows are those that a smaller array gives."""
+    rows, n, few = 2**21 + 3, 1024, 4 * KINDS
+    last = device.from_numpy(nasty(9, few, n).astype(np.float16), "float16")
+    try:
+        z = device.from_numpy(np.zeros((rows, n), np.float16), "float16")
+    except Exception as error:  # each library has its own for too little memory
+        pytest.skip(f"{type(error).__name__}: {error}")
+    z[-few:] = last
+    want = device.to_numpy(lsmx.log_softmax(last))
+    assert lsmx.log_softmax(z, out=z) is z
+    assert differing(device.to_numpy(z[-few:]), want) is None

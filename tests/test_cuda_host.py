@@ -1,0 +1,276 @@
+"""The CUDA kernels equal the definition bit for bit, on the host: the same source, under an emulator of threads and barriers."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lsmx
+from lsmx._cuda import launch
+from lsmx.testing import cases, differing, evaluate, target, wanted
+from tests import cuda_host
+from tests.cuda_host import COMPILER, FLAGS, built, emulated, serving
+from tests.test_fused import KINDS, nasty
+
+FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+# around a thread (16), a warp (512), a block (8192), what fits into shared memory (14 000 to 58 000), and beyond
+LENGTHS = (1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 33, 64, 100, 511, 512, 513, 1000, 1024, 4097, 8192, 8193, 20000, 300000)
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here, which compiles the kernels for the host")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _builds(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    base = tmp_path_factory.getbasetemp()
+    cuda_host.BUILDS = base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def seen() -> Iterator[list[Any]]:
+    """What is launched, with CPU tensors served by the CUDA kernels."""
+    launched: list[Any] = []
+    with serving(emulated(seen=launched)):
+        yield launched
+
+
+def made(values: np.ndarray, dtype: str) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(getattr(torch, dtype))
+
+
+def bits(x: torch.Tensor) -> np.ndarray:
+    out: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    return out
+
+
+def both(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where: Any = None) -> list[np.ndarray]:
+    """Forward and backward."""
+    out = getattr(lsmx, function)(z, axis=axis, where=where)
+    residual = (z, out) if function == "logsumexp" else (out,)
+    g = torch.amax(g, axis) if function == "logsumexp" else g
+    return [bits(out), bits(getattr(lsmx, f"{function}_backward")(g, *residual, axis=axis, where=where))]
+
+
+def check(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where: Any = None, kernel: str = "cuda") -> None:
+    """By the kernel and by the definition."""
+    assert lsmx.explain(z, function=function, axis=axis, where=where).runs == kernel
+    got = both(function, z, g, axis, where)
+    with lsmx.using("reference"):
+        want = both(function, z, g, axis, where)
+    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None, None]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_cases(function: str, dtype: str) -> None:
+    launched: list[Any] = []
+    with serving(emulated(seen=launched)) as backend:
+        for case in cases():
+            got, want = evaluate(target(backend), function, dtype, case), wanted(function, dtype, case)
+            assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want), case.name
+    assert len(launched) >= 2 * (len(cases()) - 3)  # no entries, no rows, and axes that lie apart are left to the definition
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lengths(function: str, dtype: str, seen: list[Any]) -> None:
+    for n in LENGTHS:
+        rows = 2 * KINDS + 1 if n < 2000 else 5 if n < 2**16 else 2
+        start = n % KINDS if rows <= 5 else 0
+        z, g = (nasty(seed, 2 * KINDS + 1, n)[start : start + rows] for seed in (n, n + 1))
+        check(function, made(z, dtype), made(g[::-1], dtype))
+    kinds = {kernel.rpartition("_")[0].rpartition("_")[2] for kernel, *_ in seen}
+    assert kinds == {"held", "walked"}
+    assert {values[-1] for _, *_, values in seen} == {0, 1}  # staged in shared memory, or not
+    assert {values[-3] for _, *_, values in seen} >= {1, 2, 32, 64, 512}  # threads to a row
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_rows_beyond_shared_memory(function: str) -> None:
+    launched: list[Any] = []
+    z, g = (made(nasty(seed, KINDS, 9000)[::2], "float32") for seed in (1, 2))
+    with serving(emulated(shared=8 * 512 + 4 * 9000 - 1, seen=launched)):
+        check(function, z, g)
+    assert {values[-1] for _, *_, values in launched} == {0}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_alignment(function: str, dtype: str, seen: list[Any]) -> None:
+    """From every address, with rows that begin at every distance from 16 bytes; packs of 16 bytes only where all begin there."""
+    for n, gap, first in ((40, 0, 0), (40, 1, 0), (40, 8, 1), (1000, 0, 3), (9000, 8, 0), (9000, 0, 1)):
+        rows = 30 if n < 2000 else 4
+        room = [made(nasty(seed, 1, first + rows * (n + gap)), dtype)[0] for seed in (3, 4)]
+        z, g = (x[first:].view(rows, n + gap)[:, :n] for x in room)
+        assert z.data_ptr() % 16 == (first * z.itemsize + room[0].data_ptr()) % 16
+        seen.clear()
+        check(function, z, g)
+        aligned = z.data_ptr() % 16 == 0 and (n + gap) * z.itemsize % 16 == 0
+        assert (not seen[0][0].endswith("_1")) == aligned, (n, gap, first)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_axes_and_strides(function: str, seen: list[Any]) -> None:
+    for dtype, shape, axis in itertools.product(
+        ("float16", "float64"), ((46, 3, 40), (20, 46, 2), (300, 46), (5, 300, 40)), (0, 1)
+    ):
+        z, g = (made(nasty(seed, shape[0], int(np.prod(shape[1:]))).reshape(shape), dtype) for seed in (5, 6))
+        check(function, z, g, axis)
+        check(function, z[::2], g[1::2] if len(g) % 2 == 0 else g[::2], axis)
+        check(function, z.transpose(0, 1), g.transpose(0, 1), axis)
+    assert {values[-2] for _, *_, values in seen} == {0, 1}  # neighbouring threads with neighbouring elements, or rows
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_masks(function: str, seen: list[Any]) -> None:
+    z, g = (made(nasty(seed, 46, 150), "float32") for seed in (7, 8))
+    mask = torch.from_numpy(np.random.default_rng(9).random((46, 150)) < 0.6)
+    mask[3], mask[4] = False, True
+    for where in (mask, mask[:1]):
+        check(function, z, g, where=where)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_number_of_threads_does_not_matter(function: str, seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row is shared by 1 to 256 threads: sums are exact, so that it cannot matter."""
+    z, g = (made(nasty(seed, KINDS, 200), "float32") for seed in (10, 11))
+    sizes = set()
+    for held in (16, 8, 4):
+        monkeypatch.setattr(launch, "HELD", held)
+        for axis in (-1, 0):
+            check(function, z, g, axis)
+            sizes.add(seen[-1][-1][-3])
+    assert len(sizes) >= 4
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_results_go_where_the_input_is(function: str, seen: list[Any]) -> None:
+    if function == "logsumexp":
+        pytest.skip("its result is smaller than its input")
+    for n in (40, 9000):
+        z, g = (made(nasty(seed, 5, n), "float32") for seed in (12, 13))
+        want = getattr(lsmx, function)(z)
+        dz = getattr(lsmx, f"{function}_backward")(g, want)
+        assert getattr(lsmx, function)(z, out=z) is z
+        assert getattr(lsmx, f"{function}_backward")(g, want, out=g) is g
+        assert differing(z.numpy(), want.numpy()) is None
+        assert differing(g.numpy(), dz.numpy()) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_millions_of_numbers(dtype: str, seen: list[Any]) -> None:
+    """Rows of a thread of their own: the exponential, the limbs and the logarithm over their whole range."""
+    rng = np.random.default_rng(14)
+    deep = {"float32": 88.0, "float64": 709.0}[dtype]
+    spread = np.exp2(rng.uniform(-30, np.log2(deep), (2**16, 1)))
+    z = rng.uniform(-1, 0, (2**16, 16)) * spread
+    z[::2, 0] = 0.0
+    g = rng.standard_normal((2**16, 16)) * np.exp2(rng.uniform(-60, 60, (2**16, 16)))
+    for function in FUNCTIONS:
+        check(function, made(z, dtype), made(g, dtype))
+
+
+FLUSH = """
+#include <xmmintrin.h>
+extern "C" void flush_subnormals(int on) { _mm_setcsr(on ? _mm_getcsr() | 0x8040 : _mm_getcsr() & ~0x8040); }
+"""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_kernels_under_flushing_hardware(function: str) -> None:
+    """As under ``-ftz=true``, which CuPy always passes: subnormal operands and results are zero."""
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush")
+    torch.set_flush_denormal(False)
+    z, g = (made(nasty(seed, 2 * KINDS, 150), "float32") for seed in (19, 20))
+    with lsmx.using("reference"):
+        want = both(function, z, g)
+    with serving(emulated()):
+        torch.set_flush_denormal(True)
+        try:
+            got = both(function, z, g)
+        finally:
+            torch.set_flush_denormal(False)
+    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None, None]
+
+
+FAULTS = {  # what is written instead of what, and the direction that it spoils
+    "a coefficient of the exponential": (
+        "exp_polynomial(F x) { return horner(x, F(0x1.6",
+        "exp_polynomial(F x) { return horner(x, F(0x1.7",
+    ),
+    "no fine limb": ("single ? fine : 0", "0"),
+    "a sum of one limb": ("second += Word<F>(b);", ""),
+    "the low word of x - m": ("counts ? d.low : F(0)", "F(0)"),
+    "a shuffle that is left out": ("int step = count / 2; step;", "int step = count / 2; step > 1;"),
+    "NaN is lost": ("any_nan ? not_a_number<F>() : top", "top"),
+    "a carry": ("second += fine >> C::w2;", ""),
+    "no flush": ("F(0) : x; }\ntemplate <class F> LAW F product", "x : x; }\ntemplate <class F> LAW F product"),
+    "near-certain classes": ("flush(s.k == F(0) ? near : far)", "flush(far)"),
+}
+BACKWARD = {"no flush", "near-certain classes"}
+
+
+def caught(direction: str, flags: tuple[str, ...] = FLAGS, edit: Any = str) -> bool:
+    """Whether the comparison sees a difference in log-softmax."""
+    z, g = (made(nasty(seed, 60 * KINDS, 40), "float32") for seed in (21, 22))
+    with lsmx.using("reference"):
+        out = lsmx.log_softmax(z)
+        want = out if direction == "forward" else lsmx.log_softmax_backward(g, out)
+    with serving(emulated(flags, edit)):
+        try:
+            got = lsmx.log_softmax(z) if direction == "forward" else lsmx.log_softmax_backward(g, out)
+        except AssertionError:  # threads that no longer agree where to go
+            return True
+    return differing(got.numpy(), want.numpy()) is not None
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_caught(fault: str) -> None:
+    before, after = FAULTS[fault]
+
+    def edit(text: str) -> str:
+        assert before in text
+        return text.replace(before, after)
+
+    assert caught("backward" if fault in BACKWARD else "forward", edit=edit)
+
+
+def test_contraction_is_caught() -> None:
+    """What NVRTC does unless it is told not to."""
+    with open("/proc/cpuinfo") as file:
+        if " fma " not in file.read():
+            pytest.skip("this processor has no FMA")
+    for direction in ("forward", "backward"):
+        assert not caught(direction)
+        assert caught(direction, ("-O2", "-ffp-contract=fast", "-mfma"))
+
+
+def test_threads_that_do_not_come_are_an_error() -> None:
+    """The emulator does not hang, and says what is wrong."""
+    z = made(nasty(1, 3, 2000), "float32")
+
+    def stuck(text: str) -> str:
+        return text.replace("if (size > 32) {", "if (size > 32 && rank > 0) {")
+
+    def beyond(text: str) -> str:
+        return text.replace("all[threadIdx.x / 32] = v", "all[threadIdx.x / 32 + 2000] = v")
+
+    for edit, reason in ((stuck, "wait for others"), (beyond, "not asked for")):
+        with serving(emulated(edit=edit)), pytest.raises(AssertionError, match=reason):
+            lsmx.log_softmax(z)
+    assert isinstance(built("namespace lsmx { extern long long room[]; }", FLAGS), ctypes.CDLL)
