@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's threads, several for each of pytest's workers, wait for each other
+
 import pytest
 from lsmx_pytest import add_option
 

@@ -158,10 +158,20 @@ def test_the_number_of_threads_does_not_matter(function: str, seen: list[Any], m
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_blocks_take_rows_in_turns(function: str, seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they do where there are more rows than a grid may have blocks; some threads have none in the last turn."""
+    monkeypatch.setattr(launch, "BLOCKS", 3)
+    for shape, axis in (((1000, 5), -1), ((37, 300), -1), ((11, 9001), -1), ((40, 200), 0), ((300, 200), 0)):
+        z, g = (made(nasty(seed, *shape), "float32") for seed in (23, 24))
+        check(function, z, g, axis)
+    assert {blocks for _, blocks, *_ in seen} == {3}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_results_go_where_the_input_is(function: str, seen: list[Any]) -> None:
     if function == "logsumexp":
         pytest.skip("its result is smaller than its input")
-    for n in (40, 9000):
+    for n in (10, 40, 9000):
         z, g = (made(nasty(seed, 5, n), "float32") for seed in (12, 13))
         want = getattr(lsmx, function)(z)
         dz = getattr(lsmx, f"{function}_backward")(g, want)

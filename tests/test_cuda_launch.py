@@ -96,7 +96,9 @@ def test_neighbouring_threads_take_what_lies_together() -> None:
 
 
 def test_one_row_has_no_neighbour() -> None:
-    assert launched("float32", 8000, 1)[1:] == (1, 512, 4096, 512, False, False)
+    every = Geometry(Axis(8000, (1, 0, 0, 1)), Axis(1, (0, 0, 0, 0)), Axis(1, (0, 0, 0, 0)), ())  # all axes of an array
+    launch = launch_for("softmax_forward", "float32", FORWARD, ALIGNED, every, SHARED)
+    assert launch[1:] == (1, 512, 4096, 512, False, False)
 
 
 def test_counts_beyond_32_bits() -> None:

@@ -102,6 +102,22 @@ def test_lengths(function: str, dtype: str, n: int) -> None:
     check(function, made(nasty(n, rows, n), dtype), made(nasty(n + 1, rows, n)[::-1], dtype))
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_rows_whose_limbs_do_not_fit_are_left_to_the_definition(function: str) -> None:
+    """Terms that are all 1, and cotangents of one sign: 2^23 of them, in float64, have more than 63 bits."""
+    for n, runs in ((2**22 - 1, "fused"), (2**23 + 5, "row blocks")):
+        z, g = np.zeros((1, n)), np.full((1, n), 1.9)
+        reason = dict(lsmx.explain(z, function=function).passed).get("fused", "")
+        assert ("added up in 64 bits" in reason) == (runs != "fused")
+        out = getattr(lsmx, function)(z)
+        residual = (z, out) if function == "logsumexp" else (out,)
+        given = g[:, 0] if function == "logsumexp" else g
+        dz = getattr(lsmx, f"{function}_backward")(given, *residual)
+        with lsmx.using("reference"):
+            assert differing(getattr(lsmx, function)(z), out) is None
+            assert differing(getattr(lsmx, f"{function}_backward")(given, *residual), dz) is None
+
+
 @pytest.mark.parametrize("kind", range(KINDS))
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_rows_of_one_kind(function: str, kind: int) -> None:

@@ -18,6 +18,7 @@ from lsmx._arithmetic.words import Words, fast_two_sum, two_sum
 from lsmx._errors import LsmxError
 from lsmx._function import keep
 from lsmx._functions.rows import Rows
+from lsmx._fused.engine import too_long
 from lsmx._operator import registered
 from lsmx._threads import share
 from lsmx._validate import normal_axes, reduced_shape
@@ -381,7 +382,7 @@ def kernel(name: str) -> Kernel:
         if outer > 1 and inner > 1 and n * inner < 4 * WORTH:
             return f"{outer} arrays of {n} x {inner}, each too small"
         longest = LONGEST[inner > 1]
-        return f"rows of {n}: more than {longest}" if n > longest else None
+        return f"rows of {n}: more than {longest}" if n > longest else too_long(z.dtype.name, n)
 
     def run(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Array:
         ops = Rows.of("z", z, axis).ops

@@ -18,6 +18,7 @@ struct Call {
     long long n, rows, inner, size, side_by_side, staged;
 };
 
+// A copy of the row in shared memory. Each thread copies the elements that it will walk itself, so that none has to wait.
 template <class T, int OPERANDS, int V> LAW void stage(const Team& team, Row<T, OPERANDS>& row) {
     const long long bytes = (row.n * sizeof(T) + 15) / 16 * 16;
 #pragma unroll
@@ -28,7 +29,6 @@ template <class T, int OPERANDS, int V> LAW void stage(const Team& team, Row<T, 
         row.from[a] = to;
         row.along[a] = 1;
     }
-    __syncthreads();
 }
 
 // Blocks take rows in turns. Threads that have none go along with a row of no elements.
@@ -59,7 +59,6 @@ template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) 
         } else {
             if (call.staged) stage<T, N, V>(team, row);
             Pass::template run<T, F>(team, Walked<T, N, V, S>(team, row), g, output);
-            if (call.staged) __syncthreads();
         }
     }
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lsmx._arithmetic.ops import Array
 from lsmx._cuda.source import THREADS, WIDTH, kernel_name, packs
-from lsmx._fused.engine import Engine
+from lsmx._fused.engine import Engine, too_long
 from lsmx._fused.geometry import OPERANDS, Axis, Geometry, Strides
 from lsmx._fused.launch import Memory, in_rows, plan
 
@@ -19,7 +19,6 @@ FEWEST = 128  # threads of a block that has many rows
 WARP = 32
 BLOCKS = 2**31 - 1  # of a grid, at most: they take rows in turns
 LAUNCHES = 64  # for axes that are kept and do not lie as two: more are not worth it
-LIMBS = 2**22  # elements of a float64 row whose limbs may be added up in 64 bits
 TWICE = 2  # kind of an operand that has all elements of a row
 
 
@@ -112,8 +111,8 @@ def cuda_engine(device: CudaDevice) -> Engine:
     """The engine that runs passes on a device."""
 
     def limit(dtype: str, n: int, way: Geometry | None) -> str | None:
-        if dtype == "float64" and n >= LIMBS:
-            return f"rows of {n} elements: float64 limbs are added up in 64 bits, which is safe for fewer than {LIMBS}"
+        if (reason := too_long(dtype, n)) is not None:
+            return reason
         launches = 1 if way is None else math.prod(axis.size for axis in way.loops)
         return None if launches <= LAUNCHES else f"the kept axes do not lie as two: {launches} launches, more than {LAUNCHES}"
 

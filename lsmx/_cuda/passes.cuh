@@ -217,7 +217,6 @@ struct logsumexp_backward {
     // g * exp(z - lse): the exponential is 0 in a row of nothing but -inf, NaN in one with +inf or NaN
     template <class T, class F, class Values>
     LAW static void run(const Team& team, const Values& values, const T* g, const T* output) {
-        if (values.row.n == 0) return;
         F v = flush(F(widen(*g))), lse = widen(*output);
         bool defined = finite(lse);
         F m = defined ? lse : F(0), otherwise = lse == -infinity<F>() ? F(0) : not_a_number<F>();

@@ -8,6 +8,15 @@ from typing import Any
 
 from lsmx._fused.geometry import Geometry
 
+LIMBS = 2**22  # elements of a float64 row from which on its limbs, added up, may not fit into 64 bits
+
+
+def too_long(dtype: str, n: int) -> str | None:
+    """Why a row is, or None. Its limbs are of 40 bits in float64; in float32 there is room for more than memory holds."""
+    if dtype == "float64" and n >= LIMBS:
+        return f"rows of {n} elements: float64 limbs are added up in 64 bits, which is safe for fewer than {LIMBS}"
+    return None
+
 
 @dataclass(frozen=True)
 class Engine:
