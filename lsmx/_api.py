@@ -385,7 +385,7 @@ def logsumexp_jvp(tangent: Array, z: Array, output: Array, /, *, axis: Axis = -1
     Returns
     -------
     Array
-        The derivative of the output along ``tangent``, shape and dtype of ``output``.
+        The derivative of the output along ``tangent``, shape of ``output``, dtype of ``z``.
 
     Raises
     ------

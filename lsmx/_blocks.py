@@ -124,7 +124,7 @@ def _kernels(xp: Any, block: int, name: str, elsewhere: Callable[[Array], str | 
                 return rule(inner, vector[split.index(vector, part)])
 
             like = z if direction == "backward" else output
-            return split.fill(xp.empty(tuple(like.shape), dtype=like.dtype, device=like.device), one)
+            return split.fill(xp.empty(tuple(like.shape), dtype=z.dtype, device=z.device), one)
 
         return run
 

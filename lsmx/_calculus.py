@@ -45,14 +45,18 @@ class Calculus:
 
     def exp(self, log_p: Array) -> Array:
         """A probability from its logarithm."""
-        return self.bind(EXP, (log_p,), None, None)
+        return self.bind(EXP, (log_p,), self.axis, self.where)
 
     def sum(self, x: Array) -> Array:
         """The sum of each row, in each entry of the row."""
         return self.bind(SUM, (x,), self.axis, self.where)
 
     def times(self, a: Array, b: Array) -> Array:
-        """``a * b``."""
+        """``a * b``, 0 where masked."""
+        return self.bind(PRODUCT, (a, b), self.axis, self.where)
+
+    def times_each(self, a: Array, b: Array) -> Array:
+        """``a * b`` of arrays that have one number for each row."""
         return self.bind(PRODUCT, (a, b), None, None)
 
 

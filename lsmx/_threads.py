@@ -101,7 +101,12 @@ def share(job: Callable[[int, int], None], count: int, threads: int, multiple: i
     steps = -(-count // multiple)
     threads = min(threads, steps)
     cuts = [min(count, steps * i // threads * multiple) for i in range(threads + 1)]
-    futures = [pool(threads - 1).submit(job, *part) for part in itertools.pairwise(cuts[1:])]
+    futures = []
+    for part in itertools.pairwise(cuts[1:]):
+        try:
+            futures.append(pool(threads - 1).submit(job, *part))
+        except RuntimeError:  # Python is ending, and starts no more threads
+            job(*part)
     try:
         job(cuts[0], cuts[1])
     finally:

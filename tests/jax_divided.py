@@ -5,10 +5,12 @@ Run by ``test_jax.py`` in a process of its own. Prints how many comparisons were
 
 import os
 import sys
+from typing import Any
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -48,4 +50,32 @@ for kind in (AxisType.Auto, AxisType.Explicit):
             check(jax.jvp(f, (logits,), (tangent,))[1], getattr(lsmx, f"{name}_jvp")(v, *kept), f"JVP {what}")
             assert dz.sharding.is_equivalent_to(where, 2), dz.sharding
             assert "devices" in str(lsmx.explain(logits, function=name)), "the host's kernels are for one device"
+# in shard_map: logits that all devices have alike, masks and cotangents that they have parts of, so that gradients are added up
+mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
+masks = rng.random((8, 16, 40)) < 0.7
+for name in ("log_softmax", "softmax", "logsumexp"):
+    f = getattr(lsmx, name)
+
+    def part(z: jax.Array, mask: jax.Array, g: jax.Array, f: Any = f) -> jax.Array:
+        """The gradient of a sum over all devices."""
+
+        def total(z: jax.Array) -> jax.Array:
+            out = f(z, where=mask[0])
+            return jax.lax.psum((jnp.where(mask[0], out, 0.0) if out.ndim == 2 else out).sum() * g[0], "x")
+
+        return jax.grad(total)(z)
+
+    split = jax.jit(jax.shard_map(part, mesh=mesh, in_specs=(P(), P("x"), P("x")), out_specs=P()))
+    g = 2.0 ** np.arange(8, dtype=np.float32)
+    got = split(v[:, :40], masks, g)
+    each = [
+        jax.jit(jax.grad(lambda z, m=m, f=f: jnp.where(m if f(z, where=m).ndim == 2 else True, f(z, where=m), 0.0).sum()))(
+            v[:, :40]
+        )
+        for m in jnp.asarray(masks)
+    ]
+    want = sum(np.asarray(x, dtype=np.float64) * w for x, w in zip(each, g, strict=True))
+    error = np.abs(np.asarray(got) - want).max()
+    assert error <= 2.0**-9, f"{name} in shard_map: off by {error}"  # eight parts, of up to 2**7 * 2**4, in float32: 2**-13 each
+    equal += 1
 sys.stdout.write(f"{equal} equal\n")

@@ -58,6 +58,16 @@ def test_bits(function: str) -> None:
     assert differing(tangent, getattr(lsmx, f"{function}_jvp")(V, *kept)) is None
 
 
+def test_dtypes_mix_as_in_autograd() -> None:
+    """A float64 cotangent is rounded to the dtype of the result; a cast is followed back."""
+    z = Z.astype(np.float32)
+    got = autograd.grad(lambda z: anp.sum(G * lsmx.log_softmax(z)))(z)
+    want = lsmx.log_softmax_backward(G.astype(np.float32), lsmx.log_softmax(z))
+    assert differing(got, want) is None
+    cast = autograd.grad(lambda z: anp.sum(G * lsmx.log_softmax(z, dtype="float32")))(Z)
+    assert differing(cast, want.astype(np.float64)) is None
+
+
 def test_hessian_vector_product_is_that_of_the_jacobian() -> None:
     """The Hessian of logsumexp is the Jacobian of softmax: sums of six products below 1, two ulp of 1 each."""
     row, v = Z[0], V[0]

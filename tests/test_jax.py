@@ -206,9 +206,29 @@ def test_explain_names_the_kernel_and_what_speaks_against_it() -> None:
     assert "what runs is chosen when it is compiled" in str(seen[0])
 
 
+def test_without_jit() -> None:
+    z, g = array(3, 4), array(3, 4)
+    want = lsmx.softmax_backward(g, lsmx.softmax(z))
+    with jax.disable_jit():
+        same(jax.vjp(lsmx.softmax, z)[1](g)[0], want)
+
+
+def test_exported() -> None:
+    """With the definition in it: the host's kernels are of this process."""
+    z = array(3, 4)
+    same(jax.export.export(jax.jit(lsmx.softmax))(z).call(z), lsmx.softmax(z))
+
+
+@pytest.mark.parametrize("keep", ["", "; del y"], ids=["held", "let go"])
+def test_a_process_ends_with_calls_under_way(keep: str) -> None:
+    program = f"import lsmx, jax; f = jax.jit(lsmx.softmax); y = f(jax.numpy.ones((1200, 3000))); y = f(f(f(y))){keep}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+
+
 def test_arrays_divided_among_devices() -> None:
     """On eight devices of the host, in a process of their own: JAX fixes their number when it starts."""
     script = Path(__file__).with_name("jax_divided.py")
     done = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["48", "equal"]
+    assert done.stdout.split() == ["51", "equal"]

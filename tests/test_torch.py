@@ -72,14 +72,19 @@ def test_gradcheck(function: str, options: dict[str, Any]) -> None:
     assert gradgradcheck(f, (z,), check_fwd_over_rev=True, check_rev_over_rev=True)
 
 
+@pytest.mark.parametrize("where", [None, MASK[:, :, 1]], ids=["whole", "masked"])
 @pytest.mark.parametrize("direction", ["backward", "jvp"])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_gradcheck_of_the_public_derivatives(function: str, direction: str) -> None:
+def test_gradcheck_of_the_public_derivatives(function: str, direction: str, where: torch.Tensor | None) -> None:
     z = tensor(3, 4)
-    out = FUNCTIONS[function](z)
+    out = FUNCTIONS[function](z, where=where).clamp(min=-1e3)  # masked entries do not count, but differences are taken there
     vector = torch.randn_like(out if direction == "backward" else z)
     arrays = [x.clone().requires_grad_() for x in (vector, *residual(function, z, out))]
-    f = getattr(lsmx, f"{function}_{direction}")
+
+    def f(*arrays: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = getattr(lsmx, f"{function}_{direction}")(*arrays, where=where)
+        return result
+
     assert gradcheck(f, arrays, check_forward_ad=True)
     assert gradgradcheck(f, arrays, check_fwd_over_rev=True)
 
@@ -129,6 +134,23 @@ def test_bits_of_vjp_jvp_and_vmap(function: str, dtype: str) -> None:
         same(func.vmap(f, in_dims=dim)(z), moved)
         same(func.vmap(lambda z: f(z, axis=None), in_dims=dim)(z), f(z.movedim(dim, 0), axis=(1, 2)))
     same(func.vmap(func.vmap(func.vmap(lambda z: f(z, axis=None))))(z), f(z[..., None]).reshape(z.shape))  # down to scalars
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_is_masked_reaches_no_second_derivative(function: str) -> None:
+    """NaN in logits, cotangents and tangents there: the others are those of a row without these entries."""
+    keep = torch.tensor([True, False, True, True, False])
+    z, g, v = (torch.where(keep, tensor(3, 5), torch.nan) for _ in range(3))
+    g = tensor(3) if function == "logsumexp" else g
+
+    def second(z: torch.Tensor, g: torch.Tensor, v: torch.Tensor, **options: Any) -> torch.Tensor:
+        result: torch.Tensor = func.jvp(lambda z: func.vjp(lambda z: FUNCTIONS[function](z, **options), z)[1](g)[0], (z,), (v,))[1]
+        return result
+
+    got = second(z, g, v, where=keep)
+    want = second(z[:, keep], g if function == "logsumexp" else g[:, keep], v[:, keep])
+    same(got[:, keep], want)
+    same(got[:, ~keep], torch.zeros(3, 2, dtype=torch.float64))
 
 
 def test_vmap_over_masks() -> None:
@@ -262,6 +284,7 @@ def samples(function: str) -> list[tuple[Any, tuple[Any, ...]]]:
 def test_opcheck(function: str) -> None:
     for op, args in samples(function):
         torch.library.opcheck(op, args)
+        torch.library.opcheck(op, tuple(x.bfloat16() if i == 0 and isinstance(x, torch.Tensor) else x for i, x in enumerate(args)))
         torch.library.opcheck(op, tuple(x.clone().requires_grad_() if i == 0 else x for i, x in enumerate(args)))
 
 
@@ -282,11 +305,11 @@ def test_opcheck_covers_every_operator() -> None:
     assert set(names) - {"logsumexp_jacobian"} == tested | {"log_softmax_jacobian", "softmax_jacobian"}
 
 
-@pytest.mark.parametrize("device", ["meta", "fake"])
+@pytest.mark.parametrize("kind", ["meta", "fake"])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_meta_and_fake_tensors(function: str, device: str) -> None:
+def test_meta_and_fake_tensors(function: str, kind: str) -> None:
     """Shapes, dtypes and strides without data, as those of PyTorch's own."""
-    with FakeTensorMode() if device == "fake" else torch.device("meta"):
+    with FakeTensorMode() if kind == "fake" else torch.device("meta"):
         z = torch.empty(3, 4, 5, dtype=torch.bfloat16, requires_grad=True)
         for axis in (-1, 0):
             out, own = FUNCTIONS[function](z, axis=axis), OWN[function](z, axis)
@@ -420,6 +443,44 @@ def test_out_is_written_at_once_where_nothing_is_followed() -> None:
     buffer = torch.empty(4, 5, dtype=torch.float64)
     lsmx.log_softmax(t, out=buffer)
     same(buffer, out)
+
+
+def test_a_result_written_over_what_was_saved_is_noticed() -> None:
+    t, z = tensor(3, 4).requires_grad_(), tensor(3, 4)
+    out = lsmx.log_softmax(t)
+    lsmx.softmax(z, out=out.detach())
+    with pytest.raises(RuntimeError, match="inplace operation"):
+        out.backward(z)
+
+
+def test_autograd_follows_what_is_written_over() -> None:
+    weight, z = tensor(3, 4).requires_grad_(), tensor(3, 4)
+    doubled = weight * 2
+    lsmx.softmax(z, out=doubled)
+    doubled.backward(z)
+    assert weight.grad is not None
+    same(weight.grad, torch.zeros(3, 4, dtype=torch.float64))
+    with pytest.raises(lsmx.OutputError, match="leaf Variable that requires grad"):
+        lsmx.softmax(z, out=weight)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+def test_jit_trace() -> None:
+    z = tensor(3, 4)
+    traced = torch.jit.trace(lambda z: lsmx.log_softmax(2 * z), z)  # type: ignore[no-untyped-call]
+    same(traced(z[:2]), lsmx.log_softmax(2 * z[:2]))
+
+
+def test_a_tensor_that_stands_for_zeros() -> None:
+    same(lsmx.log_softmax(torch._efficientzerotensor((3, 4))), lsmx.log_softmax(torch.zeros(3, 4)))
+
+
+def test_compiled_autograd() -> None:
+    z, g = tensor(3, 4).requires_grad_(), tensor(3, 4)
+    with torch._dynamo.compiled_autograd._enable(torch.compile(backend="eager")):
+        lsmx.log_softmax(z).backward(g)
+    assert z.grad is not None
+    same(z.grad, lsmx.log_softmax_backward(g, lsmx.log_softmax(z.detach())))
 
 
 def test_sparse_tensors_say_what_to_do() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
 from lsmx import Calculus, Operation
+from lsmx_autograd import namespace
 
 _primitives: dict[str, tuple[Operation, Callable[..., Any]]] = {}
 
@@ -45,16 +46,20 @@ def define(operation: Operation) -> Callable[..., Any]:
     def vjp(name: str) -> Callable[..., Any]:
         def maker(output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Callable[[Any], Any]:
             d, at = given(output, arrays, axis, where)
-            return lambda cotangent: operation.rule("pull", name)(d, cotangent, at)
+            return lambda cotangent: operation.rule("pull", name)(d, cast(cotangent, output), at)
 
         return maker
 
     def jvp(name: str) -> Callable[..., Any]:
         def push(tangent: Any, output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Any:
             d, at = given(output, arrays, axis, where)
-            return operation.rule("push", name)(d, tangent, at)
+            return operation.rule("push", name)(d, cast(tangent, output), at)
 
         return push
+
+    def cast(vector: Any, output: Any) -> Any:
+        """To the dtype of the result: Autograd lets dtypes mix."""
+        return vector if vector.dtype == output.dtype else namespace.astype(vector, output.dtype)
 
     defvjp(f, *map(vjp, operation.names))
     defjvp(f, *map(jvp, operation.names))

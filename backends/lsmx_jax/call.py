@@ -5,6 +5,7 @@ The layout is that of ``xla/ffi/api/c_api.h``, version 0.1 and its compatible su
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_void_p
@@ -93,6 +94,8 @@ _targets: dict[str, Any] = {}
 def target(key: str, compute: Callable[[list[Any], Any], None]) -> str:
     """The name under which XLA calls ``compute`` with views of the arguments and of the result."""
     name = f"lsmx {key}"
+    if not _targets:
+        atexit.register(finish)
     if name not in _targets:
 
         def handle(pointer: Any) -> int | None:
@@ -110,6 +113,14 @@ def target(key: str, compute: Callable[[list[Any], Any], None]) -> str:
         _targets[name] = HANDLER(handle)
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(_targets[name]), platform="cpu")
     return name
+
+
+def finish() -> None:
+    """Wait until XLA has made all its calls, one after the other: its threads would wait for ever for a Python that has ended."""
+    name = target("finish", lambda views, out: None)
+    for device in jax.local_devices(backend="cpu"):
+        x = jax.device_put(np.zeros(1, dtype=np.float32), device)
+        jax.block_until_ready(jax.jit(jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(x.shape, x.dtype)))(x))
 
 
 def answered(frame: Any) -> bool:

@@ -20,7 +20,8 @@ def lowering(compute: Callable[..., Any]) -> Callable[..., Any]:
         ctx = ctx.replace(avals_in=[jax.core.ShapedArray(a.shape, a.dtype) for a in ctx.avals_in])  # XLA divides what is computed
         module = ctx.module_context
         platforms = ctx.platforms or module.platforms
-        token = _place.set((",".join(platforms), getattr(module.axis_context, "num_devices", 0)))
+        count = 0 if module.lowering_parameters.for_export else getattr(module.axis_context, "num_devices", 0)
+        token = _place.set((",".join(platforms), count))
         try:
             return lower(ctx, *args, **params)
         finally:
@@ -37,4 +38,4 @@ def elsewhere(x: Any) -> str | None:
     platform, count = place or (",".join(sorted({d.platform for d in x.devices()})), len(x.devices()))
     if platform != "cpu":
         return f"for {platform}, not in the host's memory"
-    return None if count == 1 else f"for {count} devices, to be divided by XLA"
+    return None if count == 1 else f"for {count or 'other'} devices, to be divided by XLA or to be exported"

@@ -28,11 +28,11 @@ def bind(
     out: Any = None,
 ) -> Any:
     """An operation by its primitive. ``out`` is left alone: JAX's arrays cannot be written to."""
-    mask = () if where is None else (where,)
     values = tuple(operation.values(options))
     axes = operation.axes(arrays, axis)
     operation.check(arrays, axis, where)
-    return primitive_of(operation).bind(*arrays, *mask, axes=axes, values=values, reference=forced() == "reference")
+    args = alike(arrays if where is None else (*arrays, where))
+    return primitive_of(operation).bind(*args, axes=axes, values=values, reference=forced() == "reference")
 
 
 def primitive_of(operation: Operation) -> Primitive:
@@ -97,7 +97,16 @@ def define(operation: Operation) -> Primitive:
         moved = tuple(a + 1 for a in axes or (0,))
         return p.bind(*arrays, *mask, axes=moved, values=values, reference=reference).reshape(size, *wanted), 0
 
-    p.def_impl(jax.jit(p.bind, static_argnames=("axes", "values", "reference")))
+    compiled = jax.jit(p.bind, static_argnames=("axes", "values", "reference"))
+
+    def run(*args: Any, **params: Any) -> Any:
+        with jax.disable_jit(False):
+            result = compiled(*args, **params)
+        if all(d.platform == "cpu" for d in result.devices()):
+            jax.block_until_ready(result)  # the host's kernels want Python, for which somebody else may be made to wait
+        return result
+
+    p.def_impl(run)
     p.def_abstract_eval(abstract)
     ad.primitive_jvps[p] = jvp
     ad.primitive_transposes[p] = transpose
@@ -105,6 +114,13 @@ def define(operation: Operation) -> Primitive:
     mlir.register_lowering(p, lowering(compute))
     _primitives[operation.name] = operation, p
     return p
+
+
+def alike(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """All arguments as varying over the devices of ``shard_map`` that one of them varies over, so that JAX adds up gradients."""
+    vary: list[frozenset[Any]] = [jax.typeof(x).manual_axis_type.varying for x in args]
+    over: frozenset[Any] = frozenset().union(*vary)
+    return tuple(x if v == over else jax.lax.pcast(x, tuple(over - v), to="varying") for x, v in zip(args, vary, strict=True))
 
 
 def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:

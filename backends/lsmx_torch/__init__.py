@@ -74,10 +74,10 @@ def unusual(x: Any) -> str | None:
     if x.is_neg():
         return "a negative view, whose memory has the other sign; pass z.resolve_neg()"
     try:
-        x.data_ptr()
+        address = x.data_ptr()
     except RuntimeError as error:
         return f"no memory of its own: {error}"
-    return None
+    return None if address or not x.numel() else "no memory of its own: it stands for zeros"
 
 
 def simple(x: Any) -> str | None:

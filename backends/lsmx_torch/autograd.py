@@ -41,6 +41,10 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
             ctx.save_for_forward(*saved)
 
         @staticmethod
+        def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
+            return (ctx._autograd_function_id,)
+
+        @staticmethod
         def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
             where, *saved = ctx.saved_tensors
             d, at = Calculus(bind, operation, ctx.axis, where), dict(zip(operation.saves, saved, strict=True))

@@ -28,8 +28,10 @@ def bind(
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """An operation by its operator; at once, and into ``out``, where nothing in PyTorch would look on."""
-    if unseen(arrays):
+    if unseen(arrays if out is None else (*arrays, out)):
         result: torch.Tensor = operation.compute(arrays, axis, where, {} if options is None else dict(options), out)
+        if result is out and not out.is_inference():
+            torch.autograd.graph.increment_version(out)  # for whom has saved it
     else:
         result = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
     return result
@@ -39,6 +41,7 @@ def unseen(arrays: tuple[torch.Tensor, ...]) -> bool:
     """Whether these are plain tensors, outside of every mode of PyTorch that an operator has to be known to."""
     return (
         not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in arrays)
         and not any(map(torch._C._functorch.is_legacy_batchedtensor, arrays))  # of PyTorch's first vmap

@@ -51,22 +51,22 @@ class LogSumExp(Function):
 
         # dlse = sum(s * v)
         high, _ = rows.sum(rows.product(softmax(rows, z, output), v))
-        return rows.ops.xp.reshape(rows.ops.xp.astype(high, output.dtype), output.shape)
+        return rows.ops.xp.reshape(rows.ops.xp.astype(high, rows.dtype), output.shape)
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array, output: Array) -> tuple[Array, Array]:
         # g . J v = g sum(s v) with s = exp(z - lse):  by z, g s v;  by lse, - g sum(s v)
-        return d.times(d.backward(g, z, output), v), -d.times(d.jvp(v, z, output), g)
+        return d.times(d.backward(g, z, output), v), -d.times_each(d.jvp(v, z, output), g)
 
     @classmethod
     def backward_along(cls, d: Any, g: Array, /, z: Array, output: Array) -> tuple[Callable[[Array], Array], ...]:
         # g s:  g s dz,  - g s dlse
-        return (lambda dz: d.times(d.backward(g, z, output), dz)), (lambda dlse: -d.backward(d.times(g, dlse), z, output))
+        return (lambda dz: d.times(d.backward(g, z, output), dz)), (lambda dlse: -d.backward(d.times_each(g, dlse), z, output))
 
     @classmethod
     def jvp_along(cls, d: Any, v: Array, /, z: Array, output: Array) -> tuple[Callable[[Array], Array], ...]:
         # sum(s v):  sum(s v dz),  - sum(s v) dlse
-        return (lambda dz: d.jvp(d.times(v, dz), z, output)), (lambda dlse: -d.times(d.jvp(v, z, output), dlse))
+        return (lambda dz: d.jvp(d.times(v, dz), z, output)), (lambda dlse: -d.times_each(d.jvp(v, z, output), dlse))
 
     @staticmethod
     def shape(z: tuple[Any, ...], axes: tuple[int, ...], /, *, keepdims: bool = False, **_: Any) -> tuple[Any, ...]:
