@@ -112,6 +112,8 @@ def test_gradients_of_softmax_sum_to_zero_and_those_of_a_uniform_cotangent_vanis
 
 
 def test_the_residual_is_what_the_contract_says(backend: Target, dtype: str) -> None:
+    if (backend.name, dtype) == ("jax", "float64"):
+        pytest.skip("outside of lsmx's primitives JAX computes in float64 with x64 only")
     z = backend.from_numpy(Z.astype("float32"), dtype)
     for name, operator in lsmx.registered().items():
         ctx = lsmx.Context()
