@@ -42,7 +42,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
 
         @staticmethod
         def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
-            return (ctx._autograd_function_id,)
+            raise NotImplementedError(f"{operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
 
         @staticmethod
         def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
