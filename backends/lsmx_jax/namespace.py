@@ -13,9 +13,12 @@ def __getattr__(name: str) -> Any:
 
 
 def astype(x: Any, dtype: Any, /, **options: Any) -> Any:
-    """A cast as asked for: without 64-bit types switched on, JAX would make float64 float32."""
+    """A cast as asked for, of what is rounded: all that enters a computation comes through here, and what made it may be fused.
+
+    Without 64-bit types switched on, JAX would make float64 float32.
+    """
     with jax.enable_x64(True):
-        return jnp.astype(x, dtype, **options)
+        return jnp.astype(rounded(x) if jnp.issubdtype(x.dtype, jnp.floating) else x, dtype, **options)
 
 
 def max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:  # noqa: A001 (the standard's name)

@@ -13,7 +13,6 @@ from jax.interpreters import ad, batching, mlir
 
 from lsmx import Calculus, Operation, using
 from lsmx._registry import forced
-from lsmx_jax import namespace
 from lsmx_jax.place import lowering
 
 _primitives: dict[str, tuple[Operation, Primitive]] = {}
@@ -59,7 +58,7 @@ def define(operation: Operation) -> Primitive:
         arrays, where = split(args)
         axis = operation.axis(arrays, axes)
         with jax.enable_x64(True), using("reference") if reference else nullcontext():
-            return operation.compute(tuple(map(namespace.rounded, arrays)), axis, where, operation.named(values), None)
+            return operation.compute(arrays, axis, where, operation.named(values), None)
 
     def calculus(where: Any, axes: tuple[int, ...]) -> Calculus:
         return Calculus(bind, operation, axes or None, where)
