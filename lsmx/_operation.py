@@ -103,10 +103,10 @@ class Operation:
         """Back from ``values``."""
         return dict(zip(self.options, values, strict=True))
 
-    def saved(self, arrays: tuple[Array, ...], result: Array) -> tuple[Array, ...]:
-        """What the rules ask for, of the arguments and the result."""
-        at = dict(zip(self.names, arrays, strict=True))
-        return tuple(result if name == "output" and name not in at else at[name] for name in self.saves)
+    def saved(self, arrays: tuple[Array, ...], result: Array) -> dict[str, Array]:
+        """What the rules ask for, of the arguments and the result, by name."""
+        at = {"output": result, **dict(zip(self.names, arrays, strict=True))}
+        return {name: at[name] for name in self.saves}
 
     def rule(self, which: str, name: str) -> Rule:
         """``pull`` or ``push`` along an argument; raises if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +11,6 @@ from autograd.extend import defjvp, defvjp, primitive
 
 from lsmx import Calculus, Operation
 from lsmx_autograd import namespace
-
-_primitives: dict[str, tuple[Operation, Callable[..., Any]]] = {}
 
 
 def bind(
@@ -26,22 +25,16 @@ def bind(
     return primitive_of(operation)(*arrays, axis=axis, where=where, options=dict(options or {}))
 
 
+@functools.cache
 def primitive_of(operation: Operation) -> Callable[..., Any]:
-    """The primitive of an operation, made on first use."""
-    known, f = _primitives.get(operation.name, (None, None))
-    return f if f is not None and known is operation else define(operation)
-
-
-def define(operation: Operation) -> Callable[..., Any]:
-    """Make the primitive, with its rules along each argument."""
+    """The primitive of an operation, with its rules along each argument."""
 
     @primitive  # type: ignore[untyped-decorator]
     def f(*arrays: Any, axis: Any, where: Any, options: dict[str, Any]) -> Any:
         return operation.compute(tuple(map(np.asarray, arrays)), axis, where, options, None)  # NumPy makes scalars of 0-d arrays
 
     def given(output: Any, arrays: tuple[Any, ...], axis: Any, where: Any) -> tuple[Calculus, dict[str, Any]]:
-        saved = zip(operation.saves, operation.saved(arrays, output), strict=True)
-        return Calculus(bind, operation, axis, where), dict(saved)
+        return Calculus(bind, operation, axis, where), operation.saved(arrays, output)
 
     def vjp(name: str) -> Callable[..., Any]:
         def maker(output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Callable[[Any], Any]:
@@ -64,5 +57,4 @@ def define(operation: Operation) -> Callable[..., Any]:
     defvjp(f, *map(vjp, operation.names))
     defjvp(f, *map(jvp, operation.names))
     made: Callable[..., Any] = f
-    _primitives[operation.name] = operation, made
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -14,8 +15,6 @@ from jax.interpreters import ad, batching, mlir
 from lsmx import Calculus, Operation, using
 from lsmx._registry import forced
 from lsmx_jax.place import lowering
-
-_primitives: dict[str, tuple[Operation, Primitive]] = {}
 
 
 def bind(
@@ -34,14 +33,9 @@ def bind(
     return primitive_of(operation).bind(*args, axes=axes, values=values, reference=forced() == "reference")
 
 
+@functools.cache
 def primitive_of(operation: Operation) -> Primitive:
-    """The primitive of an operation, made on first use."""
-    known, primitive = _primitives.get(operation.name, (None, None))
-    return primitive if known is operation else define(operation)
-
-
-def define(operation: Operation) -> Primitive:
-    """Make the primitive ``lsmx_<name>``, with what it does in each transformation of JAX."""
+    """The primitive ``lsmx_<name>`` of an operation, with what it does in each transformation of JAX."""
     p = Primitive(f"lsmx_{operation.name}")
     n, names = len(operation.names), operation.names
 
@@ -63,20 +57,17 @@ def define(operation: Operation) -> Primitive:
     def calculus(where: Any, axes: tuple[int, ...]) -> Calculus:
         return Calculus(bind, operation, axes or None, where)
 
-    def saved(arrays: tuple[Any, ...], output: Any) -> dict[str, Any]:
-        return dict(zip(operation.saves, operation.saved(arrays, output), strict=True))
-
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
         arrays, where = split(primals)
         output = p.bind(*primals, **params)
-        d, at = calculus(where, params["axes"]), saved(arrays, output)
+        d, at = calculus(where, params["axes"]), operation.saved(arrays, output)
         moving = [(name, v) for name, v in zip(names, tangents, strict=False) if type(v) is not ad.Zero]
         shares = [operation.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
         return output, sum(shares[1:], shares[0])
 
     def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
         arrays, where = split(args)
-        d, at = calculus(where, params["axes"]), saved(arrays, None)
+        d, at = calculus(where, params["axes"]), operation.saved(arrays, None)
         result: list[Any] = [None] * len(args)
         for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
             if ad.is_undefined_primal(x):
@@ -111,7 +102,6 @@ def define(operation: Operation) -> Primitive:
     ad.primitive_transposes[p] = transpose
     batching.primitive_batchers[p] = batched
     mlir.register_lowering(p, lowering(compute))
-    _primitives[operation.name] = operation, p
     return p
 
 

@@ -24,7 +24,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
             result: torch.Tensor = op(*args)
         return result
 
-    class Bridge(_SingleLevelFunction):  # which has an apply of PyTorch's own
+    class Bridge(_SingleLevelFunction):
         """One level of autograd: PyTorch calls the operator once for each transform of ``torch.func``."""
 
         @staticmethod
@@ -36,7 +36,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
             axes, where = inputs[n : n + 2]
             ctx.axis = operation.axis(inputs[:n], axes)
-            saved = where, *operation.saved(inputs[:n], output)
+            saved = where, *operation.saved(inputs[:n], output).values()
             ctx.save_for_backward(*saved)  # the mask too: PyTorch notices if it is changed in place
             ctx.save_for_forward(*saved)
 
@@ -92,7 +92,7 @@ def outer_levels() -> Iterator[None]:
     """Lets the transforms of ``torch.func`` outside of the present one follow what is computed for it.
 
     PyTorch turns differentiation off inside a custom function, for all levels: a forward mode inside another mode would lose a term
-    in silence. It cannot be turned on again inside ``torch.compile``, so there that is refused.
+    in silence. Inside a JVP that is compiled it cannot be turned on again: see ``refuse_nested``.
     """
     if torch._C._are_functorch_transforms_active():
         with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
