@@ -63,6 +63,14 @@ def load(device: int, passname: str, dtype: str, kernel: str) -> Any:
     return _kernels[device, kernel]
 
 
+@functools.cache
+def stream(device: int, handle: int) -> Any:
+    """PyTorch's stream for ``cuda.core``, which is not to own it: PyTorch keeps its streams for ever."""
+    from cuda.core import Stream
+
+    return Stream.from_handle(handle)
+
+
 def launch(
     like: torch.Tensor, passname: str, dtype: str, kernel: str, blocks: int, threads: int, room: int, values: Sequence[int]
 ) -> None:
@@ -77,7 +85,7 @@ def launch(
             Device(device).set_current()
             seen.add(device)
         config = LaunchConfig(grid=blocks, block=threads, shmem_size=room)
-        start(torch.cuda.current_stream(device), config, load(device, passname, dtype, kernel), *values)
+        start(stream(device, torch.cuda.current_stream(device).cuda_stream), config, load(device, passname, dtype, kernel), *values)
 
 
 DEVICE = CudaDevice(unavailable=unavailable, shared=lambda x: shared(x.device.index), launch=launch)

@@ -41,6 +41,7 @@ def torch_calls(work: Work) -> dict[str, Call]:
     """PyTorch's contestants."""
     import torch
 
+    torch.compiler.reset()  # after eight dtypes and shapes of one function PyTorch compiles no more
     kind = getattr(torch, work.dtype)
     calls: dict[str, dict[str, Call]] = {
         "forward": {
