@@ -3,7 +3,7 @@
 PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
 """
 
-from importlib import metadata as _metadata
+import sys as _sys
 
 from lsmx._api import (
     log_softmax,
@@ -18,14 +18,12 @@ from lsmx._api import (
     softmax_jacobian,
     softmax_jvp,
 )
-from lsmx._arithmetic.formats import ARITHMETIC_VERSION, DOUBLE, SINGLE, Format
-from lsmx._arithmetic.ops import Ops, power_from_bits
-from lsmx._backend import Backend, Kernel
-from lsmx._blocks import row_blocks
-from lsmx._calculus import Calculus
-from lsmx._cuda.launch import CudaDevice, cuda_engine
-from lsmx._cuda.source import OPTIONS as CUDA_OPTIONS
-from lsmx._cuda.source import source as cuda_source
+from lsmx._call.explain import explain
+from lsmx._call.operator import registered
+from lsmx._call.registry import backend_for
+from lsmx._call.registry import backend_of as _backend_of
+from lsmx._call.using import using
+from lsmx._definition.formats import ARITHMETIC_VERSION
 from lsmx._errors import (
     ArrayTypeError,
     AxisError,
@@ -33,58 +31,30 @@ from lsmx._errors import (
     BackendWarning,
     DeviceError,
     DTypeError,
+    FlagError,
     LsmxError,
     OutputError,
     ShapeError,
     ThreadsError,
 )
-from lsmx._explain import explain
-from lsmx._function import Context, Function
-from lsmx._fused.kernels import fused
-from lsmx._fused.launch import Memory
-from lsmx._operation import Operation
-from lsmx._operator import Operator, register, registered, unregister
-from lsmx._registry import backend_for, register_backend, unregister_backend, using
-from lsmx._threads import chosen_threads, get_num_threads, set_num_threads
-
-try:
-    __version__ = _metadata.version("lsmx")
-except _metadata.PackageNotFoundError:  # a bare clone, not installed
-    __version__ = "0+unknown"
+from lsmx._native.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "ARITHMETIC_VERSION",
-    "CUDA_OPTIONS",
-    "DOUBLE",
-    "SINGLE",
     "ArrayTypeError",
     "AxisError",
-    "Backend",
     "BackendError",
     "BackendWarning",
-    "Calculus",
-    "Context",
-    "CudaDevice",
     "DTypeError",
     "DeviceError",
-    "Format",
-    "Function",
-    "Kernel",
+    "FlagError",
     "LsmxError",
-    "Memory",
-    "Operation",
-    "Operator",
-    "Ops",
     "OutputError",
     "ShapeError",
     "ThreadsError",
     "__version__",
     "backend_for",
-    "chosen_threads",
-    "cuda_engine",
-    "cuda_source",
     "explain",
-    "fused",
     "get_num_threads",
     "log_softmax",
     "log_softmax_backward",
@@ -93,17 +63,27 @@ __all__ = [
     "logsumexp",
     "logsumexp_backward",
     "logsumexp_jvp",
-    "power_from_bits",
-    "register",
-    "register_backend",
     "registered",
-    "row_blocks",
     "set_num_threads",
     "softmax",
     "softmax_backward",
     "softmax_jacobian",
     "softmax_jvp",
-    "unregister",
-    "unregister_backend",
     "using",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, when it is asked for: looking it up takes longer than all the rest."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import metadata
+
+    try:
+        return metadata.version("lsmx")
+    except metadata.PackageNotFoundError:  # a bare clone, not installed
+        return "0+unknown"
+
+
+if "torch" in _sys.modules:  # programs that PyTorch has saved name our operators, which it has to know before it loads them
+    _backend_of("torch")

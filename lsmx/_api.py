@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lsmx._arithmetic.ops import Array
-from lsmx._functions.log_softmax import LogSoftmax
-from lsmx._functions.logsumexp import LogSumExp
-from lsmx._functions.softmax import Softmax
-from lsmx._operator import register
-from lsmx._validate import Axis
+from lsmx._call.operator import register
+from lsmx._definition.checks import Axis
+from lsmx._definition.log_softmax import LogSoftmax
+from lsmx._definition.logsumexp import LogSumExp
+from lsmx._definition.ops import Array
+from lsmx._definition.softmax import Softmax
 
 _log_softmax = register("log_softmax", LogSoftmax)
 _softmax = register("softmax", Softmax)

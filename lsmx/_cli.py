@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 import lsmx
-from lsmx._arithmetic.formats import FORMAT_OF
-from lsmx._backend import Backend
-from lsmx._registry import known_backends
+from lsmx.extend import FORMAT_OF, Backend, known_backends
 from lsmx.testing.bits import combined, differing
 from lsmx.testing.golden import digest_of, golden, key
 from lsmx.testing.inputs import Case, cases, logits_cases

@@ -23,6 +23,10 @@ class AxisError(LsmxError, ValueError, IndexError):
     """An axis that is out of range, repeated, or missing."""
 
 
+class FlagError(LsmxError, TypeError):
+    """An option that is neither True nor False."""
+
+
 class DeviceError(LsmxError, ValueError):
     """Arrays on different devices."""
 

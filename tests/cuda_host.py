@@ -17,7 +17,8 @@ import lsmx_torch
 import torch
 
 import lsmx
-from lsmx._cuda.source import source
+from lsmx import extend
+from lsmx._native.cuda.source import source
 
 COMPILER = shutil.which("g++")
 FLAGS = ("-O1", "-ffp-contract=off")
@@ -57,7 +58,7 @@ def built(text: str, flags: tuple[str, ...]) -> ctypes.CDLL:
 
 def emulated(
     flags: tuple[str, ...] = FLAGS, edit: Callable[[str], str] = str, shared: int = SHARED, seen: list[Any] | None = None
-) -> lsmx.CudaDevice:
+) -> extend.CudaDevice:
     """The host as a device. ``edit`` may change the source; what is launched is added to ``seen``."""
 
     def launch(
@@ -70,16 +71,16 @@ def emulated(
         code = library.emulate(getattr(library, kernel), blocks, threads, room, given)
         assert code == 0, f"{kernel}: {ERRORS[code]}"
 
-    return lsmx.CudaDevice(unavailable=lambda: None, shared=lambda like: shared, launch=launch)
+    return extend.CudaDevice(unavailable=lambda: None, shared=lambda like: shared, launch=launch)
 
 
 @contextlib.contextmanager
-def serving(device: lsmx.CudaDevice) -> Iterator[lsmx.Backend]:
+def serving(device: extend.CudaDevice) -> Iterator[extend.Backend]:
     """PyTorch's CPU tensors, served by the CUDA kernels on a device."""
     known = lsmx.backend_for(torch.zeros(1))
     fields = {f: getattr(known, f) for f in known.__dataclass_fields__ if f not in ("kernels", "by_task", "direct")}
-    record = lsmx.register_backend(lsmx.Backend(**fields, kernels=lsmx.fused(lsmx_torch.MEMORY, lsmx.cuda_engine(device))))
+    record = extend.register_backend(extend.Backend(**fields, kernels=extend.fused(lsmx_torch.MEMORY, extend.cuda_engine(device))))
     try:
         yield record
     finally:
-        lsmx.unregister_backend(record)
+        extend.unregister_backend(record)

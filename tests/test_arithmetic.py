@@ -14,17 +14,18 @@ import pytest
 from hypothesis import strategies as st
 
 import lsmx
-from lsmx._arithmetic import exp, log, sums, words
-from lsmx._arithmetic.constants import TABLE
-from lsmx._arithmetic.ops import power_from_bits, power_from_table
+from lsmx import extend
+from lsmx._definition import exp, log, sums, words
+from lsmx._definition.constants import TABLE
+from lsmx._definition.ops import power_from_bits, power_from_table
 from tests import oracle
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
-FORMATS = pytest.mark.parametrize("fmt", [lsmx.SINGLE, lsmx.DOUBLE], ids=["single", "double"])
+FORMATS = pytest.mark.parametrize("fmt", [extend.SINGLE, extend.DOUBLE], ids=["single", "double"])
 
 
-def ops(fmt: lsmx.Format, bits: int = 64) -> lsmx.Ops:
-    return lsmx.Ops(xnp, "cpu", fmt, (getattr(np, f"int{bits}"), bits), power=power_from_bits)
+def ops(fmt: extend.Format, bits: int = 64) -> extend.Ops:
+    return extend.Ops(xnp, "cpu", fmt, (getattr(np, f"int{bits}"), bits), power=power_from_bits)
 
 
 def exact(pair: tuple[np.ndarray, np.ndarray]) -> list[Fraction]:
@@ -39,7 +40,7 @@ def test_constants_are_what_is_derived() -> None:
 
 
 @FORMATS
-def test_constants_keep_their_products_exact(fmt: lsmx.Format) -> None:
+def test_constants_keep_their_products_exact(fmt: extend.Format) -> None:
     """What the reduction and the table rest on."""
     largest = round(-fmt.underflow * fmt.log2e)
     for j in (*range(-largest, largest + 1, 7), largest):
@@ -53,7 +54,7 @@ def test_constants_keep_their_products_exact(fmt: lsmx.Format) -> None:
 
 
 @FORMATS
-def test_both_powers_are_exact(fmt: lsmx.Format) -> None:
+def test_both_powers_are_exact(fmt: extend.Format) -> None:
     k = np.arange(fmt.tiny, fmt.huge + 1, dtype=fmt.dtype)
     want = [2.0**e for e in range(fmt.tiny, fmt.huge + 1)]
     assert power_from_bits(ops(fmt), k).tolist() == want
@@ -61,7 +62,7 @@ def test_both_powers_are_exact(fmt: lsmx.Format) -> None:
 
 
 @FORMATS
-def test_exponent(fmt: lsmx.Format) -> None:
+def test_exponent(fmt: extend.Format) -> None:
     rng = np.random.default_rng(0)
     powers = [2.0**e for e in range(fmt.tiny, fmt.huge + 1)]
     a = np.asarray([*powers, *(p * (2 - 2.0 ** (1 - fmt.precision)) for p in powers), *rng.random(100)], dtype=fmt.dtype)
@@ -78,7 +79,7 @@ def test_two_sum_is_exact(pairs: list[tuple[float, float]]) -> None:
     assert exact(words.fast_two_sum(big, small)) == exact(words.two_sum(a, b))
 
 
-def grid_sum(fmt: lsmx.Format, t: np.ndarray) -> Fraction:
+def grid_sum(fmt: extend.Format, t: np.ndarray) -> Fraction:
     """``sum(t) - 1`` by the rule, in rationals: what ``rest_of_sum`` is to give."""
     totals = [Fraction(0)] * 3
     for value in t:
@@ -93,10 +94,10 @@ def grid_sum(fmt: lsmx.Format, t: np.ndarray) -> Fraction:
     return coarse + (Fraction(totals[2], 2 ** weights[2]) if coarse < 1 else 0)
 
 
-@pytest.mark.parametrize(("fmt", "bits"), [(lsmx.SINGLE, 32), (lsmx.SINGLE, 64), (lsmx.DOUBLE, 64)])
+@pytest.mark.parametrize(("fmt", "bits"), [(extend.SINGLE, 32), (extend.SINGLE, 64), (extend.DOUBLE, 64)])
 @hypothesis.given(st.data())
 @hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
-def test_the_sum_is_the_rule(fmt: lsmx.Format, bits: int, data: st.DataObject) -> None:
+def test_the_sum_is_the_rule(fmt: extend.Format, bits: int, data: st.DataObject) -> None:
     exponents = data.draw(st.lists(st.floats(-100, 0), max_size=50))
     t = np.asarray([1.0, *(2.0**e for e in exponents)], dtype=fmt.dtype)
     got = sums.rest_of_sum(ops(fmt, bits), t[None], (1,))
@@ -105,10 +106,10 @@ def test_the_sum_is_the_rule(fmt: lsmx.Format, bits: int, data: st.DataObject) -
     assert abs(exact(got)[0] - want) <= want * Fraction(1, 2 ** (2 * fmt.precision - 6))
 
 
-@pytest.mark.parametrize(("fmt", "bits"), [(lsmx.SINGLE, 32), (lsmx.SINGLE, 64), (lsmx.DOUBLE, 64)])
+@pytest.mark.parametrize(("fmt", "bits"), [(extend.SINGLE, 32), (extend.SINGLE, 64), (extend.DOUBLE, 64)])
 @hypothesis.given(st.data())
 @hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
-def test_the_exact_sum_is_the_rule(fmt: lsmx.Format, bits: int, data: st.DataObject) -> None:
+def test_the_exact_sum_is_the_rule(fmt: extend.Format, bits: int, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40))
     v = np.where(np.abs(values) < 1e-6, 0.0, values).astype(fmt.dtype)
     largest = np.abs(v).max()
@@ -123,7 +124,7 @@ def test_the_exact_sum_is_the_rule(fmt: lsmx.Format, bits: int, data: st.DataObj
 
 
 @FORMATS
-def test_logarithm_and_reciprocal(fmt: lsmx.Format) -> None:
+def test_logarithm_and_reciprocal(fmt: extend.Format) -> None:
     """Over the table's edges and eleven decades: the first word to 0.51 ulp, the reciprocal to 0.55."""
     rng = np.random.default_rng(1)
     edges = np.asarray([i / 64 for i in range(1, 64)])
@@ -145,7 +146,7 @@ def test_logarithm_and_reciprocal(fmt: lsmx.Format) -> None:
 
 
 @FORMATS
-def test_exponential(fmt: lsmx.Format) -> None:
+def test_exponential(fmt: extend.Format) -> None:
     """``e^r - 1`` to 0.8 ulp of the larger of itself and a quarter, ``2^k e^r`` to 1 ulp, however the reference cancels."""
     from lsmx.testing import ulp_error
 

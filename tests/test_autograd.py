@@ -13,6 +13,7 @@ from autograd.differential_operators import make_hvp, make_jvp
 from autograd.test_util import check_grads
 
 import lsmx
+from lsmx import extend
 from lsmx.testing import differing
 from tests.test_function import Cube
 
@@ -76,12 +77,12 @@ def test_hessian_vector_product_is_that_of_the_jacobian() -> None:
 
 
 @pytest.fixture
-def cube() -> Iterator[lsmx.Operator]:
-    yield lsmx.register("cube", Cube)
-    lsmx.unregister("cube")
+def cube() -> Iterator[extend.Operator]:
+    yield extend.register("cube", Cube)
+    extend.unregister("cube")
 
 
-def test_one_call_teaches_it_a_function(cube: lsmx.Operator) -> None:
+def test_one_call_teaches_it_a_function(cube: extend.Operator) -> None:
     got = autograd.grad(lambda z: anp.sum(G * cube(z)))(Z)
     assert differing(got, G * 3 * Z**2) is None
 

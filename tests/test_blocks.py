@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx._fused import kernels
+from lsmx import extend
+from lsmx._call import kernels
 from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
 
 RNG = np.random.default_rng(14)
@@ -34,9 +35,9 @@ def block(request: pytest.FixtureRequest) -> Iterator[int]:
     """NumPy's backend with kernels for blocks of a few elements."""
     numpy = lsmx.backend_for(np.zeros(1))
     fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
-    planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=lsmx.row_blocks(Poisoned, request.param)))
+    planted = extend.register_backend(extend.Backend(**fields, kernels=extend.row_blocks(Poisoned, request.param)))
     yield request.param
-    lsmx.unregister_backend(planted)
+    extend.unregister_backend(planted)
 
 
 @pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])

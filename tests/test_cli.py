@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import lsmx
+from lsmx import extend
 from lsmx._cli import main
 from lsmx.testing import cases
 
@@ -55,12 +56,12 @@ def test_verify_fails_on_a_wrong_kernel(capsys: pytest.CaptureFixture[str]) -> N
 
     numpy = lsmx.backend_for(np.zeros(1))
     fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
-    kernel = lsmx.Kernel("wrong", "log_softmax", "backward", lambda *_, **__: None, wrong)
-    planted = lsmx.register_backend(lsmx.Backend(**fields, kernels=(kernel,)))
+    kernel = extend.Kernel("wrong", "log_softmax", "backward", lambda ctx, g: lambda: wrong(ctx, g))
+    planted = extend.register_backend(extend.Backend(**fields, kernels=(kernel,)))
     try:
         assert main(["verify"]) == 1
     finally:
-        lsmx.unregister_backend(planted)
+        extend.unregister_backend(planted)
     text = capsys.readouterr().out
     assert [r[1] for r in rows(text) if r[0] == "numpy" and r[-1] == "differs"] == ["log_softmax"] * 3
     assert re.search(r"backward: \d+ of \d+ differ, first at \(", text)
@@ -73,7 +74,7 @@ def test_verify_fails_on_another_arithmetic(monkeypatch: pytest.MonkeyPatch, cap
     """The definition changed everywhere alike: only the stored digests can tell."""
     import dataclasses
 
-    from lsmx._arithmetic import formats
+    from lsmx._definition import formats
 
     coefficients = (*formats.SINGLE.exp[:-2], formats.SINGLE.exp[-2] * (1 + 2.0**-22), formats.SINGLE.exp[-1])
     other = dataclasses.replace(formats.SINGLE, exp=coefficients)

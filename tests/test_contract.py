@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lsmx
+from lsmx import extend
 from lsmx.testing import differing, host_target
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
@@ -141,9 +142,9 @@ def test_devices_do_not_mix() -> None:
 
 
 def test_float64_needs_wide_integers() -> None:
-    from lsmx._arithmetic import sums
+    from lsmx._definition import sums
 
-    ops = lsmx.Ops(np, "cpu", lsmx.DOUBLE, (np.int32, 32))
+    ops = extend.Ops(np, "cpu", extend.DOUBLE, (np.int32, 32))
     with pytest.raises(lsmx.DTypeError, match="float64 needs 64-bit integers"):
         sums.rest_of_sum(ops, np.ones((1, 2)), (1,))
 

@@ -8,8 +8,9 @@ import re
 import lsmx_torch.cuda
 import pytest
 
-import lsmx
-from lsmx._cuda.source import PASSES, WIDTH, kernel_name, packs, source
+from lsmx import extend
+from lsmx._native.cuda.source import PASSES, kernel_name, packs, source
+from lsmx._native.memory import WIDTH
 
 nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-core is not installed: pip install 'lsmx[cuda]'")
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
@@ -42,7 +43,7 @@ def contractions(text: str, dtype: str) -> list[str]:
 
     Without ``.rn`` it may make one of two. The one FMA that there is multiplies by ``ln2_hi``, whose product is exact.
     """
-    fmt = lsmx.DOUBLE if dtype == "float64" else lsmx.SINGLE
+    fmt = extend.DOUBLE if dtype == "float64" else extend.SINGLE
     wrong = [found for found in ARITHMETIC.findall(text) if not ROUNDED.fullmatch(found)]
     for function in text.split("\n}\n"):
         values = {register: (kind, digits) for register, kind, digits in CONSTANT.findall(function)}
@@ -79,7 +80,7 @@ def test_every_kernel_compiles(passname: str, dtype: str, tmp_path: pathlib.Path
 @pytest.mark.parametrize("passname", PASSES)
 def test_nothing_is_contracted(passname: str, dtype: str) -> None:
     """With CuPy's options and what it adds to them."""
-    text = ptx(source(passname, dtype), "--gpu-architecture=compute_90", *lsmx.CUDA_OPTIONS, "-ftz=true")
+    text = ptx(source(passname, dtype), "--gpu-architecture=compute_90", *extend.CUDA_OPTIONS, "-ftz=true")
     assert contractions(text, dtype) == []
     assert len(re.findall(r"fma\.rn", text)) >= (0 if passname == "softmax_backward" else 4)
     loads = {2: r"ld\.global\.v4\.(u|f|b)32", 4: r"ld\.global\.v4\.(u|f|b)32", 8: r"ld\.global\.v2\.(u|f|b)64"}

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import lsmx
-from lsmx._cuda import launch
+from lsmx._native.cuda import launch
 from lsmx.testing import cases, differing, evaluate, target, wanted
 from tests import cuda_host
 from tests.cuda_host import COMPILER, FLAGS, built, emulated, serving

@@ -16,9 +16,11 @@ import pytest
 import torch
 
 import lsmx
-from lsmx._cuda.launch import Launch, arguments, in_line, launch_for
-from lsmx._cuda.source import WIDTH, source
-from lsmx._fused.geometry import Axis, Geometry
+from lsmx import extend
+from lsmx._native.cuda.launch import Launch, arguments, in_line, launch_for
+from lsmx._native.cuda.source import source
+from lsmx._native.geometry import Axis, Geometry
+from lsmx._native.memory import WIDTH
 from lsmx.testing import differing
 from tests import cuda_host
 from tests.cuda_host import COMPILER, SHARED, emulated, serving
@@ -148,7 +150,7 @@ def test_refusals() -> None:
     with torch._subclasses.FakeTensorMode():
         fake = torch.ones(2, 3, device="cuda")
         kernel = next(k for k in lsmx.backend_for(torch.ones(1)).kernels if k.name == "cuda")
-        assert kernel.refuse(lsmx.Context(), fake) == "a FakeTensor, not a plain tensor"
+        assert kernel.plan(extend.Context(), fake) == "a FakeTensor, not a plain tensor"
 
 
 def test_without_a_compiler_for_devices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,17 +175,19 @@ def test_a_launch_through_cuda_core(monkeypatch: pytest.MonkeyPatch) -> None:
         return contextlib.nullcontext()
 
     monkeypatch.setattr(torch.cuda, "device", guard)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=40 + device))
+    monkeypatch.setattr(core, "Stream", types.SimpleNamespace(from_handle=lambda handle: f"stream {handle}"))
     monkeypatch.setattr(core, "Device", lambda i: types.SimpleNamespace(set_current=lambda: current.append(i)))
     monkeypatch.setattr(core, "launch", lambda *given: started.append(given))
     monkeypatch.setitem(lsmx_torch.cuda._kernels, (3, "name"), "kernel")
+    lsmx_torch.cuda.stream.cache_clear()
     like: Any = types.SimpleNamespace(device=types.SimpleNamespace(index=3))
     for _ in range(2):
         lsmx_torch.cuda.launch(like, "softmax_forward", "float32", "name", 7, 128, 4096, [1, 2, 3])
     assert entered == [3, 3]
     assert current == [3]
     for stream, config, *rest in started:
-        assert (stream, config.grid, config.block, config.shmem_size) == ("stream of 3", (7, 1, 1), (128, 1, 1), 4096)
+        assert (stream, config.grid, config.block, config.shmem_size) == ("stream 43", (7, 1, 1), (128, 1, 1), 4096)
         assert rest == ["kernel", 1, 2, 3]
 
 
@@ -260,17 +264,15 @@ def test_launches_through_cupy(function: str, tmp_path: pathlib.Path, monkeypatc
     mask = np.random.default_rng(3).random((23, 150)) < 0.6
     rules = lsmx.registered()[function].function
     for options in ({}, {"axis": 0}, {"where": mask}):
-        one, two = lsmx.Context(), lsmx.Context()
+        one, two = extend.Context(), extend.Context()
         with np.errstate(all="ignore"):
             want = rules.forward(one, z, **options)
             cotangent = g.max(axis=options.get("axis", -1)) if function == "logsumexp" else g
             dz = rules.backward(one, cotangent)
         given = {k: v.view(Pretended) if k == "where" else v for k, v in options.items()}
-        assert forward.refuse(two, z.view(Pretended), **given) is None
-        got = forward.run(two, z.view(Pretended), **given)
+        got = forward.plan(two, z.view(Pretended), **given)()
         assert type(got) is Pretended
         assert differing(np.asarray(got), want) is None
-        assert backward.refuse(two, cotangent.view(Pretended)) is None
-        assert differing(np.asarray(backward.run(two, cotangent.view(Pretended))), dz) is None
-    assert forward.refuse(lsmx.Context(), z) == "a ndarray, not a plain cupy.ndarray"
-    assert forward.refuse(lsmx.Context(), np.ones((2, 3), np.int64).view(Pretended)) == "dtype int64"
+        assert differing(np.asarray(backward.plan(two, cotangent.view(Pretended))()), dz) is None
+    assert forward.plan(extend.Context(), z) == "a ndarray, not a plain cupy.ndarray"
+    assert forward.plan(extend.Context(), np.ones((2, 3), np.int64).view(Pretended)) == "dtype int64"

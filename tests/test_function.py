@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lsmx
+from lsmx import extend
 from lsmx.testing import Target, differing
 
 LogSoftmax = lsmx.registered()["log_softmax"].function
@@ -111,7 +112,7 @@ def test_options_are_kept_on_contexts_that_can_hold_them() -> None:
         LogSoftmax.forward(Ctx(), z, axis=0)  # rather than a gradient along the wrong axis
 
 
-class Cube(lsmx.Function):
+class Cube(extend.Function):
     """``z^3``."""
 
     residual = ("z",)
@@ -129,11 +130,11 @@ class Cube(lsmx.Function):
 
 @pytest.fixture
 def cube() -> Iterator[Callable[..., Any]]:
-    yield lsmx.register("cube", Cube)
-    lsmx.unregister("cube")
+    yield extend.register("cube", Cube)
+    extend.unregister("cube")
 
 
-def test_a_registered_function_is_callable_everywhere(backend: Target, dtype: str, cube: lsmx.Operator) -> None:
+def test_a_registered_function_is_callable_everywhere(backend: Target, dtype: str, cube: extend.Operator) -> None:
     z = backend.from_numpy(np.asarray([1.0, -2.0], dtype=np.float32), dtype)
     assert backend.to_numpy(cube(z)).tolist() == [1.0, -8.0]
     g = backend.from_numpy(np.asarray([1.0, 0.5], dtype=np.float32), dtype)
@@ -153,17 +154,17 @@ def test_a_registered_function_is_seen_by_torch() -> None:
 
 @pytest.mark.usefixtures("cube")
 def test_register_refuses() -> None:
-    class Half(lsmx.Function):
+    class Half(extend.Function):
         @staticmethod
         def forward(ctx: Any, z: Any, /) -> Any:
             return z
 
     with pytest.raises(ValueError, match="taken by Cube"):
-        lsmx.register("cube", Cube)
+        extend.register("cube", Cube)
     with pytest.raises(ValueError, match="no backward of its own"):
-        lsmx.register("half", Half)
+        extend.register("half", Half)
     with pytest.raises(ValueError, match="not an identifier"):
-        lsmx.register("no name", Cube)
+        extend.register("no name", Cube)
     with pytest.raises(ValueError, match="no forward"):
-        lsmx.register("cube2", Cube())  # type: ignore[arg-type]
+        extend.register("cube2", Cube())  # type: ignore[arg-type]
     assert "half" not in lsmx.registered()

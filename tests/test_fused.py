@@ -16,9 +16,10 @@ import pytest
 import torch
 
 import lsmx
-from lsmx import _threads
+from lsmx import extend
 from lsmx._fused import launch
-from lsmx._fused.geometry import geometry
+from lsmx._native import threads as native_threads
+from lsmx._native.geometry import geometry
 from lsmx.testing import differing, quantise
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
@@ -224,7 +225,7 @@ def test_threads(function: str, threads: int, monkeypatch: pytest.MonkeyPatch) -
     parts = []
 
     def share(job: Callable[[int, int], None], count: int, threads: int, multiple: int) -> None:
-        _threads.share(lambda start, stop: (parts.append((start, stop)), job(start, stop))[1], count, threads, multiple)
+        native_threads.share(lambda start, stop: (parts.append((start, stop)), job(start, stop))[1], count, threads, multiple)
 
     monkeypatch.setattr(launch, "share", share)
     lsmx.set_num_threads(threads)
@@ -239,7 +240,7 @@ def test_threads(function: str, threads: int, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_share_covers_every_row_once(count: int, threads: int) -> None:
     seen: list[int] = []
-    _threads.share(lambda start, stop: seen.extend(range(start, stop)), count, threads, 16)
+    native_threads.share(lambda start, stop: seen.extend(range(start, stop)), count, threads, 16)
     assert sorted(seen) == list(range(count))
 
 
@@ -249,7 +250,7 @@ def test_share_passes_errors_on() -> None:
             raise RuntimeError("in a helper")
 
     with pytest.raises(RuntimeError, match="in a helper"):
-        _threads.share(job, 100, 2, 1)
+        native_threads.share(job, 100, 2, 1)
 
 
 def test_calls_from_many_threads_at_once() -> None:
@@ -439,7 +440,7 @@ def test_kernels_do_not_contract() -> None:
         lines = [line for line in file if "contract" in line and "flags" in line]
     assert len(lines) == 1
     k, rng = np.arange(-126, 128, dtype=np.float64), np.random.default_rng(0)
-    for fmt, kind in ((lsmx.SINGLE, np.float32), (lsmx.DOUBLE, np.float64)):
+    for fmt, kind in ((extend.SINGLE, np.float32), (extend.DOUBLE, np.float64)):
         product = k.astype(kind) * kind(fmt.ln2_hi)
         assert (product.astype(np.longdouble) == k.astype(np.longdouble) * np.longdouble(fmt.ln2_hi)).all()
         assert rng.random() < 1

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx._arithmetic import exp, sums
-from lsmx._functions.rows import Rows
+from lsmx import extend
+from lsmx._definition import exp, sums
+from lsmx._definition.rows import Rows
 from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
 from lsmx.testing.inputs import uniform
 from tests import contracting
@@ -35,13 +36,13 @@ def kernel() -> Iterator[Callable[..., None]]:
     planted = []
 
     def plant(function: str, direction: str, run: Callable[..., Any]) -> None:
-        faulty = lsmx.Kernel("planted", function, direction, lambda *_, **__: None, run)
+        faulty = extend.Kernel("planted", function, direction, lambda *given, **options: lambda: run(*given, **options))
         fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task", "direct")}
-        planted.append(lsmx.register_backend(lsmx.Backend(**fields, kernels=(faulty,))))
+        planted.append(extend.register_backend(extend.Backend(**fields, kernels=(faulty,))))
 
     yield plant
     for record in planted:
-        lsmx.unregister_backend(record)
+        extend.unregister_backend(record)
 
 
 def diagonal_only(g: Any, s: Any, axis: Any) -> Any:
@@ -166,14 +167,14 @@ def under_contraction(function: str, direction: str) -> bool:
 def rounding(request: pytest.FixtureRequest) -> Iterator[None]:
     """Serves the contracting library, with or without what its ``rounded`` has to be."""
 
-    def ops(x: Any, fmt: lsmx.Format) -> lsmx.Ops:
+    def ops(x: Any, fmt: extend.Format) -> extend.Ops:
         rounded = (lambda product: wrap(product.value)) if request.param else (lambda product: product)
-        return lsmx.Ops(contracting.NAMESPACE, "cpu", fmt, (np.int64, 64), rounded)
+        return extend.Ops(contracting.NAMESPACE, "cpu", fmt, (np.int64, 64), rounded)
 
     def nothing(*_: Any) -> Any:
         raise NotImplementedError
 
-    record = lsmx.Backend(
+    record = extend.Backend(
         name="contracting",
         roots=(contracting.Array.__module__.partition(".")[0],),
         owns=lambda kind: issubclass(kind, contracting.Array),
@@ -184,9 +185,9 @@ def rounding(request: pytest.FixtureRequest) -> Iterator[None]:
         from_numpy=nothing,
         to_numpy=nothing,
     )
-    lsmx.register_backend(record)
+    extend.register_backend(record)
     yield
-    lsmx.unregister_backend(record)
+    extend.unregister_backend(record)
 
 
 TASKS = [(f, d) for f in ("log_softmax", "softmax", "logsumexp") for d in ("forward", "backward", "jvp")]

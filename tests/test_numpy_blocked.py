@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx._fused import kernels
-from lsmx._registry import shortcuts
+from lsmx import extend
+from lsmx._call import kernels
+from lsmx._call.registry import shortcuts
 from lsmx.testing import differing
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
@@ -125,8 +126,8 @@ def test_axes_and_layouts(function: str, axis: Any) -> None:
 def test_the_residual_is_saved(function: str) -> None:
     z = made(logits("normal", 100, 50), "float32")
     kernel = next(k for k in lsmx.backend_for(z).by_task[function, "forward"] if k.name == "numpy blocks")
-    ctx = lsmx.Context()
-    out = kernel.run(ctx, z.T, axis=0)
+    ctx = extend.Context()
+    out = kernel.plan(ctx, z.T, axis=0)()
     assert ctx.axis == 0  # type: ignore[attr-defined]
     assert [x.shape for x in ctx.saved_tensors] == ([(50, 100), (100,)] if function == "logsumexp" else [(50, 100)])
     assert ctx.saved_tensors[-1] is out

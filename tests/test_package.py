@@ -10,7 +10,7 @@ import tomllib
 import pytest
 
 import lsmx
-from lsmx._registry import IN_TREE
+from lsmx._call.registry import IN_TREE
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
 README = (HOME / "README.md").read_text()

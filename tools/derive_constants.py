@@ -1,4 +1,4 @@
-"""Derive every constant of the portable arithmetic with mpmath and write ``lsmx/_arithmetic/constants.py``.
+"""Derive every constant of the portable arithmetic with mpmath and write ``lsmx/_definition/constants.py``.
 
     python tools/derive_constants.py            # writes the file
     python tools/derive_constants.py --check    # exit code 1 if the file is not what comes out here

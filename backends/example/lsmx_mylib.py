@@ -8,6 +8,7 @@ import mylib
 import numpy as np
 
 import lsmx
+from lsmx import extend
 
 
 def owns(kind: type) -> bool:
@@ -15,9 +16,9 @@ def owns(kind: type) -> bool:
     return issubclass(kind, mylib.Array)
 
 
-def ops(x: Any, fmt: lsmx.Format) -> lsmx.Ops:
+def ops(x: Any, fmt: extend.Format) -> extend.Ops:
     """What the definition is made of: a namespace, a device, the format, the widest integers and their bits."""
-    return lsmx.Ops(xp=mylib, device="cpu", format=fmt, integers=(mylib.int64, 64))
+    return extend.Ops(xp=mylib, device="cpu", format=fmt, integers=(mylib.int64, 64))
 
 
 def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
@@ -30,21 +31,21 @@ def to_numpy(x: Any) -> Any:
     return x.inner
 
 
-def refuse(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None) -> str | None:
-    """None to accept, or the reason why not."""
-    return None if where is None else "masks are left to the definition"
+def plan(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None) -> Any:
+    """A kernel: called as the definition is, gives the reason why it does not take the call, or what computes it."""
+
+    def run() -> Any:
+        """Equals the definition bit for bit, and saves what that saves. This one borrows NumPy's."""
+        out = mylib.Array(lsmx.log_softmax(z.inner, axis=axis))
+        if axis != -1:
+            ctx.axis = axis
+        ctx.save_for_backward(out)
+        return out
+
+    return run if where is None else "masks are left to the definition"
 
 
-def run(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None) -> Any:
-    """A kernel: called as the definition is, saves what that saves, equals it bit for bit. This one borrows NumPy's."""
-    out = mylib.Array(lsmx.log_softmax(z.inner, axis=axis))
-    if axis != -1:
-        ctx.axis = axis
-    ctx.save_for_backward(out)
-    return out
-
-
-backend = lsmx.Backend(
+backend = extend.Backend(
     name="mylib",
     roots=("mylib",),
     owns=owns,
@@ -54,6 +55,6 @@ backend = lsmx.Backend(
     dtypes=("float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(lsmx.Kernel("borrowed", "log_softmax", "forward", refuse, run),),
+    kernels=(extend.Kernel("borrowed", "log_softmax", "forward", plan),),
     quiet=lambda: np.errstate(all="ignore"),
 )

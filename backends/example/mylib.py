@@ -70,7 +70,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 FUNCTIONS = (
-    "abs", "arange", "asarray", "astype", "broadcast_to", "floor", "full", "isfinite", "max", "ones_like",
+    "abs", "any", "arange", "asarray", "astype", "broadcast_to", "floor", "full", "isfinite", "max", "ones_like",
     "permute_dims", "reshape", "round", "sum", "take", "where", "zeros_like",
 )  # fmt: skip
 for _name in FUNCTIONS:

@@ -14,7 +14,7 @@ from autograd.core import VJPNode
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import getval, new_box
 
-from lsmx import Backend, Format, Ops
+from lsmx.extend import Backend, Format, Ops
 from lsmx_autograd import namespace
 from lsmx_autograd.primitives import bind
 

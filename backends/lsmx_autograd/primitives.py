@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
-from lsmx import Calculus, Operation
+from lsmx.extend import Calculus, Operation
 from lsmx_autograd import namespace
 
 
@@ -33,22 +33,24 @@ def primitive_of(operation: Operation) -> Callable[..., Any]:
     def f(*arrays: Any, axis: Any, where: Any, options: dict[str, Any]) -> Any:
         return operation.compute(tuple(map(np.asarray, arrays)), axis, where, options, None)  # NumPy makes scalars of 0-d arrays
 
-    def given(output: Any, arrays: tuple[Any, ...], axis: Any, where: Any) -> tuple[Calculus, dict[str, Any]]:
-        return Calculus(bind, operation, axis, where), operation.saved(arrays, output)
+    def given(
+        output: Any, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]
+    ) -> tuple[Calculus, dict[str, Any]]:
+        return Calculus(bind, operation.family, axis, where, options), operation.saved(arrays, output)
 
-    def vjp(name: str) -> Callable[..., Any]:
-        def maker(output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Callable[[Any], Any]:
-            d, at = given(output, arrays, axis, where)
+    def vjp(name: str) -> Callable[..., Any] | None:
+        def maker(output: Any, *arrays: Any, **options: Any) -> Callable[[Any], Any]:
+            d, at = given(output, arrays, **options)
             return lambda cotangent: operation.rule("pull", name)(d, cast(cotangent, output), at)
 
-        return maker
+        return maker if operation.moves(name) else None
 
-    def jvp(name: str) -> Callable[..., Any]:
-        def push(tangent: Any, output: Any, *arrays: Any, axis: Any, where: Any, options: Any) -> Any:
-            d, at = given(output, arrays, axis, where)
+    def jvp(name: str) -> Callable[..., Any] | None:
+        def push(tangent: Any, output: Any, *arrays: Any, **options: Any) -> Any:
+            d, at = given(output, arrays, **options)
             return operation.rule("push", name)(d, cast(tangent, output), at)
 
-        return push
+        return push if operation.moves(name) else None
 
     def cast(vector: Any, output: Any) -> Any:
         """To the dtype of the result: Autograd lets dtypes mix."""

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat.cupy as xp
 import cupy
 
-from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx.extend import Backend, Format, Ops, power_from_bits
 from lsmx_cupy.cuda import KERNELS
 
 try:

@@ -1,4 +1,4 @@
-"""The kernels of ``lsmx/_cuda``, compiled and launched by ``cupy.RawModule`` on CuPy's current stream."""
+"""The kernels of ``lsmx/_native/cuda``, compiled and launched by ``cupy.RawModule`` on CuPy's current stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import cupy
 
-from lsmx import CUDA_OPTIONS, CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
+from lsmx.extend import CUDA_OPTIONS, CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
 
 _kernels: dict[tuple[int, str], Any] = {}
 _shared: dict[int, int] = {}
@@ -64,7 +64,7 @@ def empty(shape: tuple[int, ...], like: Any) -> Any:
 def masked(x: Any, where: Any, value: float) -> Any:
     """A copy with a number where the mask is false."""
     with x.device:
-        return fill_in(x.copy(), where, value)
+        return fill_in(x.copy(order="C"), where, value)
 
 
 def fill_in(x: Any, where: Any, value: float) -> Any:
@@ -79,6 +79,7 @@ MEMORY = Memory(
     dtype=lambda x: x.dtype.name,
     address=lambda x: x.data.ptr,
     strides=lambda x: tuple(s // x.itemsize for s in x.strides),
+    width=lambda x: x.itemsize,
     simple=simple,
     is_writable=lambda x: True,
     empty=empty,

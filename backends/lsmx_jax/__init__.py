@@ -13,7 +13,7 @@ import lsmx_numpy
 import ml_dtypes
 import numpy as np
 
-from lsmx import Backend, Format, Ops, power_from_bits
+from lsmx.extend import Backend, Format, Ops, power_from_bits
 from lsmx_jax import namespace
 from lsmx_jax.host import kernels
 from lsmx_jax.primitives import bind

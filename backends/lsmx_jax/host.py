@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from lsmx import Kernel, Operation, backend_for, registered
-from lsmx._function import keep, recall
+from lsmx import backend_for, registered
+from lsmx.extend import Kernel, Operation, keep, recall
 from lsmx_jax.call import target
 from lsmx_jax.place import elsewhere
 
@@ -18,35 +20,33 @@ HOST = backend_for(np.empty(0))
 def kernels() -> tuple[Kernel, ...]:
     """The kernels of NumPy's backend, for JAX."""
     tasks = sorted({(k.function, k.direction) for k in HOST.kernels})
-    return tuple(Kernel("on the host", f, d, *(forward(f) if d == "forward" else derivative(f, d))) for f, d in tasks)
+    return tuple(Kernel("on the host", f, d, forward(f) if d == "forward" else derivative(f, d)) for f, d in tasks)
 
 
-def forward(name: str) -> tuple[Any, Any]:
-    """``refuse`` and ``run``."""
+def forward(name: str) -> Callable[..., str | Callable[[], Any]]:
+    """The plan of a forward pass."""
     operator = registered()[name]
 
-    def refuse(ctx: Any, z: Any, /, **_: Any) -> str | None:
-        return elsewhere(z)
+    def plan(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> str | Callable[[], Any]:
+        def run() -> Any:
+            out = call(operator.operations["forward"], (z,), axis, where, options)
+            keep(ctx, operator.function, (z,), out, axis, where)
+            return out
 
-    def run(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> Any:
-        out = call(operator.operations["forward"], (z,), axis, where, options)
-        keep(ctx, operator.function, z, out, axis, where)
-        return out
+        return elsewhere(z) or run
 
-    return refuse, run
+    return plan
 
 
-def derivative(name: str, direction: str) -> tuple[Any, Any]:
-    """``refuse`` and ``run``."""
+def derivative(name: str, direction: str) -> Callable[..., str | Callable[[], Any]]:
+    """The plan of a derivative."""
     operation = registered()[name].operations[direction]
 
-    def refuse(ctx: Any, vector: Any, /) -> str | None:
-        return elsewhere(vector)
+    def plan(ctx: Any, vector: Any, /) -> str | Callable[[], Any]:
+        options = {name: getattr(ctx, name, default) for name, default in operation.options.items()}
+        return elsewhere(vector) or partial(call, operation, (vector, *ctx.saved_tensors), *recall(ctx), options)
 
-    def run(ctx: Any, vector: Any, /) -> Any:
-        return call(operation, (vector, *ctx.saved_tensors), *recall(ctx), {})
-
-    return refuse, run
+    return plan
 
 
 def call(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]) -> Any:
@@ -60,6 +60,6 @@ def call(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, o
             out[...] = result
 
     name = target(f"{operation.name} axis={axis} {options} masked={masked}", compute)
-    shape = operation.shape(*(x.shape for x in arrays), axes=operation.axes(arrays, axis), **options)
-    result = jax.ShapeDtypeStruct(shape, arrays[operation.rows].dtype)
+    shape = operation.shape([x.shape for x in arrays], operation.axes(arrays, axis), options)
+    result = jax.ShapeDtypeStruct(shape, arrays[operation.at].dtype)
     return jax.ffi.ffi_call(name, result)(*arrays, *([where] if masked else []))

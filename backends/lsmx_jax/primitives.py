@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from lsmx import Calculus, Operation, using
-from lsmx._registry import forced
+from lsmx import using
+from lsmx.extend import MASK, Calculus, Operation, forced
 from lsmx_jax.place import lowering
 
 
@@ -37,16 +37,14 @@ def bind(
 def primitive_of(operation: Operation) -> Primitive:
     """The primitive ``lsmx_<name>`` of an operation, with what it does in each transformation of JAX."""
     p = Primitive(f"lsmx_{operation.name}")
-    n, names = len(operation.names), operation.names
+    n, names, rows, kinds = len(operation.names), operation.names, operation.at, tuple(operation.takes.values())
 
     def split(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         return tuple(args[:n]), args[n] if len(args) > n else None
 
-    def shape(shapes: Iterable[tuple[int, ...]], axes: tuple[int, ...], values: tuple[Any, ...]) -> tuple[int, ...]:
-        return operation.shape(*shapes, axes=axes, **operation.named(values))
-
     def abstract(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
-        return like(args[operation.rows], shape((x.shape for x in args[:n]), axes, values), axes)
+        shape = operation.shape([x.shape for x in args[:n]], axes, operation.named(values))
+        return like(args[rows], shape, axes)
 
     def compute(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
         arrays, where = split(args)
@@ -54,20 +52,21 @@ def primitive_of(operation: Operation) -> Primitive:
         with jax.enable_x64(True), using("reference") if reference else nullcontext():
             return operation.compute(arrays, axis, where, operation.named(values), None)
 
-    def calculus(where: Any, axes: tuple[int, ...]) -> Calculus:
-        return Calculus(bind, operation, axes or None, where)
+    def calculus(where: Any, axes: tuple[int, ...], values: tuple[Any, ...]) -> Calculus:
+        return Calculus(bind, operation.family, axes or None, where, operation.named(values))
 
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
         arrays, where = split(primals)
         output = p.bind(*primals, **params)
-        d, at = calculus(where, params["axes"]), operation.saved(arrays, output)
-        moving = [(name, v) for name, v in zip(names, tangents, strict=False) if type(v) is not ad.Zero]
+        d, at = calculus(where, params["axes"], params["values"]), operation.saved(arrays, output)
+        given = zip(names, tangents, strict=False)
+        moving = [(name, v) for name, v in given if type(v) is not ad.Zero and operation.moves(name)]
         shares = [operation.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
-        return output, sum(shares[1:], shares[0])
+        return output, sum(shares[1:], shares[0]) if shares else ad.Zero.from_primal_value(output)
 
     def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
         arrays, where = split(args)
-        d, at = calculus(where, params["axes"]), operation.saved(arrays, None)
+        d, at = calculus(where, params["axes"], params["values"]), operation.saved(arrays, None)
         result: list[Any] = [None] * len(args)
         for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
             if ad.is_undefined_primal(x):
@@ -78,14 +77,17 @@ def primitive_of(operation: Operation) -> Primitive:
     def batched(args: Any, dims: Any, *, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> tuple[Any, int]:
         size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
         arrays, where = split(tuple(at_front(x, d, size) for x, d in zip(args, dims, strict=True)))
-        wanted = shape((x.shape[1:] for x in arrays), axes, values)
+        wanted = operation.shape([x.shape[1:] for x in arrays], axes, operation.named(values))
+        ndim = arrays[rows].ndim - 1
+        shapes = [kind.aligned(x.shape[1:], ndim, axes) for kind, x in zip(kinds, arrays, strict=True)]
         if not axes:  # scalars: each is a row of its own
-            arrays = tuple(x[:, None] for x in arrays)
+            shapes = [shape or (1,) for shape in shapes]
+        aligned = tuple(x.reshape(size, *shape) for x, shape in zip(arrays, shapes, strict=True))
         mask: tuple[Any, ...] = ()
         if where is not None:
-            mask = (where.reshape(size, *[1] * (arrays[operation.rows].ndim - where.ndim), *where.shape[1:]),)
+            mask = (where.reshape(size, *MASK.aligned(where.shape[1:], ndim + (not axes), axes)),)
         moved = tuple(a + 1 for a in axes or (0,))
-        return p.bind(*arrays, *mask, axes=moved, values=values, reference=reference).reshape(size, *wanted), 0
+        return p.bind(*aligned, *mask, axes=moved, values=values, reference=reference).reshape(size, *wanted), 0
 
     compiled = jax.jit(p.bind, static_argnames=("axes", "values", "reference"))
 

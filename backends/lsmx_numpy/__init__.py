@@ -11,11 +11,16 @@ from typing import Any
 import array_api_compat.numpy as xp
 import numpy as np
 
-from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, fused, get_num_threads, power_from_bits, row_blocks
+from lsmx import ArrayTypeError, get_num_threads
+from lsmx.extend import DOUBLE, SINGLE, Backend, Format, Memory, Ops, fused, power_from_bits, row_blocks
 from lsmx_numpy.blocked import numpy_blocks
 
 NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
 addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
+OPS = {
+    fmt.dtype: Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
+    for fmt in (SINGLE, DOUBLE)
+}
 
 
 def owns(kind: type) -> bool:
@@ -29,7 +34,7 @@ def owns(kind: type) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """NumPy's operations."""
-    return Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits)
+    return OPS[fmt.dtype]
 
 
 def quiet() -> Any:
@@ -82,15 +87,23 @@ def address(x: Any) -> int:
         return where
 
 
+def masked(x: Any, where: Any, value: float) -> Any:
+    """A copy in C order, with a number where the mask is false."""
+    copy = np.full(x.shape, value, x.dtype)
+    np.copyto(copy, x, where=where)
+    return copy
+
+
 MEMORY = Memory(
     refuse=refuse,
     dtype=lambda x: NAMES[x.dtype],
     address=address,
     strides=lambda x: tuple(s // x.itemsize for s in x.strides),
     simple=simple,
+    width=lambda x: x.itemsize,
     is_writable=lambda x: x.flags.writeable,
     empty=lambda shape, like: np.empty(shape, like.dtype),
-    masked=lambda x, where, value: np.asarray(np.where(where, x, x.dtype.type(value))),
+    masked=masked,
     fill=lambda x, where, value: np.copyto(x, value, where=~where),
     threads=get_num_threads,
 )

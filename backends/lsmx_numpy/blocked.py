@@ -7,21 +7,20 @@ the definition is left out, it cannot change the result, and the reason stands t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lsmx import DOUBLE, SINGLE, Context, Format, Kernel, Ops, get_num_threads
-from lsmx._arithmetic import log, sums
-from lsmx._arithmetic.constants import TABLE
-from lsmx._arithmetic.words import Words, fast_two_sum, two_sum
-from lsmx._errors import LsmxError
-from lsmx._function import keep
-from lsmx._functions.rows import Rows
-from lsmx._fused.engine import too_long
-from lsmx._operator import registered
-from lsmx._threads import share
-from lsmx._validate import normal_axes, reduced_shape
+from lsmx import get_num_threads
+from lsmx._call.kernels import FUNCTIONS
+from lsmx._definition import log, sums
+from lsmx._definition.constants import TABLE
+from lsmx._definition.words import Words, fast_two_sum, two_sum
+from lsmx._native.engine import too_many_limbs
+from lsmx._native.threads import share
+from lsmx.extend import DOUBLE, SINGLE, Context, Format, Kernel, LsmxError, Ops, Rows, keep, normal_axes, reduced_shape
 
 Array = Any
 FORMATS = {"float16": SINGLE, "float32": SINGLE, "float64": DOUBLE}
@@ -346,7 +345,7 @@ class Pass:
         """Rows without a finite maximum, or with a large one, by the definition."""
         if rows.size:
             x = np.take(self.x, start + rows, axis=1 - self.along)
-            result = registered()[self.name].function.forward(Context(), x, axis=self.along)
+            result = FUNCTIONS[self.name].forward(Context(), x, axis=self.along)
             if self.name == "logsumexp":
                 self.out[start + rows] = result
             elif self.along:
@@ -364,8 +363,11 @@ def sides(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, int, int]
 
 def kernel(name: str) -> Kernel:
     """The kernel of a function."""
+    function = FUNCTIONS[name]
 
-    def refuse(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **_: Any) -> str | None:
+    def plan(
+        ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False
+    ) -> str | Callable[[], Array]:
         if type(z) is not np.ndarray or z.dtype.name not in FORMATS or not z.dtype.isnative:
             return "not a plain numpy.ndarray of native floats"
         if where is not None:
@@ -373,27 +375,26 @@ def kernel(name: str) -> Kernel:
         if z.size < WORTH:
             return f"{z.size} elements: fewer than {WORTH}"
         try:
-            split = sides(z.shape, normal_axes(axis, z.ndim))
+            axes = normal_axes(axis, z.ndim)
         except LsmxError as error:
             return str(error)
+        split = sides(z.shape, axes)
         if split is None:
             return "axes that are not neighbours"
         outer, n, inner = split
         if outer > 1 and inner > 1 and n * inner < 4 * WORTH:
             return f"{outer} arrays of {n} x {inner}, each too small"
         longest = LONGEST[inner > 1]
-        return f"rows of {n}: more than {longest}" if n > longest else too_long(z.dtype.name, n)
+        if n > longest:
+            return f"rows of {n}: more than {longest}"
+        return too_many_limbs(z.dtype.name, n) or partial(run, ctx, z, axis, axes, split, keepdims)
 
-    def run(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Array:
+    def run(ctx: Any, z: Array, axis: Any, axes: tuple[int, ...], split: tuple[int, int, int], keepdims: bool) -> Array:
         ops = Rows.of("z", z, axis).ops
-        axes = normal_axes(axis, z.ndim)
-        split = sides(z.shape, axes)
-        assert split is not None
         outer, n, inner = split
-        reduces = name == "logsumexp"
-        out = np.empty(reduced_shape(z.shape, axes, keepdims) if reduces else z.shape, z.dtype)
+        out = np.empty(reduced_shape(z.shape, axes, keepdims) if function.reduces else z.shape, z.dtype)
         x = z.reshape(outer, n, inner)
-        y = out.reshape((outer, inner) if reduces else (outer, n, inner))
+        y = out.reshape((outer, inner) if function.reduces else (outer, n, inner))
 
         def some(start: int, stop: int) -> None:
             """The pass over rows ``start`` to ``stop``, with scratch memory of its own."""
@@ -409,10 +410,10 @@ def kernel(name: str) -> Kernel:
                 Pass(name, ops, x[i], y[i], 0)
         else:
             share(some, outer, get_num_threads() if z.size >= 2 * TILE else 1, 1)
-        keep(ctx, registered()[name].function, z, out, axis, where)
+        keep(ctx, function, (z,), out, axis, where=None)
         return out
 
-    return Kernel("numpy blocks", name, "forward", refuse, run)
+    return Kernel("numpy blocks", name, "forward", plan)
 
 
 def numpy_blocks() -> tuple[Kernel, ...]:

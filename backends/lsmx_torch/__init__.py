@@ -5,16 +5,18 @@ PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for py
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 
-from lsmx import ArrayTypeError, Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx import ArrayTypeError
+from lsmx.extend import Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx_torch import namespace
 from lsmx_torch.cuda import on_cuda
-from lsmx_torch.operators import bind
+from lsmx_torch.operators import bind, operator_of
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
@@ -29,7 +31,13 @@ def ops(x: Any, fmt: Format) -> Ops:
     """PyTorch's operations, through array-api-compat."""
     if x.layout is not torch.strided:
         raise ArrayTypeError(f"a tensor of layout {x.layout}, which has no rows to walk; pass z.to_dense()")
-    return Ops(xp=xp, device=x.device, format=fmt, integers=(torch.int64, 64), power=power_from_bits)
+    return ops_on(x.device, fmt)
+
+
+@functools.cache
+def ops_on(device: torch.device, fmt: Format) -> Ops:
+    """The operations on a device."""
+    return Ops(xp=namespace, device=device, format=fmt, integers=(torch.int64, 64), power=power_from_bits, eager=True)
 
 
 def elsewhere(x: Any) -> str | None:
@@ -88,7 +96,7 @@ def simple(x: Any) -> str | None:
 def empty(shape: tuple[int, ...], like: Any) -> Any:
     """A new tensor. NumPy asks for large pages, which take a fraction of the time to come by; PyTorch does not."""
     if math.prod(shape) < LARGE:
-        return torch.empty(shape, dtype=like.dtype)
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
     return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
 
 
@@ -97,10 +105,11 @@ MEMORY = Memory(
     dtype=lambda x: NAMES[x.dtype],
     address=lambda x: x.data_ptr(),
     strides=lambda x: x.stride(),
+    width=lambda x: x.element_size(),
     simple=simple,
     is_writable=lambda x: True,
     empty=empty,
-    masked=lambda x, where, value: torch.where(where, x, value),
+    masked=lambda x, where, value: torch.where(where, x, value).contiguous(),
     fill=lambda x, where, value: x.masked_fill_(~where, value),
     threads=lambda: chosen_threads() or torch.get_num_threads(),
 )
@@ -115,6 +124,7 @@ backend = Backend(
     dtypes=("float16", "bfloat16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*fused(MEMORY), *on_cuda(MEMORY, unusual), *row_blocks(xp, 2**19, elsewhere)),
+    kernels=(*fused(MEMORY), *on_cuda(MEMORY, unusual), *row_blocks(namespace, 2**19, elsewhere)),
     bind=bind,
+    define=operator_of,
 )

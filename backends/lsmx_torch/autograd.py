@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,10 +11,60 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from lsmx import Calculus, Operation
+from lsmx.extend import Calculus, Operation
+
+Bind = Callable[..., torch.Tensor]
 
 
-def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+def gradients(bind: Bind, operation: Operation, ctx: Any, cotangent: torch.Tensor, needed: tuple[bool, ...]) -> list[Any]:
+    """The VJP along each argument that asks for it."""
+    where, *saved = ctx.saved_tensors
+    d = Calculus(bind, operation.family, ctx.axis, where, ctx.options)
+    at = dict(zip(operation.saves, saved, strict=True))
+    return [
+        operation.rule("pull", name)(d, cotangent, at) if needs and operation.moves(name) else None
+        for name, needs in zip(operation.names, needed, strict=True)
+    ]
+
+
+def refuse_compiled_autograd(operation: Operation) -> tuple[Any, ...]:
+    """A compiled backward pass would be traced through what its rules decide."""
+    raise NotImplementedError(f"{operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
+
+
+def check_differentiable(operation: Operation) -> None:
+    """Raise for an operation without rules."""
+    if not operation.pull:
+        raise NotImplementedError(
+            f"{operation.name}: cannot be differentiated, but {', '.join(operation.names)} requires grad; detach it, or call it "
+            "under torch.no_grad()"
+        )
+
+
+class Plain(torch.autograd.Function):
+    """Ordinary autograd, where nothing else looks on. A derivative that is followed comes back through ``bind``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, bind: Bind, operation: Operation, axis: Any, where: Any, options: Mapping[str, Any], *arrays: torch.Tensor
+    ) -> torch.Tensor:
+        """The value, and what its rules ask for."""
+        result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
+        ctx.bind, ctx.operation, ctx.axis, ctx.options = bind, operation, axis, options
+        ctx.save_for_backward(where, *operation.saved(arrays, result).values())
+        return result
+
+    @staticmethod
+    def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
+        return refuse_compiled_autograd(ctx.operation)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
+        """The VJPs."""
+        return None, None, None, None, None, *gradients(ctx.bind, ctx.operation, ctx, cotangent, ctx.needs_input_grad[5:])
+
+
+def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., torch.Tensor]:
     """The operator ``op`` as it runs where autograd looks on: its arguments are the arrays, the axes, the mask, and options."""
     names = operation.names
     n = len(names)
@@ -34,30 +84,31 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
 
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-            axes, where = inputs[n : n + 2]
-            ctx.axis = operation.axis(inputs[:n], axes)
+            axes, where, *values = inputs[n:]
+            ctx.axis, ctx.options, ctx.shape = operation.axis(inputs[:n], axes), operation.named(values), output.shape
             saved = where, *operation.saved(inputs[:n], output).values()
             ctx.save_for_backward(*saved)  # the mask too: PyTorch notices if it is changed in place
             ctx.save_for_forward(*saved)
 
         @staticmethod
         def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
-            raise NotImplementedError(f"{operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
+            return refuse_compiled_autograd(operation)
 
         @staticmethod
         def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
-            where, *saved = ctx.saved_tensors
-            d, at = Calculus(bind, operation, ctx.axis, where), dict(zip(operation.saves, saved, strict=True))
-            needed = zip(names, ctx.needs_input_grad, strict=False)
-            grads = [operation.rule("pull", name)(d, cotangent, at) if needs else None for name, needs in needed]
+            grads = gradients(bind, operation, ctx, cotangent, ctx.needs_input_grad[:n])
             return *grads, *[None] * (2 + len(operation.options))
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
             where, *saved = map(primal, ctx.saved_tensors)
-            d, at = Calculus(bind, operation, ctx.axis, where), dict(zip(operation.saves, saved, strict=True))
+            d = Calculus(bind, operation.family, ctx.axis, where, ctx.options)
+            at = dict(zip(operation.saves, saved, strict=True))
             refuse_nested(operation)
-            moving = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
+            given = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
+            moving = [(name, v) for name, v in given if operation.moves(name)]
+            if not moving:
+                return given[0][1].new_zeros(ctx.shape)
             with contextlib.nullcontext() if torch.compiler.is_compiling() else outer_levels():
                 first, *more = (operation.rule("push", name)(d, v, at) for name, v in moving)
                 total: torch.Tensor = sum(more, first)
@@ -66,11 +117,7 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
     def run(*args: Any) -> torch.Tensor:
         if not followed(args[:n]):
             return below(*args)
-        if not operation.pull:
-            raise NotImplementedError(
-                f"{operation.name}: cannot be differentiated, but {', '.join(names)} requires grad; detach it, or call it under "
-                "torch.no_grad()"
-            )
+        check_differentiable(operation)
         with enable_single_level_autograd_function():
             result: torch.Tensor = Bridge.apply(*args)  # type: ignore[attr-defined]
         return result
@@ -80,11 +127,12 @@ def differentiable(operation: Operation, op: Any, bind: Callable[..., torch.Tens
 
 def followed(arrays: tuple[torch.Tensor, ...]) -> bool:
     """Whether some mode of differentiation may look at an operation on these tensors."""
-    return (
-        (torch.is_grad_enabled() and any(x.requires_grad for x in arrays))
-        or forward_ad._current_level >= 0
-        or torch._C._are_functorch_transforms_active()
-    )
+    return wants_grad(arrays) or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def wants_grad(arrays: tuple[torch.Tensor, ...]) -> bool:
+    """Whether ordinary autograd looks at an operation on these tensors."""
+    return torch.is_grad_enabled() and any(x.requires_grad for x in arrays)
 
 
 @contextlib.contextmanager

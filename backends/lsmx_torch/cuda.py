@@ -1,4 +1,4 @@
-"""CUDA tensors: the kernels of ``lsmx/_cuda``, compiled and launched by NVIDIA's ``cuda.core`` on PyTorch's current stream."""
+"""CUDA tensors: lsmx's CUDA kernels, compiled and launched by NVIDIA's ``cuda.core`` on PyTorch's current stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lsmx import CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
+from lsmx.extend import CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
 
 INSTALL = 'pip install "lsmx[cuda]"'
 _kernels: dict[tuple[int, str], Any] = {}

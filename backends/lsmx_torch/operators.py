@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
-from lsmx import BackendError, Operation, registered
-from lsmx_torch.autograd import differentiable, followed
+from lsmx import BackendError
+from lsmx.extend import MASK, Operation
+from lsmx_torch.autograd import Plain, check_differentiable, differentiable, wants_grad
 
 LIBRARY = torch.library.Library("lsmx", "FRAGMENT")
 TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -27,31 +29,39 @@ def bind(
     options: Mapping[str, Any] | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """An operation by its operator; at once, and into ``out``, where nothing in PyTorch would look on."""
-    if unseen(arrays if out is None else (*arrays, out)):
-        result: torch.Tensor = operation.compute(arrays, axis, where, {} if options is None else dict(options), out)
+    """An operation: at once, and into ``out``, where nothing in PyTorch looks on; by ordinary autograd; or by its operator."""
+    options = {} if options is None else options
+    seen = arrays if out is None else (*arrays, out)
+    if not plain(seen):
+        result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
+    elif wants_grad(seen):
+        check_differentiable(operation)
+        result = Plain.apply(bind, operation, axis, where, options, *arrays)  # type: ignore[no-untyped-call]
+    else:
+        result = operation.compute(arrays, axis, where, options, out)
         if result is out and not out.is_inference():
             torch.autograd.graph.increment_version(out)  # for whom has saved it
-    else:
-        result = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
     return result
 
 
-def unseen(arrays: tuple[torch.Tensor, ...]) -> bool:
-    """Whether these are plain tensors, outside of every mode of PyTorch that an operator has to be known to."""
-    return (
-        not torch.compiler.is_compiling()
-        and torch._C._get_tracing_state() is None
-        and torch._C._len_torch_dispatch_stack() == 0
-        and all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in arrays)
-        and not any(map(torch._C._functorch.is_legacy_batchedtensor, arrays))  # of PyTorch's first vmap
-        and not followed(arrays)
-        and not (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
+def plain(arrays: tuple[torch.Tensor, ...]) -> bool:
+    """Whether these are plain tensors, and no mode of PyTorch looks on but ordinary autograd."""
+    for x in arrays:
+        if type(x) is not torch.Tensor and type(x) is not torch.nn.Parameter:
+            return False
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or any(map(torch._C._functorch.is_legacy_batchedtensor, arrays))  # of PyTorch's first vmap
+        or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
     )
 
 
 def operator_of(operation: Operation) -> Any:
-    """The operator of an operation; that of a function registered by a user is made on first use."""
+    """The operator of an operation, made on first use if it is not known yet."""
     known, op = _operators.get(operation.name, (None, None))
     return op if known is operation else define(operation)
 
@@ -63,7 +73,7 @@ def define(operation: Operation) -> Any:
         name += "_"
     LIBRARY.define(name + schema(operation))
     op = getattr(torch.ops.lsmx, name).default
-    n = len(operation.names)
+    n, at, kinds = len(operation.names), operation.at, tuple(operation.takes.values())
 
     def compute(*args: Any) -> torch.Tensor:
         axes, where, *values = args[n:]
@@ -71,13 +81,11 @@ def define(operation: Operation) -> Any:
         result: torch.Tensor = operation.compute(args[:n], axis, where, operation.named(values), None)
         return result.contiguous()
 
-    def shape(axes: Any, values: Any, *shapes: Any) -> tuple[Any, ...]:
-        return operation.shape(*shapes, axes=tuple(axes), **operation.named(values))
-
     def fake(*args: Any) -> torch.Tensor:
         axes, where, *values = args[n:]
         operation.check(args[:n], operation.axis(args[:n], axes), where)
-        result: torch.Tensor = args[operation.rows].new_empty(shape(axes, values, *(tuple(x.shape) for x in args[:n])))
+        shape = operation.shape([tuple(x.shape) for x in args[:n]], tuple(axes), operation.named(values))
+        result: torch.Tensor = args[at].new_empty(shape)
         return result
 
     def cast_first(*args: Any) -> torch.Tensor:
@@ -87,15 +95,20 @@ def define(operation: Operation) -> Any:
 
     def batched(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[torch.Tensor, int]:
         axes, where, *values = args[n:]
-        arrays = [at_front(x, dim, info.batch_size) for x, dim in zip(args[:n], in_dims, strict=False)]
-        wanted = shape(axes, values, *(tuple(x.shape[1:]) for x in arrays))
-        if not axes:  # scalars: each is a row of its own
-            arrays = [x.unsqueeze(-1) for x in arrays]
+        size = info.batch_size
+        arrays = [at_front(x, dim, size) for x, dim in zip(args[:n], in_dims, strict=False)]
+        wanted = operation.shape([tuple(x.shape[1:]) for x in arrays], tuple(axes), operation.named(values))
+        scalars = not axes  # each is a row of its own
+        ndim = arrays[at].dim() - 1
+        shapes = [kind.aligned(tuple(x.shape[1:]), ndim, tuple(axes)) for kind, x in zip(kinds, arrays, strict=True)]
+        if scalars:
+            shapes = [shape or (1,) for shape in shapes]
+        arrays = [x.reshape(size, *shape) for x, shape in zip(arrays, shapes, strict=True)]
         if in_dims[n + 1] is not None:
-            where = at_front(where, in_dims[n + 1], info.batch_size)
-            where = where.reshape(info.batch_size, *[1] * (arrays[operation.rows].dim() - where.dim()), *where.shape[1:])
+            where = at_front(where, in_dims[n + 1], size)
+            where = where.reshape(size, *MASK.aligned(tuple(where.shape[1:]), ndim + scalars, tuple(axes)))
         result: torch.Tensor = op(*arrays, [a + 1 for a in axes or (0,)], where, *values)
-        shaped: torch.Tensor = result.reshape(info.batch_size, *wanted)
+        shaped: torch.Tensor = result.reshape(size, *wanted)
         return shaped, 0
 
     LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
@@ -125,8 +138,3 @@ def schema(operation: Operation) -> str:
 def at_front(x: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
     """A tensor with the dimension that ``vmap`` runs over in front."""
     return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
-
-
-for _operator in registered().values():
-    for _operation in _operator.operations.values():
-        define(_operation)

@@ -11,7 +11,7 @@ from typing import Any
 import lsmx
 from lsmx._bench.measure import machine, summary
 from lsmx._bench.works import DIRECTIONS, Work
-from lsmx._registry import known_backends
+from lsmx.extend import known_backends
 
 Call = Callable[[Any, Any, Any], object]  # of z, g and y, each a device array
 Inputs = list[tuple[Any, Any, Any]]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import lsmx
+from lsmx import extend
 
 Call = Callable[[], object]
 
@@ -78,7 +79,7 @@ def without_compiler(work: Work, function: str, *arrays: Any) -> Call | None:
 
     def call() -> object:
         with np.errstate(all="ignore"):
-            ctx = lsmx.Context(*arrays[1:]) if work.direction == "backward" else lsmx.Context()
+            ctx = extend.Context(*arrays[1:]) if work.direction == "backward" else extend.Context()
             if work.axis != -1:
                 ctx.axis = work.axis  # type: ignore[attr-defined]
             options = {} if work.direction == "backward" else {"axis": work.axis}

@@ -19,7 +19,7 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 def digest() -> str:
     """Of everything that the kernels are made from."""
     sha = hashlib.sha256()
-    for package in ("lsmx._fused", "lsmx._arithmetic"):
+    for package in ("lsmx._fused", "lsmx._definition"):
         for file in sorted(resources.files(package).iterdir(), key=lambda f: f.name):
             if file.name.endswith(".py"):
                 sha.update(file.read_bytes())

@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from lsmx._arithmetic.ops import Array
-from lsmx._fused.geometry import OPERANDS, Geometry, geometry
-from lsmx._threads import WORTH, share
-from lsmx._validate import normal_axes
+from lsmx._definition.ops import Array
+from lsmx._native.geometry import Geometry
+from lsmx._native.memory import WIDTH, Memory
+from lsmx._native.threads import WORTH, share
 
 LANES = 16  # rows of a tile, at most
 SHORT = {"forward": 256, "backward": 80}  # rows of fewer elements are taken a tile at a time
 GROUP = 8  # tiles that are filled at a time, for runs of cache lines and fewer pages
 SPARE = 64 * (LANES + 1)  # bytes past the last tile that may be read and written, and what it takes to align it
 ROOM = 2**22  # bytes of scratch up to which that pays
-WIDTH = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-
-
-@dataclass(frozen=True)
-class Memory:
-    """How a library's arrays lie in the host's memory.
-
-    Attributes
-    ----------
-    refuse
-        Why an array's memory cannot be read or written as it is, or None.
-    dtype
-        The name of its dtype.
-    address
-        Of its first element.
-    strides
-        In elements.
-    simple
-        The name of its dtype if it is in C order without gaps, and nothing speaks against it; else None.
-    is_writable
-        Whether it may be written to.
-    empty
-        A new array of a shape, with the dtype and on the device of another.
-    masked
-        A new array: another where a mask is true, else a number.
-    fill
-        Put a number into an array where a mask is false.
-    threads
-        How many to use.
-    """
-
-    refuse: Callable[[Array], str | None]
-    dtype: Callable[[Array], str]
-    address: Callable[[Array], int]
-    strides: Callable[[Array], tuple[int, ...]]
-    simple: Callable[[Array], str | None]
-    is_writable: Callable[[Array], bool]
-    empty: Callable[[tuple[int, ...], Array], Array]
-    masked: Callable[[Array, Array, float], Array]
-    fill: Callable[[Array, Array, float], None]
-    threads: Callable[[], int]
 
 
 @functools.cache
@@ -103,34 +60,6 @@ def spread(memory: Memory, rows: int, n: int, multiple: int, compiled: Any, *bef
         share(lambda start, stop: compiled(*before, start, stop, *after), rows, threads, multiple)
 
 
-def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
-    """The dtype of arrays whose rows lie one after the other, so that nothing needs planning; else None."""
-    if type(axis) is not int or axis not in (-1, len(shape) - 1):
-        return None
-    names = {memory.simple(x) for x in arrays if x is not None}
-    return names.pop() if len(names) == 1 else None
-
-
-def plan(memory: Memory, shape: tuple[int, ...], axis: Any, operands: Sequence[Array | tuple[int, ...] | None]) -> Geometry | str:
-    """How to walk the operands, of which some may be strides only or missing, or why the walks cannot."""
-    axes = normal_axes(axis, len(shape))
-    strides = [(0,) * len(shape)] * OPERANDS
-    for i, x in enumerate(operands):
-        if isinstance(x, tuple):
-            strides[i] = x
-        elif x is not None:
-            strides[i] = expanded(memory.strides(x), len(shape), axes, x.shape)
-    return geometry(shape, axes, strides)
-
-
-def expanded(strides: tuple[int, ...], ndim: int, axes: tuple[int, ...], shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides along all axes: 0 along those that an array lacks, or has with length 1."""
-    if len(strides) < ndim:
-        rest = iter(zip(strides, shape, strict=True))
-        strides, shape = zip(*((0, 1) if i in axes else next(rest) for i in range(ndim)), strict=True)
-    return tuple(0 if n == 1 else s for s, n in zip(strides, shape, strict=True))
-
-
 def run_strided(name: str, memory: Memory, operands: Sequence[Array | None], lengths: Sequence[int], walk: Geometry) -> None:
     """A pass over rows at any strides."""
     dtype = memory.dtype(operands[-1])
@@ -163,34 +92,3 @@ def share_tiles(memory: Memory, walk: Geometry, n: int, size: int, compiled: Any
         compiled(*before, start, stop, table.ctypes.data)
 
     share(job, walk.rows, memory.threads() if walk.rows * n >= WORTH else 1, LANES)
-
-
-def overlap(memory: Memory, a: Array, b: Array) -> bool:
-    """Whether two arrays overlap without being element for element the same."""
-    if a is b:
-        return False
-    here, there = span(memory, a), span(memory, b)
-    if here[1] <= there[0] or there[1] <= here[0]:
-        return False
-    return memory.address(a) != memory.address(b) or memory.strides(a) != memory.strides(b) or a.shape != b.shape
-
-
-def span(memory: Memory, x: Array) -> tuple[int, int]:
-    """The first address of an array, and the one after its last."""
-    base = memory.address(x)
-    if (dtype := memory.simple(x)) is not None:
-        return base, base + WIDTH[dtype] * math.prod(x.shape)
-    width = WIDTH[memory.dtype(x)]
-    steps = [s * (n - 1) for s, n in zip(memory.strides(x), x.shape, strict=True)]
-    low, high = sum(min(s, 0) for s in steps), sum(max(s, 0) for s in steps)
-    return base + width * low, base + width * (high + 1)
-
-
-def overlaps_itself(memory: Memory, x: Array) -> bool:
-    """Whether two elements of an array may share memory."""
-    reach = 0
-    for stride, n in sorted((abs(s), n) for s, n in zip(memory.strides(x), x.shape, strict=True) if n > 1):
-        if stride <= reach:
-            return True
-        reach += stride * (n - 1)
-    return False

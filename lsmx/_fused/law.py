@@ -1,4 +1,4 @@
-"""The law in vectors: what ``lsmx._arithmetic`` says of arrays, operation by operation, on 64 bytes at a time.
+"""The law in vectors: what ``lsmx._definition`` says of arrays, operation by operation, on 64 bytes at a time.
 
 The lanes are elements of one row, or each belongs to a row of its own. Where a step of the definition is left out, it cannot change
 the result, and the reason stands there.

@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
-from lsmx._arithmetic.constants import TABLE
-from lsmx._arithmetic.formats import DOUBLE, FORMAT_OF, SINGLE, Format
+from lsmx._definition.constants import TABLE
+from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
 
 I64 = ir.IntType(64)
 ELEMENTS = {

@@ -3,7 +3,7 @@
 And `diagnose`, for somebody's own gradient.
 """
 
-from lsmx._backend import DIRECTIONS
+from lsmx.extend import DIRECTIONS
 from lsmx.testing.bits import bits, combined, differing, digest, quantise, ulp_error
 from lsmx.testing.diagnosis import Diagnosis, diagnose
 from lsmx.testing.inputs import Case, cases, logits_cases

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import lsmx
-from lsmx._arithmetic.ops import Array
+from lsmx.extend import Array
 from lsmx.testing.bits import quantise
 from lsmx.testing.tasks import Target
 

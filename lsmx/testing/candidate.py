@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsmx._arithmetic.ops import Array
-from lsmx._errors import ArrayTypeError
-from lsmx._function import Context
-from lsmx._operator import described, registered
-from lsmx._registry import backend_for, using
-from lsmx._validate import dtype_name
+from lsmx import ArrayTypeError, backend_for, registered, using
+from lsmx.extend import Array, Context, described, dtype_name
 from lsmx.testing.bits import bits, differing, quantise
 from lsmx.testing.gradients import correct, evaluate_lines
 from lsmx.testing.inputs import Values

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lsmx._arithmetic.ops import Array
-from lsmx._operator import serving
-from lsmx._validate import float_name
+from lsmx.extend import Array, float_name, serving
 from lsmx.testing import probes
 from lsmx.testing.candidate import ULPS, Answer, Candidate, parameters
 from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines

@@ -7,7 +7,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from lsmx._arithmetic.formats import ARITHMETIC_VERSION
+from lsmx import ARITHMETIC_VERSION
 from lsmx.testing.bits import digest
 
 FILE = "golden.json"

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lsmx._backend import Backend
-from lsmx._registry import backend_of, known_backends, roots
+from lsmx.extend import Backend, backend_of, known_backends, roots
 from lsmx.testing.tasks import Target, target
 
 STRICT = {"strict": "CPU_DEVICE", "strict-no_float64": "no_float64", "strict-no_x64": "no_x64"}

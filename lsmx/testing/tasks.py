@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsmx._arithmetic.formats import SINGLE
-from lsmx._arithmetic.ops import Array
-from lsmx._backend import Backend
-from lsmx._function import Context, Function
-from lsmx._operator import registered
-from lsmx._registry import backend_for, using
-from lsmx._standard import STANDARD
+from lsmx import backend_for, registered, using
+from lsmx.extend import SINGLE, STANDARD, Array, Backend, Context, Function
 from lsmx.testing.bits import quantise
 from lsmx.testing.inputs import Case
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lsmx
+from lsmx import extend
 from lsmx.testing import Target, differing, quantise
 from lsmx.testing.calls import FUNCTIONS, every_direction, made, residual
 
@@ -200,6 +201,6 @@ def test_results_are_of_the_library_dtype_and_device_of_the_array(backend: Targe
             assert np.isfinite(backend.to_numpy(x)).any(), direction
 
 
-def operations(x: Any) -> lsmx.Ops:
+def operations(x: Any) -> extend.Ops:
     """What the definition uses on an array."""
-    return lsmx.backend_for(x).ops(x, lsmx.SINGLE)
+    return lsmx.backend_for(x).ops(x, extend.SINGLE)

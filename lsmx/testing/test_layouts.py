@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lsmx
+from lsmx import extend
 from lsmx.testing import Target, differing
 from lsmx.testing.calls import FUNCTIONS, every_direction, made
 
@@ -50,7 +51,7 @@ def test_layouts(backend: Target, dtype: str, function: str, layout: Callable[[A
     rng = np.random.default_rng(21)
     drawn = [4 * rng.standard_normal(SHAPE), rng.standard_normal(SHAPE), rng.standard_normal(SHAPE)]
     plain = made(backend, np.ones(1), dtype)
-    xp = lsmx.backend_for(plain).ops(plain, lsmx.SINGLE).xp
+    xp = lsmx.backend_for(plain).ops(plain, extend.SINGLE).xp
 
     def laid_out(values: Any, kind: str = dtype) -> Any:
         return layout(xp, lambda part: made(backend, part, kind), values)

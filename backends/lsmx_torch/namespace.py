@@ -1,0 +1,46 @@
+"""PyTorch's functions by the standard's names, as far as the definition uses them: without a layer in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import (  # noqa: F401
+    abs,  # noqa: A004
+    any,  # noqa: A004
+    arange,
+    asarray,
+    bfloat16,
+    broadcast_to,
+    empty,
+    float16,
+    float32,
+    float64,
+    floor,
+    full,
+    int32,
+    int64,
+    isfinite,
+    ones_like,
+    reshape,
+    round,  # noqa: A004
+    where,
+    zeros_like,
+)
+from torch import amax as max  # noqa: A004, F401
+from torch import permute as permute_dims  # noqa: F401
+
+
+def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:
+    """A cast."""
+    return x if x.dtype is dtype else x.to(dtype)
+
+
+def sum(x: torch.Tensor, /, *, axis: Any, keepdims: bool, dtype: Any = None) -> torch.Tensor:  # noqa: A001
+    """A sum over several axes."""
+    return torch.sum(x, axis, keepdim=keepdims, dtype=dtype) if axis else x.to(dtype)
+
+
+def take(x: torch.Tensor, index: torch.Tensor, /, *, axis: int) -> torch.Tensor:
+    """What ``x`` has at each index."""
+    return torch.index_select(x, axis, index)

@@ -1,0 +1,145 @@
+"""Where a function runs: records, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lsmx._definition.formats import FORMAT_OF, SINGLE, Format
+from lsmx._definition.ops import Array, Ops
+from lsmx._errors import BackendError
+
+if TYPE_CHECKING:
+    from lsmx._call.operation import Operation
+
+DIRECTIONS = ("forward", "backward", "jvp", "jacobian")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A faster way to compute one direction of one function, equal to it bit for bit.
+
+    Attributes
+    ----------
+    name
+        Shown by ``explain`` and ``lsmx info``.
+    function, direction
+        What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``.
+    plan
+        Called with the arguments of the function's static method, ``ctx`` first: the reason why it does not take them, or what
+        computes the result when it is called, without arguments, and saves what the static method saves. That may put its result
+        into ``ctx.out``, if there is one, and return it.
+    warns
+        Whether its operations may give warnings, so that it is to run inside ``Backend.quiet``.
+    direct
+        A short way for the commonest call, a forward pass along the last axis without options, saving nothing: called with the
+        array, gives the result, or None to go the long way. For the first kernel of a library without an autograd.
+    unavailable
+        Why it cannot run at all, on any array, or None.
+    """
+
+    name: str
+    function: str
+    direction: str
+    plan: Callable[..., str | Callable[[], Array]]
+    warns: bool = True
+    direct: Callable[[Array], Array | None] | None = None
+    unavailable: Callable[[], str | None] = lambda: None
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise BackendError(f"kernel {self.name!r}: direction {self.direction!r} is not one of {', '.join(DIRECTIONS)}")
+        for name in ("plan", "unavailable"):
+            if not callable(getattr(self, name)):
+                raise BackendError(f"kernel {self.name!r}: {name} is not callable")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array library: which types, which operations, which kernels, which autograd.
+
+    Attributes
+    ----------
+    name
+        What ``backend_for``, ``using`` and the tables call it.
+    roots
+        Root modules of the array types that it serves, such as ``("torch",)``.
+    owns
+        Whether a type is one of its arrays', among those that lead to it by their root module.
+    ops
+        The array operations for an array, in a format.
+    kernels
+        In order of preference.
+    bind
+        Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
+        its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
+    define
+        Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
+        it.
+    follows
+        The name of the backend whose arrays it has in boxes, so that boxes and arrays go together; or None.
+    quiet
+        A context manager around every computation, against warnings for what the contract defines.
+    one_place
+        Whether arrays of one type are all of one namespace and on one device, so that they always go together.
+    version, devices
+        For ``lsmx info``; ``devices`` raises with the reason if none can be used.
+    dtypes
+        Names of the float dtypes that the library has.
+    from_numpy
+        Makes an array of the library: called with a NumPy array, a dtype name (a float's or ``"bool"``; the conversion is exact)
+        and a device or None. For ``lsmx verify`` and the tests.
+    to_numpy
+        The way back; a dtype that NumPy lacks is widened, which is exact.
+    """
+
+    name: str
+    roots: tuple[str, ...]
+    owns: Callable[[type], bool]
+    ops: Callable[[Array, Format], Ops]
+    version: Callable[[], str]
+    devices: Callable[[], list[str]]
+    dtypes: tuple[str, ...]
+    from_numpy: Callable[[Any, str, Any], Array]
+    to_numpy: Callable[[Array], Any]
+    kernels: tuple[Kernel, ...] = ()
+    bind: Callable[..., Array] | None = None
+    define: Callable[[Operation], object] | None = None
+    quiet: Callable[[], AbstractContextManager[object]] = nullcontext
+    follows: str | None = None
+    one_place: bool = False
+    by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
+    direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            raise BackendError(f"backend: name {self.name!r} is not a non-empty string")
+        if not isinstance(self.roots, tuple) or not all(isinstance(r, str) and r and "." not in r for r in self.roots):
+            raise BackendError(f"backend {self.name!r}: roots {self.roots!r} is not a tuple of root module names")
+        for name in ("owns", "ops", "version", "devices", "from_numpy", "to_numpy", "quiet", "bind", "define"):
+            if not callable(getattr(self, name)) and not (name in ("bind", "define") and getattr(self, name) is None):
+                raise BackendError(f"backend {self.name!r}: {name} is not callable")
+        if not isinstance(self.dtypes, tuple) or not set(self.dtypes) <= FORMAT_OF.keys():
+            raise BackendError(
+                f"backend {self.name!r}: dtypes {self.dtypes!r} is not a tuple of names among {', '.join(FORMAT_OF)}"
+            )
+        tasks: dict[tuple[str, str], tuple[Kernel, ...]] = {}
+        for kernel in self.kernels:
+            if not isinstance(kernel, Kernel):
+                raise BackendError(f"backend {self.name!r}: {kernel!r} in kernels is not a Kernel")
+            task = kernel.function, kernel.direction
+            tasks[task] = (*tasks.get(task, ()), kernel)
+        object.__setattr__(self, "by_task", tasks)
+        first = {function: kernels[0].direct for (function, direction), kernels in tasks.items() if direction == "forward"}
+        object.__setattr__(self, "direct", first if self.bind is None else {})
+
+    def namespace(self, x: Array) -> Any:
+        """The array namespace of ``x``."""
+        return self.ops(x, SINGLE).xp
+
+    def place(self, x: Array) -> tuple[Any, Any]:
+        """The namespace and the device of ``x``: arrays go together if both are equal."""
+        ops = self.ops(x, SINGLE)
+        return ops.xp, ops.device

@@ -1,0 +1,78 @@
+"""Which backend and which kernel a call would use, and why not the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._call.backend import DIRECTIONS
+from lsmx._call.operator import cast, registered, serving
+from lsmx._call.plan import Plan, plan
+from lsmx._definition.function import Context
+from lsmx._definition.ops import Array
+from lsmx._errors import BackendError
+
+
+def explain(
+    *arrays: Array,
+    function: str = "log_softmax",
+    direction: str = "forward",
+    axis: Any = -1,
+    where: Array | None = None,
+    dtype: Any = None,
+) -> Plan:
+    """Say what a call would use, without computing anything: the very plan that the call runs.
+
+    Parameters
+    ----------
+    *arrays
+        The arrays of the call: those that the function takes for ``"forward"``, ``grad_output`` or ``tangent`` and the residual for
+        ``"backward"`` and ``"jvp"``, the residual for ``"jacobian"``. One array alone stands for all of them, if they are of one
+        shape.
+    function
+        A registered name.
+    direction
+        ``"forward"``, ``"backward"``, ``"jvp"`` or ``"jacobian"``.
+    axis, where, dtype
+        As in the call.
+
+    Returns
+    -------
+    Plan
+        The backend, what runs, and the kernels that would not with their reasons. Print it.
+
+    Raises
+    ------
+    BackendError
+        A ``ValueError``: no such function or direction, or not its arrays.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> print(lsmx.explain(np.ones((2, 3))))
+    log_softmax forward: backend 'numpy' runs fused
+    >>> print(lsmx.explain(np.ones((2, 3, 4)), axis=(0, 2)))
+    log_softmax forward: backend 'numpy' runs the definition in standard operations
+      not fused: the reduced axes do not lie in memory as one
+      not numpy blocks: 24 elements: fewer than 4096
+      not row blocks: 24 elements: no more than one block of 131072
+    """
+    operator = registered().get(function)
+    if operator is None:
+        raise BackendError(f"function: {function!r} is not registered; there are {', '.join(registered())}")
+    if direction not in DIRECTIONS:
+        raise BackendError(f"direction: {direction!r} is not one of {', '.join(DIRECTIONS)}")
+    takes, residual = operator.function.takes, operator.function.residual
+    vectors: tuple[str, ...] = {"forward": tuple(takes), "backward": ("grad_output",), "jvp": ("tangent",), "jacobian": ()}[
+        direction
+    ]
+    names = vectors if direction == "forward" else vectors + residual
+    if len(arrays) == 1 and not operator.function.reduces and len(takes) == 1:
+        arrays *= len(names)
+    if len(arrays) != len(names):
+        raise BackendError(f"arrays: {len(arrays)} given, but {function} {direction} takes {', '.join(names)}")
+    backend = serving(names[-1], arrays[-1])
+    if direction == "forward":
+        arrays = arrays if dtype is None else cast(backend, operator, arrays, dtype)
+        return plan(operator, direction, backend, Context(), arrays, {"axis": axis, "where": where})
+    ctx = Context(*arrays[len(vectors) :], axis=axis, where=where)
+    return plan(operator, direction, backend, ctx, arrays[: len(vectors)], {})

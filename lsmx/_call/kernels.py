@@ -1,0 +1,229 @@
+"""The compiled kernels of a backend: whether they take a call, how they walk its arrays, what they save, where the result goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lsmx._call.backend import Kernel
+from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
+from lsmx._definition.function import Function, keep, recall
+from lsmx._definition.kinds import Axes
+from lsmx._definition.log_softmax import LogSoftmax
+from lsmx._definition.logsumexp import LogSumExp
+from lsmx._definition.ops import Array
+from lsmx._definition.softmax import Softmax
+from lsmx._errors import LsmxError
+from lsmx._fused.launch import SHORT, compiled, run_contiguous, run_strided, unavailable
+from lsmx._native.engine import Engine, Has, too_many_limbs
+from lsmx._native.geometry import Geometry
+from lsmx._native.memory import Memory, in_rows, overlap, overlaps_itself, walk_of
+from lsmx._native.threads import WORTH
+
+FUNCTIONS: dict[str, type[Function]] = {"log_softmax": LogSoftmax, "softmax": Softmax, "logsumexp": LogSumExp}
+Found = str | Callable[[], Array]
+
+
+def fused(memory: Memory, engine: Engine | None = None) -> tuple[Kernel, ...]:
+    """The compiled kernels for arrays in a memory, run by an engine or the host's: forward and backward of the three functions.
+
+    Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
+    """
+    by = HOST if engine is None else engine
+    kernels = []
+    for name, function in FUNCTIONS.items():
+        shortcut = direct(memory, name) if by is HOST and not function.reduces else None
+        ways = {"forward": forward(memory, by, name), "backward": backward(memory, by, name)}
+        for direction, plan in ways.items():
+            kernels.append(
+                Kernel(by.name, name, direction, plan, False, shortcut if direction == "forward" else None, by.unavailable)
+            )
+    return (*kernels, Kernel(by.name, "softmax", "jvp", backward(memory, by, "softmax"), False, None, by.unavailable))
+
+
+def unsuitable(memory: Memory, engine: Engine, *arrays: Array) -> str | None:
+    """Why arrays cannot be walked together, or None."""
+    for x in arrays:
+        if (reason := memory.refuse(x)) is not None:
+            return reason
+    names = {memory.dtype(x) for x in arrays}
+    return engine.unavailable() if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
+
+
+def run_on_host(
+    name: str,
+    memory: Memory,
+    dtype: str,
+    shape: tuple[int, ...],
+    operands: Sequence[Array | None],
+    has: tuple[Has, ...],
+    way: Geometry | None,
+) -> None:
+    """Run a pass on the host."""
+    n = shape[-1] if way is None else way.length.size
+    lengths = [(0, 1, n)[k] for k in has]
+    if way is None:
+        addresses = [0 if x is None else memory.address(x) for x in operands]
+        run_contiguous(name, memory, dtype, *addresses, *lengths, n, math.prod(shape[:-1]))
+    else:
+        run_strided(name, memory, operands, lengths, way)
+
+
+def row_limit(dtype: str, n: int, way: Geometry | None) -> str | None:
+    """On the host only the length of the rows has one."""
+    return too_many_limbs(dtype, n)
+
+
+HOST = Engine("fused", lambda: unavailable(), row_limit, run_on_host)  # looked up when asked: tests take the compiler away
+
+
+def offered(memory: Memory, ctx: Any, shape: tuple[int, ...], like: Array, read: Sequence[Array]) -> Array | None:
+    """The caller's ``out``, if the result can be written there while the others are read."""
+    out = getattr(ctx, "out", None)
+    fits = (
+        out is not None
+        and type(out) is type(like)
+        and tuple(out.shape) == shape
+        and out.dtype == like.dtype
+        and memory.refuse(out) is None
+        and memory.is_writable(out)
+        and (memory.simple(out) is not None or not overlaps_itself(memory, out))
+        and not any(overlap(memory, out, x) for x in read)
+    )
+    return out if fits else None
+
+
+def walked(
+    memory: Memory, engine: Engine, like: Array, axis: Any, axes: Axes, operands: list[Any], out: Array | None
+) -> tuple[str, Geometry | None, Array | None] | str:
+    """The dtype of the rows ``like``, how the operands lie (None: one row after the other), where the result goes; or a refusal.
+
+    The last operand is the shape of the result, which is put into ``out`` where that can be walked with the others, else into a
+    new array. Other shapes stand for arrays that are yet to be made.
+    """
+    shape = tuple(like.shape)
+    arrays = [x for x in operands if x is not None and not isinstance(x, tuple)]
+    made = len(arrays) < sum(x is not None for x in operands[:-1])  # some are copies, in C order
+    lies = in_rows(memory, shape, axis, *arrays, *(() if out is None else (out,)))
+    if lies is not None and not made:
+        return (lies, None, out) if (reason := engine.limit(lies, shape[-1], None)) is None else reason
+    way = walk_of(memory, shape, axes, [*operands[:-1], operands[-1] if out is None else out])
+    if isinstance(way, str):
+        return way if out is None else walked(memory, engine, like, axis, axes, operands, None)
+    dtype = memory.dtype(like)
+    return (dtype, way, out) if (reason := engine.limit(dtype, way.length.size, way)) is None else reason
+
+
+def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
+    """The plan of a forward pass."""
+    function, passname = FUNCTIONS[name], f"{name}_forward"
+    has = (Has.ALL, Has.NOTHING, Has.NOTHING, Has.ONE if function.reduces else Has.ALL)
+
+    def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Found:
+        shape = tuple(z.shape)
+        if (reason := unsuitable(memory, engine, z)) is not None:
+            return reason
+        if 0 in shape:
+            return "no elements"
+        try:
+            axes = normal_axes(axis, len(shape))
+            to = reduced_shape(shape, axes, keepdims) if function.reduces else shape
+            if where is not None:
+                check_mask(where, shape)
+        except LsmxError as error:
+            return str(error)
+        out = offered(memory, ctx, to, z, (z,) if where is None else (z, where))
+        found = walked(memory, engine, z, axis, axes, [z if where is None else shape, None, None, to], out)
+        if isinstance(found, str):
+            return found
+        dtype, way, out = found
+
+        def run() -> Array:
+            x = z if where is None else memory.masked(z, where, -float("inf"))
+            result = memory.empty(to, z) if out is None else out
+            engine.run(passname, memory, dtype, shape, (x, None, None, result), has, way)
+            if where is not None and not function.reduces:
+                memory.fill(result, where, function.absent)
+            keep(ctx, function, (z,), result, axis, where)
+            return result
+
+        return run
+
+    return plan
+
+
+def direct(memory: Memory, name: str) -> Callable[[Array], Array | None]:
+    """``Kernel.direct``: small arrays feel every step that is taken in Python."""
+    simple, address, empty, short = memory.simple, memory.address, memory.empty, SHORT["forward"]
+    tiles: dict[str, Any] = {}
+
+    def run(z: Array) -> Array | None:
+        dtype = simple(z)
+        if dtype is None:
+            return None
+        if dtype not in tiles:
+            if unavailable() is not None:
+                return None
+            tiles[dtype] = compiled(f"{name}_forward", dtype)[1]
+        shape = z.shape
+        n = shape[-1]
+        if n >= short and too_many_limbs(dtype, n) is not None:
+            return None
+        rows = z.size // n
+        out = empty(shape, z)
+        if n < short and z.size < WORTH:
+            tiles[dtype](address(z), 0, 0, address(out), n, 0, rows, 0)
+        else:
+            run_contiguous(f"{name}_forward", memory, dtype, address(z), 0, 0, address(out), n, 0, 0, n, n, rows)
+        return out
+
+    return run
+
+
+def backward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
+    """The plan of a backward pass."""
+    function, passname = FUNCTIONS[name], f"{name}_backward"
+    one = Has.ONE if function.reduces else Has.NOTHING
+    has = (Has.ONE if function.reduces else Has.ALL, Has.ALL, one, Has.ALL)
+    absent = -float("inf") if function.residual[0] == "z" else function.absent
+
+    def plan(ctx: Any, g: Array, /) -> Found:
+        y, output = ctx.saved_tensors[0], ctx.saved_tensors[-1]
+        shape = tuple(y.shape)
+        axis, where = recall(ctx)
+        if (reason := unsuitable(memory, engine, g, y, output)) is not None:
+            return reason
+        if 0 in shape:
+            return "no elements"
+        try:
+            axes = normal_axes(axis, len(shape))
+            shapes = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)] if function.reduces else [shape]
+            same_shape("grad_output", tuple(g.shape), *shapes, of="the rows")
+            same_shape("output", tuple(output.shape), *shapes, of="the rows")
+            if where is not None:
+                check_mask(where, shape)
+        except LsmxError as error:
+            return str(error)
+        read = (g, y, output) if where is None else (g, y, output, where)
+        out = offered(memory, ctx, shape, y, read)
+        a = g if where is None or function.reduces else shape
+        found = walked(
+            memory, engine, y, axis, axes, [a, y if where is None else shape, output if function.reduces else None, shape], out
+        )
+        if isinstance(found, str):
+            return found
+        dtype, way, out = found
+
+        def run() -> Array:
+            a = g if where is None or function.reduces else memory.masked(g, where, 0.0)
+            b = y if where is None else memory.masked(y, where, absent)
+            result = memory.empty(shape, y) if out is None else out
+            engine.run(passname, memory, dtype, shape, (a, b, output if function.reduces else None, result), has, way)
+            if where is not None:
+                memory.fill(result, where, 0.0)
+            return result
+
+        return run
+
+    return plan

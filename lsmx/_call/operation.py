@@ -1,0 +1,142 @@
+"""What an autograd is told: operations on arrays, with VJPs and JVPs that are made of such operations again.
+
+So each derivative of a derivative is known too, and each in the portable arithmetic. An autograd needs one thing for itself:
+``bind``, which computes an operation on its own arrays so that it remembers doing so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lsmx._definition.checks import check_mask, float_name, normal_axes, reduced_shape
+from lsmx._definition.kinds import PER_ROW, ROWS, Axes, Kind, Shape
+from lsmx._definition.ops import Array
+
+if TYPE_CHECKING:
+    from lsmx._call.calculus import Calculus
+
+Rule = Callable[["Calculus", Array, Mapping[str, Array]], Array]
+Options = Mapping[str, Any]
+JACOBIAN = Kind(
+    "a Jacobian", True, lambda rows, axes: [(*reduced_shape(rows, axes, False), *[math.prod(rows[a] for a in axes)] * 2)]
+)
+"""Of each row: over the reduced axes flattened, ``(..., n, n)``."""
+
+
+class Compute(Protocol):
+    """Computes the value: arrays in, array out, seen by no autograd."""
+
+    def __call__(self, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+        """The value; may be put into ``out``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """An operation on arrays, for an autograd.
+
+    Attributes
+    ----------
+    name
+        Unique among the operations of a registry, as ``log_softmax_backward``.
+    takes
+        Its arrays by name, in order, each with its kind.
+    rows
+        The name of the one whose rows are walked: ``axis`` and ``where`` refer to it, and the result has its dtype.
+    compute
+        Called with the arrays, ``axis``, ``where``, the further options, and ``out`` or None.
+    result
+        The kind of the result, or the name of an argument that it has the shape of.
+    options
+        Further options with their defaults.
+    saves
+        What the rules ask for: names of arguments, or ``"output"`` for the result.
+    pull
+        By argument: the VJP along it, from the cotangent and what was saved.
+    push
+        By argument: the share of the JVP that its tangent has.
+    inert
+        Arguments whose numbers do not matter, but only their shape, or that hold none: nothing changes as they move.
+    family
+        The operations of its function, by direction; itself among them.
+    """
+
+    name: str
+    takes: Mapping[str, Kind]
+    rows: str
+    compute: Compute
+    result: Kind | str = ROWS
+    options: Options = field(default_factory=dict)
+    saves: tuple[str, ...] = ()
+    pull: Mapping[str, Rule] = field(default_factory=dict)
+    push: Mapping[str, Rule] = field(default_factory=dict)
+    inert: tuple[str, ...] = ()
+    family: Mapping[str, Operation] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of its arguments."""
+        return tuple(self.takes)
+
+    @cached_property
+    def at(self) -> int:
+        """Index of the argument whose rows are walked."""
+        return self.names.index(self.rows)
+
+    def moves(self, name: str) -> bool:
+        """Whether the result can change with an argument."""
+        return self.takes[name].floating and name not in self.inert
+
+    def axes(self, arrays: Sequence[Array], axis: Any) -> Axes:
+        """``axis`` as a tuple of non-negative ints."""
+        return normal_axes(axis, len(arrays[self.at].shape))
+
+    def axis(self, arrays: Sequence[Array], axes: Sequence[int]) -> Any:
+        """Back from ``axes``: -1 for the last one, which is the quickest to look at, and None for an array that has none."""
+        return -1 if list(axes) == [len(arrays[self.at].shape) - 1] else tuple(axes) or None
+
+    def shape(self, shapes: Sequence[Shape], axes: Axes, options: Options) -> Shape:
+        """The shape of the result, from those of the arguments."""
+        if isinstance(self.result, str):
+            return shapes[self.names.index(self.result)]
+        if self.result is PER_ROW:
+            return reduced_shape(shapes[self.at], axes, options.get("keepdims", False))
+        return self.result.shape(shapes[self.at], axes)
+
+    def check(self, arrays: Sequence[Array], axis: Any, where: Array | None) -> None:
+        """Raise as the computation would, where that is too late: an autograd or a compiler has its own way to fail."""
+        rows = arrays[self.at]
+        float_name(self.rows, rows)
+        shape, axes = tuple(rows.shape), self.axes(arrays, axis)
+        for (name, kind), x in zip(self.takes.items(), arrays, strict=True):
+            kind.check(name, x, rows.dtype, shape, axes)
+        if where is not None:
+            check_mask(where, shape)
+
+    def values(self, options: Options | None = None) -> list[Any]:
+        """The further options in order, each as given or by default."""
+        options = options or {}
+        if unknown := options.keys() - self.options.keys():
+            raise TypeError(f"{self.name}: there is no option {', '.join(sorted(unknown))}")
+        return [options.get(name, default) for name, default in self.options.items()]
+
+    def named(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Back from ``values``."""
+        return dict(zip(self.options, values, strict=True))
+
+    def saved(self, arrays: Sequence[Array], result: Array) -> dict[str, Array]:
+        """What the rules ask for, of the arguments and the result, by name."""
+        at = {"output": result, **dict(zip(self.names, arrays, strict=True))}
+        return {name: at[name] for name in self.saves}
+
+    def rule(self, which: str, name: str) -> Rule:
+        """``pull`` or ``push`` along an argument; raises if there is none."""
+        rule: Rule | None = getattr(self, which).get(name)
+        if rule is None:
+            raise NotImplementedError(
+                f"{self.name}: has no {'VJP' if which == 'pull' else 'JVP'} along {name}; detach {name} from the autograd first"
+            )
+        return rule

@@ -1,0 +1,269 @@
+"""The way of a call: check the arrays, find the backend, plan, run."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsmx._call.backend import Backend
+from lsmx._call.calculus import operations_of
+from lsmx._call.operation import Operation
+from lsmx._call.registry import backend_for, forced, loaded, on_load, shortcuts
+from lsmx._call.steps import STEPS
+from lsmx._call.validate import check_options, described, wanted_dtype, write
+from lsmx._definition.function import Function
+from lsmx._definition.kinds import ROWS, Kind
+from lsmx._definition.ops import Array
+from lsmx._errors import ArrayTypeError, BackendError, DeviceError
+
+_operators: dict[str, Operator] = {}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A registered function: call it, or its derivatives, on arrays of any library.
+
+    Attributes
+    ----------
+    name
+        Its name in the registry.
+    function
+        Its rules.
+    operations
+        Its directions, as autograds know them.
+    unknown
+        Those of ``axis`` and ``where`` that its forward pass does not take.
+    """
+
+    name: str
+    function: type[Function]
+    operations: Mapping[str, Operation] = field(init=False, repr=False, compare=False)
+    unknown: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", operations_of(self))
+        known = inspect.signature(self.function.forward).parameters
+        object.__setattr__(self, "unknown", tuple(name for name in ("axis", "where") if name not in known))
+
+    def __call__(
+        self,
+        *arrays: Array,
+        axis: Any = -1,
+        where: Array | None = None,
+        dtype: Any = None,
+        out: Array | None = None,
+        **options: Any,
+    ) -> Array:
+        """The function's value, seen by the autograd of the library that the arrays are from."""
+        if where is dtype is out is None and not options and type(axis) is int and axis == -1 and len(arrays) == 1:
+            short = shortcuts.get((self.name, type(arrays[0])))
+            if short is not None and forced() is None and (value := short(arrays[0])) is not None:
+                return value
+        takes = self.function.takes
+        if len(arrays) != len(takes):
+            raise TypeError(
+                f"{self.name}: {len(arrays)} arrays given, but it takes {', '.join(takes)}; options go by name, as axis="
+            )
+        if options:
+            check_options(self.name, options, self.operations["forward"].options)
+        first, x = next(iter(takes)), arrays[0]
+        backend = serving(first, x)
+        if dtype is not None:
+            arrays = cast(backend, self, arrays, dtype)
+        if len(arrays) > 1 or where is not None or out is not None:
+            given = dict(zip(takes, arrays, strict=True)) | {"where": where, "out": out}
+            backend = together(first, arrays[0], **{name: y for name, y in given.items() if name != first and y is not None})
+        return self.apply("forward", backend, arrays, axis, where, options, out)
+
+    def derivative(
+        self,
+        direction: str,
+        vectors: dict[str, Array],
+        residual: dict[str, Array],
+        axis: Any,
+        where: Array | None = None,
+        out: Array | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Array:
+        """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments.
+
+        Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``.
+        """
+        name, x = next(iter(residual.items()))
+        serving(name, x)
+        given = {"where": where, "out": out}
+        backend = together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
+        return self.apply(direction, backend, (*vectors.values(), *residual.values()), axis, where, options or {}, out)
+
+    def apply(
+        self,
+        direction: str,
+        backend: Backend,
+        arrays: tuple[Array, ...],
+        axis: Any,
+        where: Array | None,
+        options: Mapping[str, Any],
+        out: Array | None,
+    ) -> Array:
+        """A direction as an operation, seen by the library's autograd if there is one."""
+        operation = self.operations[direction]
+        if backend.bind is None:
+            result = operation.compute(arrays, axis, where, options, out)
+        else:
+            result = backend.bind(operation, arrays, axis, where, options, out)
+        return result if out is None else write(result, out)
+
+
+def register(name: str, function: type[Function]) -> Operator:
+    """Give a function its name: from then on arrays of every library can be given to it, and every autograd bridged knows it.
+
+    Parameters
+    ----------
+    name
+        Its name, an identifier.
+    function
+        A subclass of ``Function`` with ``forward`` and ``backward`` as static methods.
+
+    Returns
+    -------
+    Operator
+        The callable.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken, the class lacks one of the two, or its traits do not hold together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lsmx.extend import Function, register, unregister
+    >>> class Cube(Function):
+    ...     residual = ("z",)
+    ...     @staticmethod
+    ...     def forward(ctx, z, /, *, axis=-1, where=None):
+    ...         ctx.save_for_backward(z)
+    ...         return z**3
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output, /):
+    ...         (z,) = ctx.saved_tensors
+    ...         return grad_output * 3 * z**2
+    >>> cube = register("cube", Cube)
+    >>> cube(np.asarray([1.0, 2.0]))
+    array([1., 8.])
+    >>> unregister("cube")
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise BackendError(f"register: name {name!r} is not an identifier")
+    if name in _operators:
+        raise BackendError(f"register: {name!r} is taken by {_operators[name].function.__qualname__}; unregister it first")
+    for method in ("forward", "backward"):
+        if not isinstance(function, type) or getattr(function, method, None) in (None, getattr(Function, method)):
+            raise BackendError(f"register: {function!r} has no {method} of its own; a Function needs forward and backward")
+    check_traits(function)
+    operator = Operator(name, function)
+    _operators[name] = operator
+    for backend in loaded():
+        tell(backend, operator)
+    return operator
+
+
+def check_traits(function: type[Function]) -> None:
+    """Raise unless what a function says of its arrays holds together."""
+    takes, what = function.takes, f"register: {function.__qualname__}"
+    if not isinstance(takes, Mapping) or not takes or not all(isinstance(kind, Kind) for kind in takes.values()):
+        raise BackendError(f"{what}: takes = {takes!r} is not a mapping from names to kinds, as in {{'z': ROWS}}")
+    if next(iter(takes.values())) is not ROWS:
+        raise BackendError(f"{what}: the first of its arrays, {next(iter(takes))}, is not of the kind ROWS, which axis= refers to")
+    for name in function.gradients:
+        if name not in takes or not takes[name].floating:
+            raise BackendError(f"{what}: gradients = {function.gradients!r}, but {name!r} is none of its arrays of numbers")
+    for name in function.residual:
+        if name not in takes and name != "output":
+            raise BackendError(f"{what}: residual = {function.residual!r}, but {name!r} is neither one of its arrays nor 'output'")
+
+
+def tell(backend: Backend, operator: Operator) -> None:
+    """Have a library know the operations of a function before they are called."""
+    if backend.define is not None:
+        with contextlib.suppress(BackendError):  # options that the library cannot take: it says so when it is called
+            for operation in operator.operations.values():
+                backend.define(operation)
+
+
+def tell_all(backend: Backend) -> None:
+    """Have a library know all that there is."""
+    for operator in _operators.values():
+        tell(backend, operator)
+    if backend.define is not None:
+        for step in STEPS:
+            backend.define(step)
+
+
+on_load.append(tell_all)
+
+
+def unregister(name: str) -> None:
+    """Take back ``register``."""
+    del _operators[name]
+
+
+def registered() -> dict[str, Operator]:
+    """Every registered function by its name.
+
+    Returns
+    -------
+    dict
+        From names to what can be called; the rules are its ``function``.
+
+    Examples
+    --------
+    >>> import lsmx
+    >>> sorted(lsmx.registered())
+    ['log_softmax', 'logsumexp', 'softmax']
+    """
+    return dict(_operators)
+
+
+def serving(name: str, x: Array) -> Backend:
+    """The backend of an argument, unless ``using`` forces another."""
+    try:
+        backend = backend_for(x)
+    except ArrayTypeError as error:
+        raise ArrayTypeError(f"{name}: {error}") from None
+    wanted = forced()
+    if wanted is not None and wanted not in ("reference", backend.name):
+        raise BackendError(f'{name}: an array of backend {backend.name!r} inside using("{wanted}"); convert it or leave the block')
+    return backend
+
+
+def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype: Any) -> tuple[Array, ...]:
+    """The arrays of numbers in the ``dtype=`` that was asked for."""
+    xp = backend.namespace(arrays[0])
+    with backend.quiet():
+        return tuple(
+            xp.astype(x, wanted_dtype(xp, dtype, x, name)) if kind.floating else x
+            for (name, kind), x in zip(operator.function.takes.items(), arrays, strict=True)
+        )
+
+
+def together(name: str, x: Array, **others: Array) -> Backend:
+    """The backend that serves all the arrays; raises unless they are of one library and on one device."""
+    backend = backend_for(x)
+    if backend.one_place and all(type(y) is type(x) for y in others.values()):
+        return backend
+    place = backend.place(x)
+    for other, y in others.items():
+        serves = serving(other, y)
+        theirs = serves.place(y)
+        if (serves.follows or serves.name) != (backend.follows or backend.name) or (serves is backend and theirs[0] != place[0]):
+            raise ArrayTypeError(
+                f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"
+            )
+        if theirs[1] != place[1]:
+            raise DeviceError(f"{other}: on {theirs[1]}, but {name} is on {place[1]}; move one of them")
+        backend = backend if serves.bind is None else serves  # an autograd of the library that follows only some of the arrays
+    return backend

@@ -1,0 +1,90 @@
+"""What a call runs: the first kernel that takes it, or the definition. `explain` prints the plan that the call runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from lsmx._call.backend import Backend
+from lsmx._call.registry import forced
+from lsmx._definition.ops import Array
+
+if TYPE_CHECKING:
+    from lsmx._call.operator import Operator
+
+DEFINITION = "the definition in standard operations"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What runs. Print it, or read its fields.
+
+    Attributes
+    ----------
+    function, direction
+        What is computed.
+    backend
+        The name of the backend that serves the arrays.
+    runs
+        The kernel that runs, or the definition.
+    passed
+        The kernels before it, each with the reason why it does not.
+    run
+        Computes the value.
+    """
+
+    function: str
+    direction: str
+    backend: str
+    runs: str
+    passed: tuple[tuple[str, str], ...]
+    run: Callable[[], Array] = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        lines = [f"{self.function} {self.direction}: backend {self.backend!r} runs {self.runs}"]
+        lines += [f"  not {name}: {reason}" for name, reason in self.passed]
+        if not self.passed and self.runs == DEFINITION:
+            lines.append(f"  backend {self.backend!r} has no kernel for it")
+        return "\n".join(lines)
+
+
+def plan(
+    operator: Operator, direction: str, backend: Backend, ctx: Any, arrays: tuple[Array | None, ...], options: dict[str, Any]
+) -> Plan:
+    """How a direction of a function is computed, for the arguments of its static method."""
+    kernels = backend.by_task.get((operator.name, direction), ())
+    passed: tuple[tuple[str, str], ...] = ()
+    if kernels and forced() == "reference":
+        passed = tuple((kernel.name, 'inside using("reference")') for kernel in kernels)
+        kernels = ()
+    for kernel in kernels:
+        found = kernel.plan(ctx, *arrays, **options)
+        if not isinstance(found, str):
+            run = quietly(backend, found) if kernel.warns else found
+            return Plan(operator.name, direction, backend.name, kernel.name, passed, run)
+        passed = (*passed, (kernel.name, found))
+    rule = partial(getattr(operator.function, direction), ctx, *arrays, **accepted(operator, options))
+    return Plan(operator.name, direction, backend.name, DEFINITION, passed, quietly(backend, rule))
+
+
+def quietly(backend: Backend, compute: Callable[[], Array]) -> Callable[[], Array]:
+    """A computation without the warnings that the contract makes needless."""
+
+    def run() -> Array:
+        with backend.quiet():
+            return compute()
+
+    return run
+
+
+def accepted(operator: Operator, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the rule takes; those that it does not know have to be at their defaults."""
+    unknown = operator.unknown
+    if not unknown or not options:
+        return options
+    for name, default in (("axis", -1), ("where", None)):
+        if name in unknown and options.get(name, default) is not default and options[name] != default:
+            raise TypeError(f"{operator.name}: takes no {name}=")
+    return {name: value for name, value in options.items() if name not in unknown}

@@ -1,0 +1,241 @@
+"""Joins functions and backends: which backend serves an array.
+
+A backend is looked for once per array type: registered by hand, then in-tree, then entry points of the group
+``lsmx.backends`` (the entry's name is the root module of the array type), then the array's own ``__array_namespace__``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from lsmx._call.backend import Backend
+from lsmx._call.standard import STANDARD
+from lsmx._definition.formats import Format
+from lsmx._definition.ops import Array, Ops, find_ops_by, power_from_table
+from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "lsmx.backends"
+IN_TREE = {
+    "numpy": "lsmx_numpy",
+    "torch": "lsmx_torch",
+    "jax": "lsmx_jax",
+    "jaxlib": "lsmx_jax",  # arrays are of jaxlib, what stands for them in a trace is of jax
+    "autograd": "lsmx_autograd",
+    "cupy": "lsmx_cupy",
+}
+
+_registered: dict[str, Backend] = {}  # by root module
+_loaded: dict[str, Backend | str] = {}  # plugins by root module, or the reason why one is left out
+_by_type: WeakKeyDictionary[type, Backend] = WeakKeyDictionary()  # types that are made on the fly may go again
+shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
+"""``Kernel.direct`` by function and array type, of types that the library itself has made."""
+_forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
+on_load: list[Callable[[Backend], None]] = []
+"""Called with every backend that is found for the first time."""
+
+
+def constant_when_compiled(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Have ``torch.compile`` call ``f`` while it compiles, in place of tracing it: what it finds out depends on types only.
+
+    This is ``torch.compiler.assume_constant_result`` without importing PyTorch, which may not have been imported yet, or never is.
+    """
+    f._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return f
+
+
+def register_backend(backend: Backend) -> Backend:
+    """Serve the array types of ``backend.roots`` by ``backend`` from now on, before all others.
+
+    Parameters
+    ----------
+    backend
+        The record.
+
+    Returns
+    -------
+    Backend
+        The same record.
+
+    Raises
+    ------
+    BackendError
+        If it is not a ``Backend``, or names no root module.
+    """
+    if not isinstance(backend, Backend):
+        raise BackendError(f"register_backend: {backend!r} is not a lsmx.extend.Backend record")
+    if not backend.roots:
+        raise BackendError(f"register_backend: backend {backend.name!r} has no roots, so no array type would lead to it")
+    _registered.update(dict.fromkeys(backend.roots, backend))
+    forget()
+    return backend
+
+
+def unregister_backend(backend: Backend) -> None:
+    """Take back ``register_backend``."""
+    for root in [r for r, b in _registered.items() if b is backend]:
+        del _registered[root]
+    forget()
+
+
+def forget() -> None:
+    """Look for the backend of every type anew."""
+    _by_type.clear()
+    _loaded.clear()
+    shortcuts.clear()
+
+
+def entry_points() -> dict[str, EntryPoint]:
+    """The installed plugins, by the root module that they serve."""
+    from importlib import metadata  # 60 ms, for which `import lsmx` need not wait
+
+    return {e.name: e for e in metadata.entry_points(group=GROUP)}
+
+
+def load_plugin(entry: EntryPoint) -> Backend | str:
+    """The plugin's record, or why there is none: a broken one is named in a warning, and harms nobody else."""
+    try:
+        backend = entry.load()
+        if isinstance(backend, Backend):
+            return backend
+        reason = f"it is {backend!r}, not a lsmx.extend.Backend record"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin that exits ends itself, not the program
+        reason = f"{type(error).__name__}: {error}"
+    source = f" of {entry.dist.name}" if entry.dist else ""
+    reason = f"backend plugin {entry.name!r} ({entry.value}){source} is left out: {reason}"
+    warnings.warn(reason, BackendWarning, stacklevel=2)
+    return reason
+
+
+def find(root: str) -> Backend | str | None:
+    """The backend of a root module, None if there is none, or why its plugin cannot be used."""
+    if root in _registered:
+        return _registered[root]
+    if root not in _loaded:
+        if root in IN_TREE:
+            found = importlib.import_module(IN_TREE[root]).backend
+        else:
+            entry = entry_points().get(root)
+            if entry is None:
+                return None
+            found = load_plugin(entry)
+        _loaded[root] = found
+        if isinstance(found, Backend):
+            for tell in on_load:
+                tell(found)
+    return _loaded[root]
+
+
+def backend_for(x: Array, /) -> Backend:
+    """The backend that serves ``x``.
+
+    Parameters
+    ----------
+    x
+        An array of any library.
+
+    Returns
+    -------
+    Backend
+        Its record.
+
+    Raises
+    ------
+    ArrayTypeError
+        A ``TypeError``: ``x`` is not an array.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.backend_for(np.ones(3)).name
+    'numpy'
+    """
+    return backend_of_type(type(x))
+
+
+@constant_when_compiled
+def backend_of_type(kind: type) -> Any:
+    """The backend that serves arrays of a type."""
+    found = _by_type.get(kind)
+    return _get_to_know(kind) if found is None else found
+
+
+def _get_to_know(kind: type) -> Backend:
+    """The first backend that owns the type, of those that its own module and its bases' modules lead to; or the standard's.
+
+    The library that a type is from knows which of its types are arrays; that of a base class does not.
+    """
+    reasons = []
+    own, *others = dict.fromkeys(base.__module__.partition(".")[0] for base in kind.__mro__)
+    for root in (own, *others):
+        backend = find(root) if root != "builtins" else None
+        if isinstance(backend, str):
+            reasons.append(backend)
+        elif backend is not None and backend.owns(kind):
+            break
+    else:
+        backend = STANDARD
+        if not STANDARD.owns(kind) or isinstance(find(own), Backend):
+            raise ArrayTypeError(
+                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, or any "
+                "other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
+                + "".join(f"; {reason}" for reason in reasons)
+            )
+    assert isinstance(backend, Backend)
+    _by_type[kind] = backend
+    if kind.__module__.partition(".")[0] in backend.roots:
+        shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
+    return backend
+
+
+def library_ops(x: Array, fmt: Format) -> Ops:
+    """The operations that the definition uses on ``x``; inside ``using("reference")`` the portable ones only."""
+    ops = backend_for(x).ops(x, fmt)
+    return replace(ops, power=power_from_table) if forced() == "reference" else ops
+
+
+find_ops_by(library_ops)
+
+
+@constant_when_compiled
+def forced() -> str | None:
+    """The name given to ``using``, if inside one."""
+    return _forced.get()
+
+
+def loaded() -> list[Backend]:
+    """The backends that have been found so far."""
+    found = [*_registered.values(), *(b for b in _loaded.values() if isinstance(b, Backend)), *_by_type.values()]
+    return list({id(b): b for b in found}.values())
+
+
+def roots() -> list[str]:
+    """The root modules that there is a backend for: in-tree, of plugins, registered by hand."""
+    return [root for root in dict.fromkeys([*IN_TREE, *entry_points(), *_registered]) if root != "jaxlib"]  # which goes with jax
+
+
+def backend_of(root: str) -> Backend | str:
+    """The backend of a root module, or the reason why it cannot be used."""
+    try:
+        backend = find(root)
+    except ModuleNotFoundError as error:
+        return f'not installed: pip install "lsmx[{root}]"' if error.name == root else f"ModuleNotFoundError: {error}"
+    except Exception as error:  # whatever a library raises while it is imported
+        return f"{type(error).__name__}: {error}"
+    return "there is no backend for it" if backend is None else backend
+
+
+def known_backends() -> dict[str, Backend | str]:
+    """Every backend by name, or under its root module the reason why it cannot be used."""
+    found = {root: backend_of(root) for root in roots()}
+    return {root if isinstance(backend, str) else backend.name: backend for root, backend in found.items()}

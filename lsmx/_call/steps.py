@@ -1,0 +1,107 @@
+"""The steps that rules of second derivatives are made of, as operations: the derivatives of each are steps again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lsmx._call.operation import Compute, Operation, Options
+from lsmx._call.registry import backend_for
+from lsmx._definition import steps
+from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS
+from lsmx._definition.ops import Array
+from lsmx._definition.rows import Rows
+
+
+def computed_by(step: Callable[..., Array]) -> Compute:
+    """A step on the rows of its first argument."""
+
+    def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+        with backend_for(arrays[0]).quiet():
+            return step(Rows.of("x", arrays[0], axis, where), *arrays)
+
+    return compute
+
+
+EXP = Operation(
+    name="exp",
+    takes={"log_p": ROWS},
+    rows="log_p",
+    compute=computed_by(steps.exp),
+    saves=("output",),
+    pull={"log_p": lambda d, w, at: d.times(w, at["output"])},
+    push={"log_p": lambda d, v, at: d.times(v, at["output"])},
+)
+
+PRODUCT = Operation(
+    name="product",
+    takes={"a": ROWS, "b": ROWS},
+    rows="a",
+    compute=computed_by(steps.product),
+    saves=("a", "b"),
+    pull={"a": lambda d, w, at: d.times(w, at["b"]), "b": lambda d, w, at: d.times(w, at["a"])},
+    push={"a": lambda d, v, at: d.times(v, at["b"]), "b": lambda d, v, at: d.times(v, at["a"])},
+)
+
+SUM = Operation(
+    name="row_sum",
+    takes={"x": ROWS},
+    rows="x",
+    compute=computed_by(steps.row_sum),
+    pull={"x": lambda d, w, at: d.sum(w)},
+    push={"x": lambda d, v, at: d.sum(v)},
+)
+
+TOTAL = Operation(
+    name="row_total",
+    takes={"x": ROWS},
+    rows="x",
+    compute=computed_by(steps.total),
+    result=PER_ROW,
+    saves=("x",),
+    pull={"x": lambda d, w, at: d.spread(w, at["x"])},
+    push={"x": lambda d, v, at: d.total(v)},
+)
+
+SPREAD = Operation(
+    name="row_spread",
+    takes={"like": ROWS, "a": PER_ROW},
+    rows="like",
+    compute=computed_by(steps.spread),
+    inert=("like",),
+    saves=("like",),
+    pull={"a": lambda d, w, at: d.total(w)},
+    push={"a": lambda d, v, at: d.spread(v, at["like"])},
+)
+
+ACROSS = Operation(
+    name="row_across",
+    takes={"like": ROWS, "a": PER_CLASS},
+    rows="like",
+    compute=computed_by(steps.across),
+    inert=("like",),
+)
+
+PICK = Operation(
+    name="row_pick",
+    takes={"x": ROWS, "index": INDEX},
+    rows="x",
+    compute=computed_by(steps.pick),
+    result=PER_ROW,
+    saves=("x", "index"),
+    pull={"x": lambda d, w, at: d.place(w, at["index"], at["x"])},
+    push={"x": lambda d, v, at: d.pick(v, at["index"])},
+)
+
+PLACE = Operation(
+    name="row_place",
+    takes={"like": ROWS, "a": PER_ROW, "index": INDEX},
+    rows="like",
+    compute=computed_by(steps.place),
+    inert=("like",),
+    saves=("like", "index"),
+    pull={"a": lambda d, w, at: d.pick(w, at["index"])},
+    push={"a": lambda d, v, at: d.place(v, at["index"], at["like"])},
+)
+
+STEPS = (EXP, PRODUCT, SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)

@@ -1,0 +1,41 @@
+"""Computing with a chosen backend only."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from lsmx._call.registry import IN_TREE, _forced, entry_points, loaded
+from lsmx._errors import BackendError
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Compute with a chosen backend only.
+
+    Parameters
+    ----------
+    name
+        ``"reference"``: the definition itself in standard operations, without kernels, for arrays of any library. Or the name of a
+        backend: arrays of others are refused.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([1.0, 2.0, 3.0])
+    >>> with lsmx.using("reference"):
+    ...     reference = lsmx.log_softmax(z)
+    >>> bool((reference == lsmx.log_softmax(z)).all())
+    True
+    """
+    if not isinstance(name, str):
+        raise BackendError(f"using: {name!r} is not a name; pass 'reference' or a backend's name, as in lsmx.backend_for(x).name")
+    if name != "reference":
+        names = dict.fromkeys(["reference", *IN_TREE, *entry_points(), *(backend.name for backend in loaded())])
+        if name not in names:
+            raise BackendError(f"using: there is no backend {name!r}; there are {', '.join(names)}")
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)

@@ -1,0 +1,110 @@
+"""Checks of arguments, the same for every library: what was given, what is accepted, what to do."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from typing import Any
+
+from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.ops import Array
+from lsmx._errors import AxisError, DTypeError, FlagError, ShapeError
+
+Axis = int | tuple[int, ...] | None
+FLOATS = ", ".join(FORMAT_OF)
+
+
+def dtype_name(dtype: Any) -> str:
+    """``float32`` for ``np.float32``, ``np.dtype("float32")``, ``torch.float32``, ``"float32"`` and their like."""
+    if isinstance(dtype, str):
+        return dtype
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    return str(name).rpartition(".")[2]
+
+
+def float_name(name: str, z: Array) -> str:
+    """The dtype of ``z``, which must be one that is computed in."""
+    given = dtype_name(z.dtype)
+    if given not in FORMAT_OF:
+        hint = "" if given.startswith("complex") else f'; pass dtype="float32" (or one of {FLOATS}) to cast it first'
+        raise DTypeError(f"{name}: dtype {given} is not one of {FLOATS}{hint}")
+    return given
+
+
+def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """``axis`` as a sorted tuple of non-negative ints."""
+    if axis is None:
+        return tuple(range(ndim))
+    out = []
+    for a in axis if isinstance(axis, tuple | list) else (axis,):
+        try:
+            i = None if isinstance(a, bool) else operator.index(a)  # type: ignore[arg-type]
+        except TypeError:
+            i = None
+        if i is None:
+            raise AxisError(f"axis: {axis!r} is not an int, a tuple of ints, or None")
+        if ndim == 0:
+            raise AxisError(f"axis: {axis!r} on a 0-d array, which has no axes; pass axis=None")
+        if not -ndim <= i < ndim:
+            raise AxisError(f"axis: {axis!r} is out of range for an array with {ndim} axes; accepted are {-ndim} to {ndim - 1}")
+        out.append(i % ndim)
+    if len(set(out)) != len(out):
+        raise AxisError(f"axis: {axis!r} names an axis more than once, for an array with {ndim} axes")
+    if not out:
+        raise AxisError("axis: () reduces nothing; pass None for all axes")
+    return tuple(sorted(out))
+
+
+def checked_flag(name: str, value: object) -> bool:
+    """An option that is True or False; a number or a text is neither, and an array has no truth of its own."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise FlagError(f"{name}: {value!r} is not a bool; pass True or False")
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    """``shape`` without ``axes``, or with ones there."""
+    return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
+
+
+def same_shape(name: str, given: tuple[int, ...], *accepted: tuple[int, ...], of: str) -> None:
+    """Raise unless ``given`` is one of ``accepted``."""
+    if given not in accepted:
+        wanted = " or ".join(map(str, dict.fromkeys(accepted)))
+        raise ShapeError(f"{name}: shape {given}, but {of} asks for {wanted}")
+
+
+def check_dtype_like(name: str, x: Array, dtype: Any) -> None:
+    """``x`` is of a dtype that computes in the format of ``dtype``."""
+    given = float_name(name, x)
+    fmt = FORMAT_OF[dtype_name(dtype)]
+    if FORMAT_OF[given] is not fmt:
+        raise DTypeError(f"{name}: dtype {given} among arrays of {dtype_name(dtype)} computed in {fmt.dtype}; cast it")
+
+
+def check_index(name: str, x: Array) -> None:
+    """``x`` holds integers."""
+    given = dtype_name(x.dtype)
+    if not re.fullmatch(r"u?int\d+", given):
+        raise DTypeError(f"{name}: dtype {given}, but an index into a row is an integer; cast it")
+
+
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether an array of ``shape`` broadcasts to another's."""
+    return len(shape) <= len(to) and all(m in (1, n) for m, n in zip(shape[::-1], to[::-1], strict=False))
+
+
+def check_mask(where: Array, shape: tuple[int, ...], name: str = "where") -> None:
+    """``where`` is a boolean array that broadcasts to ``shape``."""
+    if not hasattr(where, "dtype") or not hasattr(where, "shape"):
+        raise DTypeError(f"{name}: {where!r} is not an array; pass a bool array, True for the entries that take part")
+    if dtype_name(where.dtype) != "bool":
+        raise DTypeError(f"{name}: dtype {dtype_name(where.dtype)}, but a mask is bool: True for the entries that take part")
+    if not broadcasts(tuple(where.shape), shape):
+        raise ShapeError(f"{name}: shape {tuple(where.shape)} does not broadcast to the array's {shape}")
+
+
+def row_length(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """How many elements are reduced."""
+    return math.prod(shape[a] for a in axes)

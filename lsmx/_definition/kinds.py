@@ -1,0 +1,78 @@
+"""The kinds of arrays that a function takes: which dtypes and shapes each may have, beside the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsmx._definition.checks import broadcasts, check_dtype_like, check_index, check_mask, reduced_shape, same_shape
+from lsmx._definition.ops import Array
+
+Shape = tuple[Any, ...]
+Axes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an array holds for the rows of another.
+
+    Attributes
+    ----------
+    name
+        In words, for messages.
+    floating
+        Whether it holds numbers in the rows' format, so that it is cast with them and may have a gradient.
+    shapes
+        Those that it may have, the usual one first: called with the shape of the rows, and the axes along which they lie.
+    aligned
+        Its shape with an axis for each of the rows', so that it broadcasts to them: called with its own shape, the number of the
+        rows' axes, and the axes along which they lie. For arrays that have lost none this is the shape itself.
+    """
+
+    name: str
+    floating: bool = field(repr=False)
+    shapes: Callable[[Shape, Axes], list[Shape]] = field(repr=False)
+    aligned: Callable[[Shape, int, Axes], Shape] = field(repr=False, default=lambda shape, ndim, axes: shape)
+
+    def check(self, name: str, x: Array, dtype: Any, rows: Shape, axes: Axes) -> None:
+        """Raise unless ``x`` is one for rows of this dtype and shape."""
+        if self is MASK:
+            check_mask(x, rows, name)
+            return
+        if self is INDEX:
+            check_index(name, x)
+        else:
+            check_dtype_like(name, x, dtype)
+        shape = tuple(x.shape)
+        if self is PER_CLASS and len(shape) == len(rows) and broadcasts(shape, rows) and all(shape[a] == rows[a] for a in axes):
+            return
+        same_shape(name, shape, *self.shapes(rows, axes), of=f"an array of {rows}")
+
+    def shape(self, rows: Shape, axes: Axes) -> Shape:
+        """The usual shape."""
+        return self.shapes(rows, axes)[0]
+
+
+def _reduced(rows: Shape, axes: Axes) -> list[Shape]:
+    return [reduced_shape(rows, axes, keepdims) for keepdims in (False, True)]
+
+
+def _along(shape: Shape, ndim: int, axes: Axes) -> Shape:
+    """Put ones where the classes do not lie."""
+    if len(shape) == ndim:
+        return shape
+    sizes = iter(shape)
+    return tuple(next(sizes) if i in axes else 1 for i in range(ndim))
+
+
+ROWS = Kind("rows", True, lambda rows, axes: [rows])
+"""Of the shape of the rows, as the logits themselves."""
+PER_ROW = Kind("one number a row", True, _reduced)
+"""The rows' shape without the reduced axes, or with ones there."""
+PER_CLASS = Kind("one number a class", True, lambda rows, axes: [tuple(rows[a] for a in axes)], _along)
+"""The reduced axes alone; or one of every size, with ones along the others."""
+INDEX = Kind("an integer index into the row", False, _reduced)
+"""Integers, shaped as one number a row; into the reduced axes flattened, where they are several."""
+MASK = Kind("a mask", False, lambda rows, axes: [rows], lambda shape, ndim, axes: (1,) * (ndim - len(shape)) + shape)
+"""Bools that broadcast to the rows."""

@@ -1,0 +1,131 @@
+"""What the law may use of an array library: its namespace, and three things that a backend may do in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import array_api_compat
+
+from lsmx._definition.formats import Format
+
+Array = Any  # an array of any library: the standard has no type for it
+Namespace = Any
+
+
+def identity(product: Array) -> Array:
+    """``rounded`` for a library that computes one operation at a time."""
+    return product
+
+
+def power_from_table(ops: Ops, k: Array) -> Array:
+    """``2**k`` by look-up: exact, and in standard operations."""
+    table = [2.0**e for e in range(ops.format.tiny, ops.format.huge + 1)]
+    index = ops.integer(k) - ops.format.tiny
+    return ops.look_up(table, index)
+
+
+def power_from_bits(ops: Ops, k: Array) -> Array:
+    """``2**k``, written into the exponent bits: for libraries whose arrays have a bit-casting ``view``."""
+    fmt = ops.format
+    bits = ops.xp.int32 if fmt.dtype == "float32" else ops.xp.int64
+    return ((ops.xp.astype(k, bits) + fmt.huge) << (fmt.precision - 1)).view(ops.dtype)
+
+
+@dataclass(frozen=True)
+class Ops:
+    """An array namespace on one device, computing in one format.
+
+    Attributes
+    ----------
+    xp, device
+        The array namespace, and the device where constants are made.
+    format
+        The format computed in.
+    integers
+        The widest integer dtype of the device, and its bits.
+    rounded
+        Marks a rounded product that feeds an addition: whatever keeps a compiler from contracting the two.
+    power
+        ``2**k`` for integer-valued ``k`` with ``tiny <= k <= huge``; exact by any means.
+    eager
+        Whether the library never traces, so that a constant that was made once can be used again.
+    dtype
+        The float dtype computed in.
+    """
+
+    xp: Namespace
+    device: Any
+    format: Format
+    integers: tuple[Any, int]
+    rounded: Callable[[Array], Array] = identity
+    power: Callable[[Ops, Array], Array] = power_from_table
+    eager: bool = False
+    dtype: Any = field(init=False)
+    _made: dict[float, Array] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", getattr(self.xp, self.format.dtype))
+
+    def constant(self, value: float) -> Array:
+        """A 0-d array in the format."""
+        made = self.xp.asarray(value, dtype=self.dtype, device=self.device)
+        if self.eager and value == value:  # NaN is never found again
+            self._made[value] = made
+        return made
+
+    def floating(self, x: Array) -> Array:
+        """``x`` in the format; exact for what it is used on."""
+        return self.xp.astype(x, self.dtype)
+
+    def integer(self, x: Array) -> Array:
+        """An integer-valued ``x`` in the widest integer dtype."""
+        return self.xp.astype(x, self.integers[0])
+
+    def where(self, condition: Array, a: Array | float, b: Array | float) -> Array:
+        """``where`` that takes Python floats too."""
+        made = self._made
+        if type(a) is float:
+            a = made[a] if a in made else self.constant(a)
+        if type(b) is float:
+            b = made[b] if b in made else self.constant(b)
+        return self.xp.where(condition, a, b)
+
+    def look_up(self, table: Sequence[float], index: Array) -> Array:
+        """``table[index]``, elementwise."""
+        values = self.xp.asarray(table, dtype=self.dtype, device=self.device)
+        return self.xp.reshape(self.xp.take(values, self.xp.reshape(index, (-1,)), axis=0), index.shape)
+
+    def horner(self, coefficients: Sequence[float], x: Array) -> Array:
+        """A polynomial, highest power first: each product and each sum rounded once."""
+        first, *rest = coefficients
+        p, rounded = self.constant(first), self.rounded
+        for c in rest:
+            p = (p * x if rounded is identity else rounded(p * x)) + c
+        return p
+
+
+def standard_ops(x: Array, fmt: Format) -> Ops:
+    """The operations of the namespace that ``x`` names."""
+    xp, device = array_api_compat.array_namespace(x), array_api_compat.device(x)
+    return Ops(xp=xp, device=device, format=fmt, integers=widest_integers(xp, device))
+
+
+def widest_integers(xp: Namespace, device: Any) -> tuple[Any, int]:
+    """The widest signed integer dtype of a device, and its bits."""
+    found = xp.__array_namespace_info__().dtypes(device=device, kind="signed integer")
+    return max(((dtype, int(xp.iinfo(dtype).bits)) for dtype in found.values()), key=lambda pair: pair[1])
+
+
+_finder: list[Callable[[Array, Format], Ops]] = [standard_ops]
+
+
+def ops_for(x: Array, fmt: Format) -> Ops:
+    """The operations that the definition uses on ``x``: the standard's, or what whoever joins it with libraries finds."""
+    return _finder[0](x, fmt)
+
+
+def find_ops_by(finder: Callable[[Array, Format], Ops]) -> None:
+    """Have ``ops_for`` ask ``finder`` from now on."""
+    _finder[0] = finder

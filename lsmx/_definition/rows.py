@@ -1,0 +1,163 @@
+"""The rows of an array: everything that the functions share, so that each of them is its formula and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lsmx._definition import exp, log, sums
+from lsmx._definition.checks import check_mask, float_name, normal_axes, reduced_shape, row_length
+from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS, Kind
+from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.words import Words, two_sum
+
+
+class SumExp(NamedTuple):
+    """``sum(exp(x - m))`` of each row, in parts."""
+
+    m: Array  # the row's maximum; 0 where that is not finite
+    defined: Array  # where it is finite
+    maximum: Array  # as it is
+    terms: exp.Exponential  # exp(x - m)
+    total: log.Normal  # the sum
+
+    def log(self, ops: Ops) -> Words:
+        """Its logarithm, NaN where undefined."""
+        high, low = log.log(ops, self.total)
+        return ops.where(self.defined, high, float("nan")), low
+
+    def reciprocal(self, ops: Ops) -> Words:
+        """One over it."""
+        return log.reciprocal(ops, self.total)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of an array along some of its axes, without the entries that a mask leaves out."""
+
+    ops: Ops
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    where: Array | None
+    dtype: Any
+
+    @classmethod
+    def of(cls, name: str, x: Array, axis: Any, where: Array | None = None) -> Rows:
+        """The rows of the argument ``x``, computed in the format of its dtype."""
+        shape = tuple(x.shape)
+        if where is not None:
+            check_mask(where, shape)
+        ops = ops_for(x, FORMAT_OF[float_name(name, x)])
+        return cls(ops, normal_axes(axis, len(shape)), shape, where, x.dtype)
+
+    def enter(self, name: str, x: Array, absent: float) -> Array:
+        """The argument ``x`` in the format, ``absent`` where the mask leaves it out."""
+        x = self.ops.floating(self.check(name, x))
+        return x if self.where is None else self.ops.where(self.where, x, absent)
+
+    def leave(self, x: Array, absent: float) -> Array:
+        """``x`` in the result's dtype, ``absent`` where the mask leaves it out."""
+        x = x if self.where is None else self.ops.where(self.where, x, absent)
+        return self.ops.xp.asarray(self.ops.xp.astype(x, self.dtype))  # NumPy makes scalars of 0-d arrays
+
+    def max(self, x: Array, empty: float) -> Array:
+        """The maximum of each row, ``empty`` for rows without entries; NaN wins."""
+        if row_length(self.shape, self.axes) == 0:
+            shape = reduced_shape(self.shape, self.axes, keepdims=True)
+            return self.ops.xp.full(shape, empty, dtype=self.ops.dtype, device=self.ops.device)
+        return self.ops.xp.max(x, axis=self.axes, keepdims=True)
+
+    def sum(self, v: Array) -> Words:
+        """The exact sum of each row as a double word; NaN where an entry, or the sum, is not finite."""
+        ops = self.ops
+        largest = self.max(ops.xp.abs(v), empty=0.0)
+        finite = ops.xp.isfinite(largest)
+        high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), self.axes)
+        return ops.where(finite & ops.xp.isfinite(high), high, float("nan")), low
+
+    def sum_exp(self, x: Array) -> SumExp:
+        """``sum(exp(x - max(x)))``: the maximum's own term is exactly 1, so the rest is summed by itself."""
+        ops = self.ops
+        maximum = self.max(x, empty=-float("inf"))
+        defined = ops.xp.isfinite(maximum)
+        m = ops.where(defined, maximum, 0.0)
+        x = ops.where(defined, x, 0.0)
+        terms = exp.exp(ops, exp.difference(ops, x, m))
+        high, low = sums.rest_of_sum(ops, terms.value(ops), self.axes)
+        rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+        return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
+
+    def probability(self, log_p: Array) -> exp.Exponential:
+        """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
+        ops = self.ops
+        valid = log_p <= -ops.format.underflow
+        log_p = self.flush(ops.where(valid, log_p, 0.0))
+        p = exp.exp(ops, (log_p, ops.xp.zeros_like(log_p)))
+        return p._replace(expm1=ops.where(valid, p.expm1, float("nan")))
+
+    def flush(self, x: Array) -> Array:
+        """+0 for what is zero or nearly below the normal numbers."""
+        return sums.flush(self.ops, x)
+
+    def product(self, a: Array, b: Array) -> Array:
+        """``a * b`` rounded on its own, flushed."""
+        return self.flush(self.ops.rounded(a * b))
+
+    def minus(self, a: Array, *terms: Array) -> Array:
+        """``a`` less ``terms``, of which the last is small: what two words hold is rounded once.
+
+        Errors of numbers so small that they would be subnormal are left out, as some hardware has none.
+        """
+        ops, fmt = self.ops, self.ops.format
+        least = 2.0 ** (fmt.tiny + fmt.precision + 1)
+        *large, small = map(self.flush, terms)
+        low = -small
+        for term in large:
+            exact = (ops.xp.abs(a) >= least) & (ops.xp.abs(term) >= least)
+            a, error = two_sum(a, -term)
+            a, low = self.flush(a), low + ops.where(exact, error, 0.0)
+        return self.flush(a + low)
+
+    def check(self, name: str, x: Array, kind: Kind = ROWS) -> Array:
+        """The argument ``x``, which must be of a kind that goes with these rows."""
+        kind.check(name, x, self.dtype, self.shape, self.axes)
+        return x
+
+    def expand(self, name: str, x: Array) -> Array:
+        """The argument ``x``, one number a row, in the format, with its axes of length 1 put back."""
+        x = self.ops.floating(self.check(name, x, PER_ROW))
+        return self.ops.xp.reshape(x, reduced_shape(self.shape, self.axes, keepdims=True))
+
+    def classes(self, name: str, x: Array) -> Array:
+        """The argument ``x``, one number a class, in the format, so that it broadcasts to the rows."""
+        x = self.ops.floating(self.check(name, x, PER_CLASS))
+        return self.ops.xp.reshape(x, PER_CLASS.aligned(tuple(x.shape), len(self.shape), self.axes))
+
+    def chosen(self, name: str, index: Array) -> Array:
+        """Where the row is at ``index``, an integer for each row: a mask with one True a row, or none if the index is outside."""
+        xp, n = self.ops.xp, row_length(self.shape, self.axes)
+        index = self.ops.integer(self.check(name, index, INDEX))
+        index = xp.reshape(index, reduced_shape(self.shape, self.axes, keepdims=True))
+        position = xp.arange(n, dtype=index.dtype, device=self.ops.device)
+        return xp.reshape(position, tuple(s if i in self.axes else 1 for i, s in enumerate(self.shape))) == index
+
+    def pick(self, chosen: Array, x: Array) -> Array:
+        """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere. All that is added up is 0 but one."""
+        ops = self.ops
+        value = self.flush(ops.xp.sum(ops.where(chosen, x, 0.0), axis=self.axes, keepdims=True))
+        return ops.where(ops.xp.any(chosen, axis=self.axes, keepdims=True), value, float("nan"))
+
+    def leave_each(self, x: Array, keepdims: bool = False) -> Array:
+        """``x``, one number a row, in the result's dtype and shape."""
+        x = self.ops.xp.astype(x, self.dtype)
+        return self.ops.xp.asarray(self.ops.xp.reshape(x, reduced_shape(self.shape, self.axes, keepdims)))
+
+    def square(self, s: Array) -> tuple[Array, Array, Array]:
+        """``(s_i, s_j, i == j)`` over the reduced axes flattened to one: shapes ``(..., n, 1)``, ``(..., 1, n)``, ``(n, n)``."""
+        xp = self.ops.xp
+        kept = tuple(i for i in range(len(self.shape)) if i not in self.axes)
+        n = row_length(self.shape, self.axes)
+        s = xp.reshape(xp.permute_dims(s, (*kept, *self.axes)), (*(self.shape[i] for i in kept), n))
+        index = xp.arange(n, device=self.ops.device)
+        return s[..., :, None], s[..., None, :], index[:, None] == index[None, :]

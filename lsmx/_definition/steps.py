@@ -1,0 +1,53 @@
+"""The steps that rules of second derivatives are made of, beside the functions' own rules, on the rows of their first argument.
+
+They are computed in the portable arithmetic like everything else, so second derivatives have the same bits everywhere too.
+"""
+
+from __future__ import annotations
+
+from lsmx._definition.kinds import PER_ROW
+from lsmx._definition.ops import Array
+from lsmx._definition.rows import Rows
+
+
+def exp(rows: Rows, log_p: Array) -> Array:
+    """``exp(log_p)`` for the logarithm of a probability."""
+    return rows.leave(rows.probability(rows.enter("log_p", log_p, absent=-float("inf"))).value(rows.ops), absent=0.0)
+
+
+def product(rows: Rows, a: Array, b: Array) -> Array:
+    """``a * b``, rounded on its own."""
+    return rows.leave(rows.product(rows.enter("a", a, absent=0.0), rows.enter("b", b, absent=0.0)), absent=0.0)
+
+
+def row_sum(rows: Rows, x: Array) -> Array:
+    """``sum(x)`` of each row, exact before it is rounded, in each entry of the row."""
+    total, _ = rows.sum(rows.flush(rows.enter("x", x, absent=0.0)))
+    return rows.leave(rows.ops.xp.broadcast_to(total, rows.shape), absent=0.0)
+
+
+def total(rows: Rows, x: Array) -> Array:
+    """``sum(x)`` of each row, as one number a row."""
+    high, _ = rows.sum(rows.flush(rows.enter("x", x, absent=0.0)))
+    return rows.leave_each(high)
+
+
+def spread(rows: Rows, like: Array, a: Array) -> Array:
+    """One number a row, in each entry of the row."""
+    return rows.leave(rows.ops.xp.broadcast_to(rows.expand("a", a), rows.shape), absent=0.0)
+
+
+def across(rows: Rows, like: Array, a: Array) -> Array:
+    """One number a class, in each of the rows."""
+    return rows.leave(rows.ops.xp.broadcast_to(rows.classes("a", a), rows.shape), absent=0.0)
+
+
+def pick(rows: Rows, x: Array, index: Array) -> Array:
+    """What each row has at its index, as one number a row."""
+    return rows.leave_each(rows.pick(rows.chosen("index", index), rows.enter("x", x, absent=0.0)))
+
+
+def place(rows: Rows, like: Array, a: Array, index: Array) -> Array:
+    """One number a row, at the row's index, and 0 elsewhere."""
+    value = rows.flush(rows.expand("a", rows.check("a", a, PER_ROW)))
+    return rows.leave(rows.ops.where(rows.chosen("index", index), value, 0.0), absent=0.0)

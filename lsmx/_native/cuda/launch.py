@@ -1,0 +1,137 @@
+"""From arrays to launches: which kernel, how many threads for a row, how many blocks."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lsmx._definition.ops import Array
+from lsmx._native.cuda.source import THREADS, kernel_name, packs
+from lsmx._native.engine import Engine, Has, too_many_limbs
+from lsmx._native.geometry import OPERANDS, Axis, Geometry, Strides
+from lsmx._native.memory import WIDTH, Memory
+
+HELD = 16  # elements of each operand that a thread has in registers
+FEWEST = 128  # threads of a block that has many rows
+WARP = 32
+BLOCKS = 2**31 - 1  # of a grid, at most: they take rows in turns
+LAUNCHES = 64  # for axes that are kept and do not lie as two: more are not worth it
+
+
+@dataclass(frozen=True)
+class CudaDevice:
+    """How a library launches kernels.
+
+    Attributes
+    ----------
+    unavailable
+        Why it cannot, or None.
+    shared
+        The bytes of shared memory that a block may have, on the device of an array.
+    launch
+        Called with an array for its device, the pass, the dtype, the kernel's name, the blocks, the threads of a block, the bytes
+        of shared memory that it has, and the kernel's arguments, which are 64-bit integers. Compiles what has not been compiled,
+        takes the library's current stream, and does not wait.
+    """
+
+    unavailable: Callable[[], str | None]
+    shared: Callable[[Array], int]
+    launch: Callable[[Array, str, str, str, int, int, int, Sequence[int]], None]
+
+
+class Launch(NamedTuple):
+    """A launch, but for the addresses."""
+
+    kernel: str
+    blocks: int
+    threads: int
+    shared: int
+    size: int
+    side_by_side: bool
+    staged: bool
+
+
+def power_of_two(n: int) -> int:
+    """The least one that is not below ``n``."""
+    return 1 << (n - 1).bit_length()
+
+
+def pack_of(dtype: str, full: Sequence[int], addresses: Sequence[int], way: Geometry) -> int:
+    """How many elements are loaded together: those of 16 bytes, where all rows lie so, or one."""
+    many, _ = packs(dtype)
+    steps = [axis.strides for axis in (way.outer, way.inner) if axis.size > 1]
+    lies = all(
+        way.length.strides[i] == 1 and addresses[i] % 16 == 0 and all(step[i] * WIDTH[dtype] % 16 == 0 for step in steps)
+        for i in full
+    )
+    return many if lies else 1
+
+
+def launch_for(passname: str, dtype: str, has: Sequence[Has], addresses: Sequence[int], way: Geometry, limit: int) -> Launch:
+    """How to launch a pass over rows: held in registers, then in shared memory; longer ones are read again from the cache."""
+    n, full = way.length.size, [i for i in range(OPERANDS) if has[i] == Has.ALL]
+    reads = [i for i in full if i < OPERANDS - 1]
+    next_row = (way.inner if way.inner.size > 1 else way.outer).strides
+    side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
+    pack = 1 if side_by_side else pack_of(dtype, full, addresses, way)
+    most = THREADS // WARP if side_by_side else THREADS
+    size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
+    held = size <= most
+    size = min(size, most)
+    # more than a warp wait for each other at barriers of the block: they have one of their own
+    threads = max(FEWEST, size * WARP) if side_by_side else FEWEST if size <= WARP else size
+    room = 8 * threads if side_by_side or size > WARP else 0
+    stage = len(reads) * math.ceil(n * WIDTH[dtype] / 16) * 16
+    staged = not (held or side_by_side) and 8 * threads + stage <= limit
+    if staged:
+        room = 8 * threads + stage
+    blocks = min(math.ceil(way.rows / (threads // size)), BLOCKS)
+    return Launch(kernel_name(passname, dtype, held, pack), blocks, threads, room, size, side_by_side, staged)
+
+
+def arguments(launch: Launch, addresses: Sequence[int], way: Geometry) -> list[int]:
+    """What the kernel is called with."""
+    strides = zip(addresses, way.length.strides, way.outer.strides, way.inner.strides, strict=True)
+    operands = [value for operand in strides for value in operand]
+    return [*operands, way.length.size, way.rows, way.inner.size, launch.size, int(launch.side_by_side), int(launch.staged)]
+
+
+@functools.lru_cache(maxsize=1024)
+def in_line(n: int, rows: int, has: tuple[Has, ...]) -> Geometry:
+    """Rows that lie one after the other."""
+    along: Strides = tuple(int(k == Has.ALL) for k in has)
+    return Geometry(Axis(n, along), Axis(rows, tuple((0, 1, n)[k] for k in has)), Axis(1, (0,) * OPERANDS), ())
+
+
+def cuda_engine(device: CudaDevice) -> Engine:
+    """The engine that runs passes on a device."""
+
+    def limit(dtype: str, n: int, way: Geometry | None) -> str | None:
+        if (reason := too_many_limbs(dtype, n)) is not None:
+            return reason
+        launches = 1 if way is None else math.prod(axis.size for axis in way.loops)
+        return None if launches <= LAUNCHES else f"the kept axes do not lie as two: {launches} launches, more than {LAUNCHES}"
+
+    def run(
+        name: str,
+        memory: Memory,
+        dtype: str,
+        shape: tuple[int, ...],
+        operands: Sequence[Array | None],
+        has: tuple[Has, ...],
+        way: Geometry | None,
+    ) -> None:
+        like = operands[-1]
+        if way is None:
+            way = in_line(shape[-1], math.prod(shape[:-1]), has)
+        base = [0 if x is None else memory.address(x) for x in operands]
+        for offset in way.offsets():
+            addresses = [a + WIDTH[dtype] * o for a, o in zip(base, offset, strict=True)]
+            launch = launch_for(name, dtype, has, addresses, way, device.shared(like))
+            values = arguments(launch, addresses, way)
+            device.launch(like, name, dtype, launch.kernel, launch.blocks, launch.threads, launch.shared, values)
+
+    return Engine("cuda", device.unavailable, limit, run)

@@ -1,0 +1,83 @@
+"""For authors of functions and backends.
+
+A function of your own is a `Function` and a call of `register`; an array library of your own is a `Backend` record. Both are
+described in the documentation, with whole examples: docs/functions.md and backends/README.md.
+"""
+
+from lsmx._call.backend import DIRECTIONS, Backend, Kernel
+from lsmx._call.blocks import row_blocks
+from lsmx._call.calculus import Calculus
+from lsmx._call.kernels import fused
+from lsmx._call.operation import Operation
+from lsmx._call.operator import Operator, register, registered, serving, unregister
+from lsmx._call.plan import Plan
+from lsmx._call.registry import backend_for, backend_of, forced, known_backends, register_backend, roots, unregister_backend
+from lsmx._call.standard import STANDARD
+from lsmx._call.validate import described
+from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
+from lsmx._definition.function import Context, Function, keep, recall, remember
+from lsmx._definition.kinds import INDEX, MASK, PER_CLASS, PER_ROW, ROWS, Kind
+from lsmx._definition.ops import Array, Ops, power_from_bits
+from lsmx._definition.rows import Rows
+from lsmx._errors import LsmxError
+from lsmx._native.cuda.launch import CudaDevice, cuda_engine
+from lsmx._native.cuda.source import OPTIONS as CUDA_OPTIONS
+from lsmx._native.cuda.source import source as cuda_source
+from lsmx._native.memory import Memory
+from lsmx._native.threads import chosen_threads
+
+__all__ = [
+    "CUDA_OPTIONS",
+    "DIRECTIONS",
+    "DOUBLE",
+    "FORMAT_OF",
+    "INDEX",
+    "MASK",
+    "PER_CLASS",
+    "PER_ROW",
+    "ROWS",
+    "SINGLE",
+    "STANDARD",
+    "Array",
+    "Backend",
+    "Calculus",
+    "Context",
+    "CudaDevice",
+    "Format",
+    "Function",
+    "Kernel",
+    "Kind",
+    "LsmxError",
+    "Memory",
+    "Operation",
+    "Operator",
+    "Ops",
+    "Plan",
+    "Rows",
+    "backend_for",
+    "backend_of",
+    "chosen_threads",
+    "cuda_engine",
+    "cuda_source",
+    "described",
+    "dtype_name",
+    "float_name",
+    "forced",
+    "fused",
+    "keep",
+    "known_backends",
+    "normal_axes",
+    "power_from_bits",
+    "recall",
+    "reduced_shape",
+    "register",
+    "register_backend",
+    "registered",
+    "remember",
+    "roots",
+    "row_blocks",
+    "serving",
+    "unregister",
+    "unregister_backend",
+]
