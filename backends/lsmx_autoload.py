@@ -10,7 +10,7 @@ def torch() -> None:
 
     Where PyTorch comes first, ``import lsmx`` does the same. Where lsmx is not imported, nothing is.
     """
-    if "lsmx._call.registry" in sys.modules:
-        from lsmx._call.registry import backend_of
+    if "lsmx" in sys.modules:
+        from lsmx.extend import backend_of
 
         backend_of("torch")

@@ -19,7 +19,7 @@ from lsmx._api import (
     softmax_jvp,
 )
 from lsmx._call.explain import explain
-from lsmx._call.operator import registered
+from lsmx._call.functions import registered
 from lsmx._call.registry import backend_for
 from lsmx._call.registry import backend_of as _backend_of
 from lsmx._call.using import using

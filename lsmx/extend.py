@@ -7,11 +7,21 @@ described in the documentation, with whole examples: docs/functions.md and backe
 from lsmx._call.backend import DIRECTIONS, Backend, Kernel
 from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
+from lsmx._call.functions import registered
 from lsmx._call.kernels import fused
 from lsmx._call.operation import Operation
-from lsmx._call.operator import Operator, register, registered, serving, unregister
+from lsmx._call.operator import Operator, register, serving, unregister
 from lsmx._call.plan import Plan
-from lsmx._call.registry import backend_for, backend_of, forced, known_backends, register_backend, roots, unregister_backend
+from lsmx._call.registry import (
+    backend_for,
+    backend_of,
+    backend_of_type,
+    forced,
+    known_backends,
+    register_backend,
+    roots,
+    unregister_backend,
+)
 from lsmx._call.standard import STANDARD
 from lsmx._call.validate import described
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
@@ -20,6 +30,7 @@ from lsmx._definition.function import Context, Function, keep, recall, remember
 from lsmx._definition.kinds import INDEX, MASK, PER_CLASS, PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.rows import Rows
+from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
 from lsmx._native.cuda.launch import CudaDevice, cuda_engine
 from lsmx._native.cuda.source import OPTIONS as CUDA_OPTIONS
@@ -57,6 +68,7 @@ __all__ = [
     "Rows",
     "backend_for",
     "backend_of",
+    "backend_of_type",
     "chosen_threads",
     "cuda_engine",
     "cuda_source",
@@ -78,6 +90,7 @@ __all__ = [
     "roots",
     "row_blocks",
     "serving",
+    "softmax_of",
     "unregister",
     "unregister_backend",
 ]

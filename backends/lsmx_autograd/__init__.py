@@ -35,9 +35,9 @@ def version() -> str:
 
 
 def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
-    """An array in ``dtype``, in a box; masks are in none."""
+    """An array in ``dtype``, in a box; masks and indices are in none."""
     array = lsmx_numpy.from_numpy(values, dtype)
-    return array if dtype == "bool" else new_box(array, 0, VJPNode.new_root())
+    return array if dtype not in backend.dtypes else new_box(array, 0, VJPNode.new_root())
 
 
 def to_numpy(x: Any) -> Any:

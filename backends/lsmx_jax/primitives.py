@@ -66,7 +66,10 @@ def primitive_of(operation: Operation) -> Primitive:
 
     def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
         arrays, where = split(args)
-        d, at = calculus(where, params["axes"], params["values"]), operation.saved(arrays, None)
+        known = [
+            jnp.zeros(x.aval.shape, x.aval.dtype) if ad.is_undefined_primal(x) else x for x in arrays
+        ]  # rules ask for its shape
+        d, at = calculus(where, params["axes"], params["values"]), operation.saved(known, None)
         result: list[Any] = [None] * len(args)
         for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
             if ad.is_undefined_primal(x):

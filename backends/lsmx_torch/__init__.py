@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lsmx import ArrayTypeError
-from lsmx.extend import Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx.extend import Backend, Format, Memory, Ops, backend_of_type, chosen_threads, fused, power_from_bits, row_blocks
 from lsmx_torch import namespace
 from lsmx_torch.cuda import on_cuda
 from lsmx_torch.operators import bind, operator_of
@@ -127,4 +127,14 @@ backend = Backend(
     kernels=(*fused(MEMORY), *on_cuda(MEMORY, unusual), *row_blocks(namespace, 2**19, elsewhere)),
     bind=bind,
     define=operator_of,
+    place=lambda x: x.device,
+    xp=namespace,
 )
+
+
+@torch.compiler.substitute_in_graph(backend_of_type)  # type: ignore[arg-type]
+def backend_when_compiled(kind: type) -> Backend:
+    """What ``torch.compile`` sees of the look-up by type: no table, whose growth would make compiled code stale."""
+    if not owns(kind):
+        raise ArrayTypeError(f"{kind.__name__}: inside torch.compile only PyTorch's tensors are served")
+    return backend

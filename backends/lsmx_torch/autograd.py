@@ -87,6 +87,7 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
             axes, where, *values = inputs[n:]
             ctx.axis, ctx.options, ctx.shape = operation.axis(inputs[:n], axes), operation.named(values), output.shape
             saved = where, *operation.saved(inputs[:n], output).values()
+            ctx.set_materialize_grads(False)  # a tangent that is not there is None, and no array of zeros
             ctx.save_for_backward(*saved)  # the mask too: PyTorch notices if it is changed in place
             ctx.save_for_forward(*saved)
 
@@ -115,7 +116,7 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
                 return total
 
     def run(*args: Any) -> torch.Tensor:
-        if not followed(args[:n]):
+        if not followed(operation, args[:n]):
             return below(*args)
         check_differentiable(operation)
         with enable_single_level_autograd_function():
@@ -125,14 +126,18 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
     return run
 
 
-def followed(arrays: tuple[torch.Tensor, ...]) -> bool:
+def followed(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> bool:
     """Whether some mode of differentiation may look at an operation on these tensors."""
-    return wants_grad(arrays) or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+    return wants_grad(operation, arrays) or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
 
 
-def wants_grad(arrays: tuple[torch.Tensor, ...]) -> bool:
+def wants_grad(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> bool:
     """Whether ordinary autograd looks at an operation on these tensors."""
-    return torch.is_grad_enabled() and any(x.requires_grad for x in arrays)
+    if torch.is_grad_enabled():
+        for i in operation.moving:
+            if arrays[i].requires_grad:
+                return True
+    return False
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from torch import (  # noqa: F401
     abs,  # noqa: A004
     any,  # noqa: A004
     arange,
-    asarray,
     bfloat16,
     broadcast_to,
     empty,
@@ -29,6 +28,11 @@ from torch import (  # noqa: F401
 )
 from torch import amax as max  # noqa: A004, F401
 from torch import permute as permute_dims  # noqa: F401
+
+
+def asarray(x: Any, /, *, dtype: Any = None, device: Any = None) -> torch.Tensor:
+    """A tensor of a Python number; a tensor as it is."""
+    return x if isinstance(x, torch.Tensor) else torch.asarray(x, dtype=dtype, device=device)
 
 
 def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:

@@ -34,7 +34,7 @@ def bind(
     seen = arrays if out is None else (*arrays, out)
     if not plain(seen):
         result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
-    elif wants_grad(seen):
+    elif wants_grad(operation, arrays) or (out is not None and torch.is_grad_enabled() and out.requires_grad):
         check_differentiable(operation)
         result = Plain.apply(bind, operation, axis, where, options, *arrays)  # type: ignore[no-untyped-call]
     else:

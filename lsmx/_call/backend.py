@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lsmx._definition.formats import FORMAT_OF, SINGLE, Format
+from lsmx._definition.formats import FORMAT_OF, Format
 from lsmx._definition.ops import Array, Ops
 from lsmx._errors import BackendError
 
@@ -82,6 +82,10 @@ class Backend:
         The name of the backend whose arrays it has in boxes, so that boxes and arrays go together; or None.
     quiet
         A context manager around every computation, against warnings for what the contract defines.
+    place
+        What arrays have to share to go together, as the device: called with an array. By default namespace and device of ``ops``.
+    xp
+        The array namespace, if all arrays of the library share it. By default that of ``ops``.
     one_place
         Whether arrays of one type are all of one namespace and on one device, so that they always go together.
     version, devices
@@ -89,7 +93,7 @@ class Backend:
     dtypes
         Names of the float dtypes that the library has.
     from_numpy
-        Makes an array of the library: called with a NumPy array, a dtype name (a float's or ``"bool"``; the conversion is exact)
+        Makes an array of the library: called with a NumPy array, a dtype name (a float's, ``"int32"`` or ``"bool"``: an exact cast)
         and a device or None. For ``lsmx verify`` and the tests.
     to_numpy
         The way back; a dtype that NumPy lacks is widened, which is exact.
@@ -109,6 +113,8 @@ class Backend:
     define: Callable[[Operation], object] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
     follows: str | None = None
+    place: Callable[[Array], Any] | None = None
+    xp: Any = None
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
     direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)
@@ -134,12 +140,3 @@ class Backend:
         object.__setattr__(self, "by_task", tasks)
         first = {function: kernels[0].direct for (function, direction), kernels in tasks.items() if direction == "forward"}
         object.__setattr__(self, "direct", first if self.bind is None else {})
-
-    def namespace(self, x: Array) -> Any:
-        """The array namespace of ``x``."""
-        return self.ops(x, SINGLE).xp
-
-    def place(self, x: Array) -> tuple[Any, Any]:
-        """The namespace and the device of ``x``: arrays go together if both are equal."""
-        ops = self.ops(x, SINGLE)
-        return ops.xp, ops.device

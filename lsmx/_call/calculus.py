@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lsmx._call.functions import operators
 from lsmx._call.operation import JACOBIAN, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
 from lsmx._call.registry import backend_for
-from lsmx._call.steps import ACROSS, EXP, PICK, PLACE, PRODUCT, SPREAD, SUM, TOTAL
+from lsmx._call.steps import ACROSS, EXP, PICK, PLACE, PRODUCT, SPREAD, SUM, TIMES_EXP, TIMES_SUM, TOTAL
 from lsmx._definition.function import Context, Function, remember
 from lsmx._definition.kinds import PER_ROW, ROWS
 from lsmx._definition.ops import Array
@@ -42,9 +43,7 @@ class Calculus:
 
     def of(self, name: str) -> Calculus:
         """Another registered function, along the same rows."""
-        from lsmx._call.operator import registered
-
-        return Calculus(self.bind, registered()[name].operations, self.axis, self.where)
+        return Calculus(self.bind, operators[name].operations, self.axis, self.where)
 
     def _direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
         operation = self.family[direction]
@@ -70,6 +69,14 @@ class Calculus:
     def sum(self, x: Array) -> Array:
         """The sum of each row, in each entry of the row."""
         return self.bind(SUM, (x,), self.axis, self.where)
+
+    def times_exp(self, a: Array, log_p: Array) -> Array:
+        """``a * exp(log_p)`` with a probability from its logarithm, 0 where masked."""
+        return self.bind(TIMES_EXP, (a, log_p), self.axis, self.where)
+
+    def times_sum(self, a: Array, x: Array) -> Array:
+        """``a`` times the sum of each row of ``x``, 0 where masked."""
+        return self.bind(TIMES_SUM, (a, x), self.axis, self.where)
 
     def total(self, x: Array) -> Array:
         """The sum of each row, as one number a row."""
@@ -113,6 +120,7 @@ def operations_of(operator: Operator) -> Family:
     first = next(iter(takes))
     kinds = {**takes, "output": output}
     rows = next((name for name in residual if kinds[name] is ROWS), None)
+    moving = [(i, name) for i, name in enumerate(residual) if name in gradients or name == "output"]
     one = len(gradients) == 1
     family: dict[str, Operation] = {}
 
@@ -161,8 +169,8 @@ def operations_of(operator: Operator) -> Family:
             {"grad_output": output},
             z if z in residual else ROWS if takes[z] is ROWS else takes[z],
             saves=("grad_output", *residual),
-            pull={"grad_output": by_cotangent} | {name: by_residual(i) for i, name in enumerate(residual)},
-            push={"grad_output": along_cotangent} | {name: along(i) for i, name in enumerate(residual)},
+            pull={"grad_output": by_cotangent} | {name: by_residual(i) for i, name in moving},
+            push={"grad_output": along_cotangent} | {name: along(i) for i, name in moving},
         )
 
     def jvp(z: str) -> None:
@@ -186,8 +194,8 @@ def operations_of(operator: Operator) -> Family:
             {"tangent": takes[z]},
             "output" if "output" in residual else output,
             saves=("tangent", *residual),
-            pull={"tangent": by_tangent} | {name: by_residual(i) for i, name in enumerate(residual)},
-            push={"tangent": along_tangent} | {name: along(i) for i, name in enumerate(residual)},
+            pull={"tangent": by_tangent} | {name: by_residual(i) for i, name in moving},
+            push={"tangent": along_tangent} | {name: along(i) for i, name in moving},
         )
 
     def pull(z: str) -> Rule:

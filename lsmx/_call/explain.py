@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._call.backend import DIRECTIONS
-from lsmx._call.operator import cast, registered, serving
+from lsmx._call.functions import operators
+from lsmx._call.operator import cast, serving
 from lsmx._call.plan import Plan, plan
 from lsmx._definition.function import Context
 from lsmx._definition.ops import Array
@@ -56,9 +57,9 @@ def explain(
       not numpy blocks: 24 elements: fewer than 4096
       not row blocks: 24 elements: no more than one block of 131072
     """
-    operator = registered().get(function)
+    operator = operators.get(function)
     if operator is None:
-        raise BackendError(f"function: {function!r} is not registered; there are {', '.join(registered())}")
+        raise BackendError(f"function: {function!r} is not registered; there are {', '.join(operators)}")
     if direction not in DIRECTIONS:
         raise BackendError(f"direction: {direction!r} is not one of {', '.join(DIRECTIONS)}")
     takes, residual = operator.function.takes, operator.function.residual

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from lsmx._call.backend import Kernel
@@ -15,11 +16,11 @@ from lsmx._definition.logsumexp import LogSumExp
 from lsmx._definition.ops import Array
 from lsmx._definition.softmax import Softmax
 from lsmx._errors import LsmxError
-from lsmx._fused.launch import SHORT, compiled, run_contiguous, run_strided, unavailable
-from lsmx._native.engine import Engine, Has, too_many_limbs
+from lsmx._fused.launch import LANES, SHORT, compiled, run_contiguous, run_strided, unavailable
+from lsmx._native.engine import LIMBS, Engine, Has, too_many_limbs
 from lsmx._native.geometry import Geometry
 from lsmx._native.memory import Memory, in_rows, overlap, overlaps_itself, walk_of
-from lsmx._native.threads import WORTH
+from lsmx._native.threads import WORTH, share
 
 FUNCTIONS: dict[str, type[Function]] = {"log_softmax": LogSoftmax, "softmax": Softmax, "logsumexp": LogSumExp}
 Found = str | Callable[[], Array]
@@ -80,7 +81,7 @@ HOST = Engine("fused", lambda: unavailable(), row_limit, run_on_host)  # looked 
 
 def offered(memory: Memory, ctx: Any, shape: tuple[int, ...], like: Array, read: Sequence[Array]) -> Array | None:
     """The caller's ``out``, if the result can be written there while the others are read."""
-    out = getattr(ctx, "out", None)
+    out = ctx.out
     fits = (
         out is not None
         and type(out) is type(like)
@@ -105,7 +106,7 @@ def walked(
     shape = tuple(like.shape)
     arrays = [x for x in operands if x is not None and not isinstance(x, tuple)]
     made = len(arrays) < sum(x is not None for x in operands[:-1])  # some are copies, in C order
-    lies = in_rows(memory, shape, axis, *arrays, *(() if out is None else (out,)))
+    lies = in_rows(memory, shape, axis, arrays if out is None else [*arrays, out])
     if lies is not None and not made:
         return (lies, None, out) if (reason := engine.limit(lies, shape[-1], None)) is None else reason
     way = walk_of(memory, shape, axes, [*operands[:-1], operands[-1] if out is None else out])
@@ -122,6 +123,10 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
 
     def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Found:
         shape = tuple(z.shape)
+        if where is None and ctx.out is None and (dtype := in_rows(memory, shape, axis, (z,))) is not None:
+            reason = engine.unavailable() or engine.limit(dtype, shape[-1], None)
+            to = reduced_shape(shape, (len(shape) - 1,), keepdims) if function.reduces else shape
+            return reason or partial(run, ctx, z, axis, None, to, dtype, None, None)
         if (reason := unsuitable(memory, engine, z)) is not None:
             return reason
         if 0 in shape:
@@ -138,17 +143,25 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
         if isinstance(found, str):
             return found
         dtype, way, out = found
+        return partial(run, ctx, z, axis, where, to, dtype, way, out)
 
-        def run() -> Array:
-            x = z if where is None else memory.masked(z, where, -float("inf"))
-            result = memory.empty(to, z) if out is None else out
-            engine.run(passname, memory, dtype, shape, (x, None, None, result), has, way)
-            if where is not None and not function.reduces:
-                memory.fill(result, where, function.absent)
-            keep(ctx, function, (z,), result, axis, where)
-            return result
-
-        return run
+    def run(
+        ctx: Any,
+        z: Array,
+        axis: Any,
+        where: Array | None,
+        to: tuple[int, ...],
+        dtype: str,
+        way: Geometry | None,
+        out: Array | None,
+    ) -> Array:
+        x = z if where is None else memory.masked(z, where, -float("inf"))
+        result = memory.empty(to, z) if out is None else out
+        engine.run(passname, memory, dtype, tuple(z.shape), (x, None, None, result), has, way)
+        if where is not None and not function.reduces:
+            memory.fill(result, where, function.absent)
+        keep(ctx, function, (z,), result, axis, where)
+        return result
 
     return plan
 
@@ -156,26 +169,28 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
 def direct(memory: Memory, name: str) -> Callable[[Array], Array | None]:
     """``Kernel.direct``: small arrays feel every step that is taken in Python."""
     simple, address, empty, short = memory.simple, memory.address, memory.empty, SHORT["forward"]
-    tiles: dict[str, Any] = {}
+    walks: dict[str, Any] = {}
 
     def run(z: Array) -> Array | None:
         dtype = simple(z)
         if dtype is None:
             return None
-        if dtype not in tiles:
+        if dtype not in walks:
             if unavailable() is not None:
                 return None
-            tiles[dtype] = compiled(f"{name}_forward", dtype)[1]
-        shape = z.shape
+            walks[dtype] = compiled(f"{name}_forward", dtype)
+        shape, size = z.shape, z.size
         n = shape[-1]
-        if n >= short and too_many_limbs(dtype, n) is not None:
+        if n >= LIMBS:
             return None
-        rows = z.size // n
+        by_rows, by_tiles = walks[dtype]
         out = empty(shape, z)
-        if n < short and z.size < WORTH:
-            tiles[dtype](address(z), 0, 0, address(out), n, 0, rows, 0)
+        a, o, rows = address(z), address(out), size // n
+        walk, after, multiple = (by_rows, (n, 0, 0, n), 1) if n >= short else (by_tiles, (0,), LANES)
+        if size < WORTH or (threads := memory.threads()) == 1:
+            walk(a, 0, 0, o, n, 0, rows, *after)
         else:
-            run_contiguous(f"{name}_forward", memory, dtype, address(z), 0, 0, address(out), n, 0, 0, n, n, rows)
+            share(lambda start, stop: walk(a, 0, 0, o, n, start, stop, *after), rows, threads, multiple)
         return out
 
     return run
@@ -192,6 +207,10 @@ def backward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
         y, output = ctx.saved_tensors[0], ctx.saved_tensors[-1]
         shape = tuple(y.shape)
         axis, where = recall(ctx)
+        plain = where is None and ctx.out is None and not function.reduces and tuple(g.shape) == shape
+        if plain and (dtype := in_rows(memory, shape, axis, (g, y))) is not None:
+            reason = engine.unavailable() or engine.limit(dtype, shape[-1], None)
+            return reason or partial(run, g, y, output, None, dtype, None, None)
         if (reason := unsuitable(memory, engine, g, y, output)) is not None:
             return reason
         if 0 in shape:
@@ -214,16 +233,16 @@ def backward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
         if isinstance(found, str):
             return found
         dtype, way, out = found
+        return partial(run, g, y, output, where, dtype, way, out)
 
-        def run() -> Array:
-            a = g if where is None or function.reduces else memory.masked(g, where, 0.0)
-            b = y if where is None else memory.masked(y, where, absent)
-            result = memory.empty(shape, y) if out is None else out
-            engine.run(passname, memory, dtype, shape, (a, b, output if function.reduces else None, result), has, way)
-            if where is not None:
-                memory.fill(result, where, 0.0)
-            return result
-
-        return run
+    def run(g: Array, y: Array, output: Array, where: Array | None, dtype: str, way: Geometry | None, out: Array | None) -> Array:
+        shape = tuple(y.shape)
+        a = g if where is None or function.reduces else memory.masked(g, where, 0.0)
+        b = y if where is None else memory.masked(y, where, absent)
+        result = memory.empty(shape, y) if out is None else out
+        engine.run(passname, memory, dtype, shape, (a, b, output if function.reduces else None, result), has, way)
+        if where is not None:
+            memory.fill(result, where, 0.0)
+        return result
 
     return plan

@@ -86,6 +86,11 @@ class Operation:
         """Index of the argument whose rows are walked."""
         return self.names.index(self.rows)
 
+    @cached_property
+    def moving(self) -> tuple[int, ...]:
+        """Indices of the arguments with which the result can change."""
+        return tuple(i for i, name in enumerate(self.takes) if self.moves(name))
+
     def moves(self, name: str) -> bool:
         """Whether the result can change with an argument."""
         return self.takes[name].floating and name not in self.inert

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lsmx._call.backend import Backend
 from lsmx._call.calculus import operations_of
+from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
-from lsmx._call.registry import backend_for, forced, loaded, on_load, shortcuts
+from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, load, loaded, on_load, shortcuts
 from lsmx._call.steps import STEPS
 from lsmx._call.validate import check_options, described, wanted_dtype, write
+from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
 from lsmx._definition.kinds import ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError
-
-_operators: dict[str, Operator] = {}
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Operator:
     ) -> Array:
         """The function's value, seen by the autograd of the library that the arrays are from."""
         if where is dtype is out is None and not options and type(axis) is int and axis == -1 and len(arrays) == 1:
-            short = shortcuts.get((self.name, type(arrays[0])))
-            if short is not None and forced() is None and (value := short(arrays[0])) is not None:
+            short = shortcut(self.name, type(arrays[0]))
+            if short is not None and (value := short(arrays[0])) is not None:
                 return value
         takes = self.function.takes
         if len(arrays) != len(takes):
@@ -158,14 +158,14 @@ def register(name: str, function: type[Function]) -> Operator:
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise BackendError(f"register: name {name!r} is not an identifier")
-    if name in _operators:
-        raise BackendError(f"register: {name!r} is taken by {_operators[name].function.__qualname__}; unregister it first")
+    if name in operators:
+        raise BackendError(f"register: {name!r} is taken by {operators[name].function.__qualname__}; unregister it first")
     for method in ("forward", "backward"):
         if not isinstance(function, type) or getattr(function, method, None) in (None, getattr(Function, method)):
             raise BackendError(f"register: {function!r} has no {method} of its own; a Function needs forward and backward")
     check_traits(function)
     operator = Operator(name, function)
-    _operators[name] = operator
+    operators[name] = operator
     for backend in loaded():
         tell(backend, operator)
     return operator
@@ -196,7 +196,7 @@ def tell(backend: Backend, operator: Operator) -> None:
 
 def tell_all(backend: Backend) -> None:
     """Have a library know all that there is."""
-    for operator in _operators.values():
+    for operator in operators.values():
         tell(backend, operator)
     if backend.define is not None:
         for step in STEPS:
@@ -208,29 +208,19 @@ on_load.append(tell_all)
 
 def unregister(name: str) -> None:
     """Take back ``register``."""
-    del _operators[name]
+    del operators[name]
 
 
-def registered() -> dict[str, Operator]:
-    """Every registered function by its name.
-
-    Returns
-    -------
-    dict
-        From names to what can be called; the rules are its ``function``.
-
-    Examples
-    --------
-    >>> import lsmx
-    >>> sorted(lsmx.registered())
-    ['log_softmax', 'logsumexp', 'softmax']
-    """
-    return dict(_operators)
+@constant_when_compiled
+def shortcut(function: str, kind: type) -> Callable[[Array], Array | None] | None:
+    """``Kernel.direct`` for arrays of a type, if there is one; none inside ``using``."""
+    return shortcuts.get((function, kind)) if _forced.get() is None else None
 
 
 def serving(name: str, x: Array) -> Backend:
     """The backend of an argument, unless ``using`` forces another."""
     try:
+        load(type(x))
         backend = backend_for(x)
     except ArrayTypeError as error:
         raise ArrayTypeError(f"{name}: {error}") from None
@@ -242,7 +232,7 @@ def serving(name: str, x: Array) -> Backend:
 
 def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype: Any) -> tuple[Array, ...]:
     """The arrays of numbers in the ``dtype=`` that was asked for."""
-    xp = backend.namespace(arrays[0])
+    xp = backend.ops(arrays[0], SINGLE).xp if backend.xp is None else backend.xp
     with backend.quiet():
         return tuple(
             xp.astype(x, wanted_dtype(xp, dtype, x, name)) if kind.floating else x
@@ -250,15 +240,23 @@ def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype:
         )
 
 
+def place_of(backend: Backend, x: Array) -> tuple[Any, Any]:
+    """The namespace and the place of an array: arrays go together if both are equal."""
+    if backend.place is not None:
+        return backend.xp, backend.place(x)
+    ops = backend.ops(x, SINGLE)
+    return ops.xp, ops.device
+
+
 def together(name: str, x: Array, **others: Array) -> Backend:
     """The backend that serves all the arrays; raises unless they are of one library and on one device."""
     backend = backend_for(x)
     if backend.one_place and all(type(y) is type(x) for y in others.values()):
         return backend
-    place = backend.place(x)
+    place = place_of(backend, x)
     for other, y in others.items():
         serves = serving(other, y)
-        theirs = serves.place(y)
+        theirs = place_of(serves, y)
         if (serves.follows or serves.name) != (backend.follows or backend.name) or (serves is backend and theirs[0] != place[0]):
             raise ArrayTypeError(
                 f"{other}: a {described(y)}, but {name} is a {described(x)}; convert one, so that both are of one library"

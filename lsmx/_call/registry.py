@@ -36,6 +36,7 @@ IN_TREE = {
 _registered: dict[str, Backend] = {}  # by root module
 _loaded: dict[str, Backend | str] = {}  # plugins by root module, or the reason why one is left out
 _by_type: WeakKeyDictionary[type, Backend] = WeakKeyDictionary()  # types that are made on the fly may go again
+_own: dict[type, Backend] = {}  # types that the library itself has made, which stay
 shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
 """``Kernel.direct`` by function and array type, of types that the library itself has made."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
@@ -89,6 +90,7 @@ def unregister_backend(backend: Backend) -> None:
 def forget() -> None:
     """Look for the backend of every type anew."""
     _by_type.clear()
+    _own.clear()
     _loaded.clear()
     shortcuts.clear()
 
@@ -160,11 +162,17 @@ def backend_for(x: Array, /) -> Backend:
     >>> lsmx.backend_for(np.ones(3)).name
     'numpy'
     """
-    return backend_of_type(type(x))
+    kind = type(x)
+    return _own.get(kind) or backend_of_type(kind)
 
 
 @constant_when_compiled
-def backend_of_type(kind: type) -> Any:
+def load(kind: type) -> None:
+    """Have the library's backend imported, which ``torch.compile`` cannot trace; it may tell the compiler about itself."""
+    backend_of_type(kind)
+
+
+def backend_of_type(kind: type) -> Backend:
     """The backend that serves arrays of a type."""
     found = _by_type.get(kind)
     return _get_to_know(kind) if found is None else found
@@ -194,6 +202,7 @@ def _get_to_know(kind: type) -> Backend:
     assert isinstance(backend, Backend)
     _by_type[kind] = backend
     if kind.__module__.partition(".")[0] in backend.roots:
+        _own[kind] = backend
         shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
     return backend
 
@@ -201,7 +210,7 @@ def _get_to_know(kind: type) -> Backend:
 def library_ops(x: Array, fmt: Format) -> Ops:
     """The operations that the definition uses on ``x``; inside ``using("reference")`` the portable ones only."""
     ops = backend_for(x).ops(x, fmt)
-    return replace(ops, power=power_from_table) if forced() == "reference" else ops
+    return replace(ops, power=power_from_table) if _forced.get() == "reference" else ops
 
 
 find_ops_by(library_ops)

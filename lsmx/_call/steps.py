@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from lsmx._call.operation import Compute, Operation, Options
 from lsmx._call.registry import backend_for
@@ -12,15 +13,26 @@ from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS
 from lsmx._definition.ops import Array
 from lsmx._definition.rows import Rows
 
+if TYPE_CHECKING:
+    from lsmx._call.calculus import Calculus
+
 
 def computed_by(step: Callable[..., Array]) -> Compute:
     """A step on the rows of its first argument."""
 
     def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
-        with backend_for(arrays[0]).quiet():
+        quiet = backend_for(arrays[0]).quiet
+        if quiet is nullcontext:
+            return step(Rows.of("x", arrays[0], axis, where), *arrays)
+        with quiet():
             return step(Rows.of("x", arrays[0], axis, where), *arrays)
 
     return compute
+
+
+def no_sum_over_rows(d: Calculus, w: Array, at: Mapping[str, Array]) -> Array:
+    """Numbers a class are constants of second derivatives."""
+    raise NotImplementedError("row_across: numbers a class are not followed here; detach them from the autograd first")
 
 
 EXP = Operation(
@@ -52,6 +64,26 @@ SUM = Operation(
     push={"x": lambda d, v, at: d.sum(v)},
 )
 
+TIMES_EXP = Operation(
+    name="times_exp",
+    takes={"a": ROWS, "log_p": ROWS},
+    rows="a",
+    compute=computed_by(steps.times_exp),
+    saves=("log_p", "output"),
+    pull={"a": lambda d, w, at: d.times_exp(w, at["log_p"]), "log_p": lambda d, w, at: d.times(w, at["output"])},
+    push={"a": lambda d, v, at: d.times_exp(v, at["log_p"]), "log_p": lambda d, v, at: d.times(v, at["output"])},
+)
+
+TIMES_SUM = Operation(
+    name="times_sum",
+    takes={"a": ROWS, "x": ROWS},
+    rows="a",
+    compute=computed_by(steps.times_sum),
+    saves=("a", "x"),
+    pull={"a": lambda d, w, at: d.times_sum(w, at["x"]), "x": lambda d, w, at: d.sum(d.times(w, at["a"]))},
+    push={"a": lambda d, v, at: d.times_sum(v, at["x"]), "x": lambda d, v, at: d.times_sum(at["a"], v)},
+)
+
 TOTAL = Operation(
     name="row_total",
     takes={"x": ROWS},
@@ -80,6 +112,8 @@ ACROSS = Operation(
     rows="like",
     compute=computed_by(steps.across),
     inert=("like",),
+    pull={"a": no_sum_over_rows},
+    push={"a": no_sum_over_rows},
 )
 
 PICK = Operation(
@@ -104,4 +138,4 @@ PLACE = Operation(
     push={"a": lambda d, v, at: d.place(v, at["index"], at["like"])},
 )
 
-STEPS = (EXP, PRODUCT, SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)
+STEPS = (EXP, PRODUCT, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)

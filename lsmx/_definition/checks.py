@@ -12,6 +12,7 @@ from lsmx._definition.ops import Array
 from lsmx._errors import AxisError, DTypeError, FlagError, ShapeError
 
 Axis = int | tuple[int, ...] | None
+_names: dict[Any, str] = {}  # of the float dtypes of all libraries
 FLOATS = ", ".join(FORMAT_OF)
 
 
@@ -25,10 +26,14 @@ def dtype_name(dtype: Any) -> str:
 
 def float_name(name: str, z: Array) -> str:
     """The dtype of ``z``, which must be one that is computed in."""
+    known = _names.get(z.dtype)
+    if known is not None:
+        return known
     given = dtype_name(z.dtype)
     if given not in FORMAT_OF:
         hint = "" if given.startswith("complex") else f'; pass dtype="float32" (or one of {FLOATS}) to cast it first'
         raise DTypeError(f"{name}: dtype {given} is not one of {FLOATS}{hint}")
+    _names[z.dtype] = given
     return given
 
 

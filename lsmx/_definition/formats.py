@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from lsmx._definition import constants as k
 
@@ -48,6 +49,11 @@ class Format:
     inv: tuple[float, ...]
     log_table_hi: tuple[float, ...]
     log_table_lo: tuple[float, ...]
+
+    @cached_property
+    def least(self) -> float:
+        """Twice the least normal number: what is smaller counts as zero."""
+        return 2.0 ** (self.tiny + 1)
 
     def __repr__(self) -> str:
         return f"<Format {self.dtype}>"

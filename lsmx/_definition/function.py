@@ -97,27 +97,17 @@ class Function:
     def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> tuple[Callable[[Array], Any], ...]:
         """How ``backward`` at ``g`` changes as each array of the residual moves: from the move to the change.
 
-        Second derivatives are symmetric: where only arguments are saved, ``by_residual`` says it already.
+        Second derivatives are symmetric: where one argument has a gradient and no output is saved, ``by_residual`` says it already.
         """
         if "output" in cls.residual or len(cls.gradients) > 1:
             raise NotImplementedError(f"{cls.__name__}: gives no backward_along, which a second derivative asks for")
-        (z,) = cls.gradients
-        moving = cls.residual.index(z)
-
-        def change(move: Array) -> Any:
-            return cls.by_residual(d, g, move, *residual)[moving]
-
-        return tuple(change if name == z else still for name in cls.residual)
+        moving = cls.residual.index(cls.gradients[0])
+        return tuple((lambda move: cls.by_residual(d, g, move, *residual)[moving]) for _ in cls.residual)
 
     @classmethod
     def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> tuple[Callable[[Array], Array], ...]:
         """How ``jvp`` changes as each array of the residual moves: from the move to the change."""
         raise NotImplementedError(f"{cls.__name__}: gives no jvp_along, which a second derivative asks for")
-
-
-def still(move: Array) -> Array:
-    """How a gradient changes with what has no gradient: it is not asked for."""
-    raise NotImplementedError("an argument that has no gradient does not move; detach it from the autograd first")
 
 
 def remember(ctx: Any, axis: Any = -1, where: Array | None = None, **options: Any) -> None:

@@ -59,7 +59,14 @@ class Rows:
     def leave(self, x: Array, absent: float) -> Array:
         """``x`` in the result's dtype, ``absent`` where the mask leaves it out."""
         x = x if self.where is None else self.ops.where(self.where, x, absent)
-        return self.ops.xp.asarray(self.ops.xp.astype(x, self.dtype))  # NumPy makes scalars of 0-d arrays
+        return self.result(x)
+
+    def result(self, x: Array) -> Array:
+        """``x`` in the result's dtype."""
+        ops = self.ops
+        if not (ops.eager and x.dtype == self.dtype):
+            x = ops.xp.astype(x, self.dtype)
+        return x if self.shape else ops.xp.asarray(x)  # NumPy makes scalars of 0-d arrays
 
     def max(self, x: Array, empty: float) -> Array:
         """The maximum of each row, ``empty`` for rows without entries; NaN wins."""
@@ -121,6 +128,8 @@ class Rows:
 
     def check(self, name: str, x: Array, kind: Kind = ROWS) -> Array:
         """The argument ``x``, which must be of a kind that goes with these rows."""
+        if kind is ROWS and x.dtype == self.dtype and tuple(x.shape) == self.shape:
+            return x
         kind.check(name, x, self.dtype, self.shape, self.axes)
         return x
 
@@ -150,8 +159,8 @@ class Rows:
 
     def leave_each(self, x: Array, keepdims: bool = False) -> Array:
         """``x``, one number a row, in the result's dtype and shape."""
-        x = self.ops.xp.astype(x, self.dtype)
-        return self.ops.xp.asarray(self.ops.xp.reshape(x, reduced_shape(self.shape, self.axes, keepdims)))
+        x = self.ops.xp.reshape(self.result(x), reduced_shape(self.shape, self.axes, keepdims))
+        return self.ops.xp.asarray(x)  # NumPy makes scalars of 0-d arrays
 
     def square(self, s: Array) -> tuple[Array, Array, Array]:
         """``(s_i, s_j, i == j)`` over the reduced axes flattened to one: shapes ``(..., n, 1)``, ``(..., 1, n)``, ``(n, n)``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from lsmx._definition.function import Function, recall, remember
 from lsmx._definition.ops import Array
-from lsmx._definition.rows import Rows
+from lsmx._definition.rows import Rows, SumExp
 
 
 class Softmax(Function):
@@ -16,17 +16,8 @@ class Softmax(Function):
     @staticmethod
     def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None) -> Array:
         rows = Rows.of("z", z, axis, where)
-        ops = rows.ops
         x = rows.enter("z", z, absent=-float("inf"))
-        sum_exp = rows.sum_exp(x)
-
-        # s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
-        w, low = sum_exp.reciprocal(ops)
-        terms = sum_exp.terms
-        s = terms.scale(ops, w + (ops.rounded(terms.expm1 * w) + low))
-        log_s = (x - sum_exp.m) - sum_exp.log(ops)[0]
-        s = ops.where(log_s > ops.format.underflow, s, 0.0)
-        out = rows.leave(ops.where(sum_exp.defined, s, float("nan")), absent=0.0)
+        out = rows.leave(softmax_of(rows, x, rows.sum_exp(x)), absent=0.0)
 
         remember(ctx, axis, where)
         ctx.save_for_backward(out)
@@ -63,6 +54,18 @@ class Softmax(Function):
         return (change,)
 
     jvp_along = backward_along
+
+
+def softmax_of(rows: Rows, x: Array, sum_exp: SumExp) -> Array:
+    """The probabilities of logits in the format, from the sum of their exponentials; NaN where that is undefined."""
+    ops, terms = rows.ops, sum_exp.terms
+
+    # s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
+    w, low = sum_exp.reciprocal(ops)
+    s = terms.scale(ops, w + (ops.rounded(terms.expm1 * w) + low))
+    log_s = (x - sum_exp.m) - sum_exp.log(ops)[0]
+    s = ops.where(log_s > ops.format.underflow, s, 0.0)
+    return ops.where(sum_exp.defined, s, float("nan"))
 
 
 def times_jacobian(ctx: Any, name: str, v: Array) -> Array:

@@ -20,6 +20,16 @@ def product(rows: Rows, a: Array, b: Array) -> Array:
     return rows.leave(rows.product(rows.enter("a", a, absent=0.0), rows.enter("b", b, absent=0.0)), absent=0.0)
 
 
+def times_exp(rows: Rows, a: Array, log_p: Array) -> Array:
+    """``a * exp(log_p)``: as `exp` and `product`, one after the other."""
+    return product(rows, exp(rows, log_p), a)
+
+
+def times_sum(rows: Rows, a: Array, x: Array) -> Array:
+    """``a * sum(x)`` of each row: as `row_sum` and `product`, one after the other."""
+    return product(rows, a, row_sum(rows, x))
+
+
 def row_sum(rows: Rows, x: Array) -> Array:
     """``sum(x)`` of each row, exact before it is rounded, in each entry of the row."""
     total, _ = rows.sum(rows.flush(rows.enter("x", x, absent=0.0)))

@@ -111,7 +111,7 @@ def exponent(ops: Ops, a: Array) -> Array:
 
 def flush(ops: Ops, x: Array) -> Array:
     """+0 for zeros of either sign and for all below twice the least normal number, where hardware that flushes would differ."""
-    return ops.where(ops.xp.abs(x) < 2.0 ** (ops.format.tiny + 1), 0.0, x)
+    return ops.where(ops.xp.abs(x) < ops.format.least, 0.0, x)
 
 
 def exact_sum(ops: Ops, v: Array, largest: Array, axes: Axes) -> Words:

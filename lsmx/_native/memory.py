@@ -55,12 +55,17 @@ class Memory:
     threads: Callable[[], int]
 
 
-def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, *arrays: Array | None) -> str | None:
+def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, arrays: Sequence[Array]) -> str | None:
     """The dtype of arrays whose rows lie one after the other, so that nothing needs planning; else None."""
     if type(axis) is not int or axis not in (-1, len(shape) - 1):
         return None
-    names = {memory.simple(x) for x in arrays if x is not None}
-    return names.pop() if len(names) == 1 else None
+    found = None
+    for x in arrays:
+        dtype = memory.simple(x)
+        if dtype is None or (found is not None and dtype != found):
+            return None
+        found = dtype
+    return found
 
 
 def walk_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lsmx import backend_for, registered, using
-from lsmx.extend import SINGLE, STANDARD, Array, Backend, Context, Function
+from lsmx.extend import INDEX, MASK, PER_CLASS, ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind, normal_axes
 from lsmx.testing.bits import quantise
-from lsmx.testing.inputs import Case
+from lsmx.testing.inputs import Case, Values, normal, uniform
 
 JACOBIAN_LIMIT = 64  # columns of the largest Jacobian that is formed
 
@@ -65,24 +66,55 @@ def forms_jacobian(function: str, case: Case) -> bool:
     return has(function, "jacobian") and case.where is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,)
 
 
+def arguments(function: str, case: Case) -> dict[str, Values]:
+    """The arrays that a function takes, drawn for a case by their kinds: the first has its logits."""
+    shape, axes = case.z.shape, normal_axes(case.axis, case.z.ndim)
+    given: dict[str, Values] = {}
+    for i, (name, kind) in enumerate(registered()[function].function.takes.items()):
+        seed = case.seed + 2000 + i
+        if i == 0:
+            given[name] = case.z
+        elif kind is INDEX:
+            n = math.prod(shape[a] for a in axes)
+            given[name] = np.floor(n * uniform(seed, *kind.shape(shape, axes)))
+        elif kind is MASK:
+            given[name] = uniform(seed, *shape) < 0.7
+        elif kind is PER_CLASS:
+            given[name] = uniform(seed, *kind.shape(shape, axes))
+        else:
+            given[name] = 3 * normal(seed, *kind.shape(shape, axes))
+    return given
+
+
+def held_in(kind: Kind, dtype: str) -> str:
+    """The dtype that an array of a kind is made in."""
+    return dtype if kind.floating else "bool" if kind is MASK else "int32"
+
+
 def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, Result]:
     """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32)."""
     operator = registered()[function]
+    takes = operator.function.takes
 
-    def made(values: npt.NDArray[Any]) -> Array:
-        return where.from_numpy(quantise(values, dtype), dtype)
+    def made(values: npt.NDArray[Any], kind: Kind = ROWS) -> Array:
+        return where.from_numpy(quantise(values, dtype) if kind.floating else values, held_in(kind, dtype))
 
-    z = made(case.z)
+    given = {name: made(values, takes[name]) for name, values in arguments(function, case).items()}
     mask = None if case.where is None else where.from_numpy(case.where, "bool")
-    out = operator(z, axis=case.axis, where=mask)
-    residual = {name: {"z": z, "output": out}[name] for name in operator.function.residual}
+    out = operator(*given.values(), axis=case.axis, where=mask)
+    known = given | {"output": out}
+    residual = {name: known[name] for name in operator.function.residual}
     results = {"forward": where.to_numpy(out)}
-    if has(function, "backward"):
-        g = made(case.vector(tuple(out.shape)))
-        results["backward"] = where.to_numpy(operator.derivative("backward", {"grad_output": g}, residual, case.axis, mask))
-    if has(function, "jvp"):
-        v = made(case.vector(tuple(z.shape)))
-        results["jvp"] = where.to_numpy(operator.derivative("jvp", {"tangent": v}, residual, case.axis, mask))
+    for direction in operator.operations:
+        rule, _, by = direction.partition(" ")
+        if rule in ("backward", "jvp") and has(function, rule):
+            z = given[by or operator.function.gradients[0]]
+            vector = (
+                {"grad_output": made(case.vector(tuple(out.shape)))}
+                if rule == "backward"
+                else {"tangent": made(case.vector(tuple(z.shape)))}
+            )
+            results[direction] = where.to_numpy(operator.derivative(direction, vector, residual, case.axis, mask))
     if forms_jacobian(function, case):
         results["jacobian"] = where.to_numpy(operator.derivative("jacobian", {}, residual, case.axis))
     return results
@@ -93,22 +125,27 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     if dtype != "bfloat16":
         with using("reference"):
             return evaluate(host_target(), function, dtype, case)
-    rules = registered()[function].function
-    given: dict[str, Any] = {"axis": case.axis, "where": case.where}
+    operator = registered()[function]
+    rules, takes, gradients = operator.function, operator.function.takes, operator.function.gradients
+    options: dict[str, Any] = {"axis": case.axis, "where": case.where}
 
     def narrow(x: Result) -> Result:
         return quantise(x, "bfloat16")
 
-    z = narrow(case.z)
+    drawn = arguments(function, case)
+    given = {name: narrow(x) if takes[name].floating else x.astype(held_in(takes[name], dtype)) for name, x in drawn.items()}
     with using("reference"), np.errstate(over="ignore", invalid="ignore"):
-        out = narrow(rules.forward(Context(), z, **given))
-        values = {"z": z, "output": out}
-        ctx = Context(*(values[name] for name in rules.residual), **given)
+        out = narrow(rules.forward(Context(), *given.values(), **options))
+        known = given | {"output": out}
+        ctx = Context(*(known[name] for name in rules.residual), **options)
         results = {"forward": out}
         if has(function, "backward"):
-            results["backward"] = narrow(rules.backward(ctx, narrow(case.vector(out.shape))))
-        if has(function, "jvp"):
-            results["jvp"] = narrow(rules.jvp(ctx, narrow(case.vector(z.shape))))
+            found = rules.backward(ctx, narrow(case.vector(out.shape)))
+            for z, dz in zip(gradients, found if len(gradients) > 1 else (found,), strict=True):
+                results["backward" if len(gradients) == 1 else f"backward {z}"] = narrow(dz)
+        for z in gradients if has(function, "jvp") else ():
+            tangents = [narrow(case.vector(given[name].shape)) if name == z else None for name in gradients]
+            results["jvp" if len(gradients) == 1 else f"jvp {z}"] = narrow(rules.jvp(ctx, *tangents))
         if forms_jacobian(function, case):
             results["jacobian"] = narrow(rules.jacobian(ctx))
     return results

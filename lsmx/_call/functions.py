@@ -1,0 +1,27 @@
+"""The registered functions by their names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lsmx._call.operator import Operator
+
+operators: dict[str, Operator] = {}
+
+
+def registered() -> dict[str, Operator]:
+    """Every registered function by its name.
+
+    Returns
+    -------
+    dict
+        From names to what can be called; the rules are its ``function``.
+
+    Examples
+    --------
+    >>> import lsmx
+    >>> sorted(lsmx.registered())
+    ['log_softmax', 'logsumexp', 'softmax']
+    """
+    return dict(operators)
