@@ -30,6 +30,8 @@ IN_TREE = {
     "autograd": "lsmx_autograd",
     "cupy": "lsmx_cupy",
 }
+EXTRAS = frozenset({"torch", "jax", "autograd", "cupy"})
+"""The libraries that an extra of the same name brings; of no other is it said how to install it."""
 
 _registered: dict[str, Backend] = {}  # by root module
 _by_type: dict[type, Backend] = {}
@@ -222,7 +224,9 @@ def backend_of(root: str) -> Backend | str:
     try:
         backend = _find(root)
     except ModuleNotFoundError as error:
-        return f'not installed: pip install "lsmx[{root}]"' if error.name == root else f"ModuleNotFoundError: {error}"
+        if error.name != root:
+            return f"ModuleNotFoundError: {error}"
+        return f'not installed: pip install "lsmx[{root}]"' if root in EXTRAS else "not installed"
     except Exception as error:  # whatever a library raises while it is imported
         return f"{type(error).__name__}: {error}"
     return "its plugin could not be loaded: see the warning" if backend is None else backend

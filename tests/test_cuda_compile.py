@@ -11,7 +11,7 @@ import pytest
 import lsmx
 from lsmx._cuda.source import PASSES, WIDTH, kernel_name, packs, source
 
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-core is not installed: pip install 'lsmx[cuda]'")
+nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed: pip install 'lsmx[test]'")
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 ROUNDED = re.compile(r"(add|sub|mul|fma)\.rn(\.ftz)?\.f(32|64)")
 ARITHMETIC = re.compile(

@@ -173,7 +173,9 @@ def test_a_launch_through_cuda_core(monkeypatch: pytest.MonkeyPatch) -> None:
         return contextlib.nullcontext()
 
     monkeypatch.setattr(torch.cuda, "device", guard)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=0x70 + device))
+    monkeypatch.setattr(core, "Stream", types.SimpleNamespace(from_handle=lambda handle: f"stream {handle:#x}"))
+    monkeypatch.setattr(lsmx_torch.cuda, "stream", lsmx_torch.cuda.stream.__wrapped__)
     monkeypatch.setattr(core, "Device", lambda i: types.SimpleNamespace(set_current=lambda: current.append(i)))
     monkeypatch.setattr(core, "launch", lambda *given: started.append(given))
     monkeypatch.setitem(lsmx_torch.cuda._kernels, (3, "name"), "kernel")
@@ -183,7 +185,7 @@ def test_a_launch_through_cuda_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert entered == [3, 3]
     assert current == [3]
     for stream, config, *rest in started:
-        assert (stream, config.grid, config.block, config.shmem_size) == ("stream of 3", (7, 1, 1), (128, 1, 1), 4096)
+        assert (stream, config.grid, config.block, config.shmem_size) == ("stream 0x73", (7, 1, 1), (128, 1, 1), 4096)
         assert rest == ["kernel", 1, 2, 3]
 
 
