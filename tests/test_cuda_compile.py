@@ -12,7 +12,7 @@ from lsmx import extend
 from lsmx._native.cuda.source import PASSES, kernel_name, packs, source
 from lsmx._native.memory import WIDTH
 
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-core is not installed: pip install 'lsmx[cuda]'")
+nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed: pip install 'lsmx[test]'")
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 ROUNDED = re.compile(r"(add|sub|mul|fma)\.rn(\.ftz)?\.f(32|64)")
 ARITHMETIC = re.compile(

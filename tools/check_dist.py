@@ -1,53 +1,108 @@
-"""Check what an sdist and a wheel contain.
+"""Check what an sdist and a wheel contain, and what an index shows of them.
 
 python tools/check_dist.py dist/*
+python tools/check_dist.py --release dist/*     before an upload: the addresses have to be real ones
 """
 
 from __future__ import annotations
 
+import configparser
+import email
 import pathlib
 import re
 import sys
 import tarfile
+import tomllib
 import zipfile
 
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
+AUTOLOAD = "lsmx_autoload.py"
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
 KERNELS = {f"lsmx/_native/cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
-NEEDED = {*KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+NEEDED = {AUTOLOAD, *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
 SOURCE = {
     "LICENSE",
     "README.md",
     "CHANGELOG.md",
     "pyproject.toml",
     "conftest.py",
+    "tools/package_page.py",
     "tests/test_contract.py",
     "tests/cuda_emulator.h",
     "docs/design.md",
 }
 
 
-def faults(path: pathlib.Path) -> list[str]:
+PROJECT = tomllib.loads((pathlib.Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ADDRESSES = {"Source", "Documentation", "Changelog", "Issues"}
+FENCES = re.compile(r"```.*?```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)")
+ELSEWHERE = re.compile(r"https?://|#|mailto:")
+RESERVED = re.compile(r"https?://[^/]*\.(example|invalid|test)(/|$)")  # RFC 2606: names that nobody owns
+
+
+def page_faults(metadata: str, release: bool = False) -> list[str]:
+    """What is wrong with the metadata that an index shows."""
+    fields = email.message_from_string(metadata)
+    addresses = dict(line.split(", ", 1) for line in fields.get_all("Project-URL", []))
+    found = [f"no address of the {label.lower()}" for label in sorted(ADDRESSES - set(addresses))]
+    if release:
+        found += [f"the address is a placeholder: {label} {url}" for label, url in addresses.items() if RESERVED.match(url)]
+    if set(fields.get_all("Provides-Extra", [])) != set(PROJECT["optional-dependencies"]):
+        found.append("the extras are not those of pyproject.toml")
+    text = str(fields.get_payload())
+    links = LINK.findall(FENCES.sub("", text))
+    if not links or fields["Description-Content-Type"] != "text/markdown":
+        found.append("the README is not the description")
+    return found + [f"a link that leads nowhere from an index: {link}" for link in links if not ELSEWHERE.match(link)]
+
+
+def entry_faults(text: str, names: set[str]) -> list[str]:
+    """Which entry points lead to no module in the wheel, or are not there."""
+    entries = configparser.ConfigParser(delimiters=["="])
+    entries.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
+    entries.read_string(text)
+    found = {(group, name): value for group in entries.sections() for name, value in entries[group].items()}
+    groups = {"console_scripts": PROJECT["scripts"], **PROJECT["entry-points"]}
+    wanted = {(group, name): value for group, members in groups.items() for name, value in members.items()}
+    lost = [f"the entry points are not those of pyproject.toml: {found}"] if found != wanted else []
+    for value in found.values():
+        path = value.partition(":")[0].replace(".", "/")
+        if not {f"{path}.py", f"{path}/__init__.py"} & names:
+            lost.append(f"an entry point to no module: {value}")
+    return lost
+
+
+def faults(path: pathlib.Path, release: bool = False) -> list[str]:
     """What is wrong with a distribution."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
+            info = next(name.partition("/")[0] for name in names if ".dist-info/" in name)
+            metadata, entries = (archive.read(f"{info}/{name}").decode() for name in ("METADATA", "entry_points.txt"))
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-        stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
+        stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES - {AUTOLOAD})]
+        stray += page_faults(metadata, release) + entry_faults(entries, names)
         return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
+        top = archive.getnames()[0].partition("/")[0]
+        page = archive.extractfile(f"{top}/PKG-INFO")
+        assert page is not None
+        metadata = page.read().decode()
     needed = SOURCE | {name if name.startswith("lsmx/") else f"backends/{name}" for name in NEEDED}
     stray = [f"unexpected: {name}" for name in sorted(names) if re.search(r"(^|/)(\.git|\.venv|__pycache__|dist|build)(/|$)", name)]
-    return stray + [f"missing: {name}" for name in sorted(needed - names)]
+    return stray + page_faults(metadata, release) + [f"missing: {name}" for name in sorted(needed - names)]
 
 
-def main(paths: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Print what is wrong with each; 1 if anything is."""
+    release = "--release" in arguments
+    paths = [a for a in arguments if a != "--release"]
     kinds = {pathlib.Path(p).suffix for p in paths}
     found = [] if kinds == {".whl", ".gz"} else [f"a wheel and an sdist are expected, not {paths}"]
     for name in paths:
-        found += [f"{pathlib.Path(name).name}: {fault}" for fault in faults(pathlib.Path(name))]
+        found += [f"{pathlib.Path(name).name}: {fault}" for fault in faults(pathlib.Path(name), release)]
     print("\n".join(found) or "sdist and wheel hold what they should")
     return 1 if found else 0
 

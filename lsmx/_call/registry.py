@@ -32,6 +32,8 @@ IN_TREE = {
     "autograd": "lsmx_autograd",
     "cupy": "lsmx_cupy",
 }
+EXTRAS = frozenset({"torch", "jax", "autograd", "cupy"})
+"""The libraries that an extra of the same name brings; of no other is it said how to install it."""
 
 _registered: dict[str, Backend] = {}  # by root module
 _loaded: dict[str, Backend | str] = {}  # plugins by root module, or the reason why one is left out
@@ -238,7 +240,9 @@ def backend_of(root: str) -> Backend | str:
     try:
         backend = find(root)
     except ModuleNotFoundError as error:
-        return f'not installed: pip install "lsmx[{root}]"' if error.name == root else f"ModuleNotFoundError: {error}"
+        if error.name != root:
+            return f"ModuleNotFoundError: {error}"
+        return f'not installed: pip install "lsmx[{root}]"' if root in EXTRAS else "not installed"
     except Exception as error:  # whatever a library raises while it is imported
         return f"{type(error).__name__}: {error}"
     return "there is no backend for it" if backend is None else backend

@@ -1,0 +1,116 @@
+"""What a build says of itself, and the tools that check it, without an index."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import sys
+
+import pytest
+
+from tools import check_dist, check_extras
+
+HOME = pathlib.Path(__file__).parents[1]
+URLS = check_dist.PROJECT["urls"]
+
+
+@pytest.fixture
+def metadata() -> str:
+    """What a build would write into METADATA."""
+    core = pytest.importorskip("hatchling.metadata.core", reason="hatchling is not installed: pip install 'lsmx[test]'")
+    from hatchling.metadata.spec import get_core_metadata_constructors
+    from hatchling.plugin.manager import PluginManager
+
+    project = core.ProjectMetadata(str(HOME), PluginManager())
+    return str(get_core_metadata_constructors()["2.4"](project))
+
+
+def test_addresses() -> None:
+    assert set(URLS) == check_dist.ADDRESSES
+    assert all(url.startswith(URLS["Source"]) for url in URLS.values())
+    for label, kind in (("Documentation", "tree"), ("Changelog", "blob")):
+        assert (HOME / URLS[label].removeprefix(f"{URLS['Source']}/{kind}/main/")).exists()
+
+
+def test_the_package_page(metadata: str) -> None:
+    """Each path of the README's links stands in the description as an address, in the same order."""
+    assert check_dist.page_faults(metadata) == []
+    text = metadata.partition("\n\n")[2]
+    inside = check_dist.LINK.findall(check_dist.FENCES.sub("", (HOME / "README.md").read_text(encoding="utf-8")))
+    addresses = check_dist.LINK.findall(check_dist.FENCES.sub("", text))
+    assert [re.sub(rf"^{re.escape(URLS['Source'])}/(blob|raw)/main/", "", a) for a in addresses] == inside
+    assert [a for a in addresses if "/raw/" in a] == [f"{URLS['Source']}/raw/main/docs/speed.png"]
+
+
+def test_paths_become_addresses() -> None:
+    pytest.importorskip("hatchling", reason="hatchling is not installed: pip install 'lsmx[test]'")
+    from tools.package_page import page
+
+    given = "[a](docs/a.md#b) ![p](p.png) [c](#d) [e](https://e/f) [g](mailto:h)\n```\n[i](j.md)\n```\n[k](L)"
+    assert page(given, "https://s/t") == (
+        "[a](https://s/t/blob/main/docs/a.md#b) ![p](https://s/t/raw/main/p.png) [c](#d) [e](https://e/f) [g](mailto:h)\n"
+        "```\n[i](j.md)\n```\n[k](https://s/t/blob/main/L)"
+    )
+
+
+def test_faults_of_a_page_are_seen(metadata: str) -> None:
+    assert check_dist.page_faults(f"{metadata}\n[a](docs/a.md)\n") == ["a link that leads nowhere from an index: docs/a.md"]
+    assert check_dist.page_faults(metadata.replace("Project-URL: Source, ", "Home-page: ")) == ["no address of the source"]
+    assert check_dist.page_faults(metadata.replace("Provides-Extra: dask\n", "")) == ["the extras are not those of pyproject.toml"]
+    assert check_dist.page_faults(metadata.partition("\n\n")[0] + "\n\n") == ["the README is not the description"]
+    real = re.sub(r"(Project-URL: \w+, https://)[^/]*", r"\1forge.org", metadata)
+    assert check_dist.page_faults(real, release=True) == []
+    reserved = re.sub(r"(Project-URL: Issues, ).*", r"\1https://lsmx.example/issues", real)
+    assert check_dist.page_faults(reserved) == []
+    assert check_dist.page_faults(reserved, release=True) == ["the address is a placeholder: Issues https://lsmx.example/issues"]
+
+
+def test_entry_points_lead_to_modules() -> None:
+    groups = {"console_scripts": check_dist.PROJECT["scripts"], **check_dist.PROJECT["entry-points"]}
+    text = "\n".join(f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in members.items()) for group, members in groups.items())
+    modules = {value.partition(":")[0].replace(".", "/") for members in groups.values() for value in members.values()}
+    names = {f"{module}.py" for module in modules}
+    assert check_dist.entry_faults(text, names) == []
+    assert check_dist.entry_faults(text, {f"{module}/__init__.py" for module in modules}) == []
+    assert check_dist.entry_faults(text, names - {"lsmx/_cli.py"}) == ["an entry point to no module: lsmx._cli:main"]
+    (lost,) = check_dist.entry_faults(text.replace("lsmx_pytest", "lsmx/_cli"), names)
+    assert lost.startswith("the entry points are not those of pyproject.toml: ")
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str, status: int) -> None:
+    """Have something else answer in uv's place."""
+    code = f"import sys; print({stdout!r}); print({stderr!r}, file=sys.stderr); sys.exit({status})"
+    monkeypatch.setattr(check_extras, "UV", (sys.executable, "-c", code))
+
+
+def test_an_index_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pretend(monkeypatch, "", "error: Request failed\n  cause: error sending request for url", 2)
+    assert check_extras.main() == 0
+    assert capsys.readouterr().out == (
+        "skipped: the package index cannot be reached: error: Request failed cause: error sending request for url\n"
+    )
+
+
+def test_an_extra_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pretend(monkeypatch, "", "error: No solution found", 1)
+    assert check_extras.main() == 1
+    assert capsys.readouterr().out.splitlines() == [f"torch on Python {p}: error: No solution found" for p in check_extras.PYTHONS]
+
+
+def test_an_extra_that_brings_an_old_torch_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiled(python: str, *arguments: str, given: str | None = None) -> tuple[dict[str, str], str]:
+        if "--all-extras" in arguments:
+            return {}, "no solution"
+        return {"torch": "2.6" if "old" in arguments else "3.0"} if "none" not in arguments else {}, ""
+
+    monkeypatch.setattr(check_extras, "compiled", compiled)
+    monkeypatch.setattr(check_extras, "PYTHONS", ("3.14",))
+    assert check_extras.faults(["old", "new", "none"]) == [
+        "[old] on Python 3.14: brings torch 2.6, the newest is 3.0",
+        "all extras together on Python 3.14: no solution",
+    ]
+
+
+def test_what_was_resolved_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "cuda-core==1.2.2\ntorch==2.15.0 ; sys_platform == 'linux'\n", "", 0)
+    assert check_extras.compiled("3.12", "-") == ({"cuda-core": "1.2.2", "torch": "2.15.0"}, "")
