@@ -27,6 +27,7 @@ from lsmx._cuda.launch import CudaDevice, cuda_engine
 from lsmx._cuda.source import OPTIONS as CUDA_OPTIONS
 from lsmx._cuda.source import source as cuda_source
 from lsmx._errors import (
+    ArgumentError,
     ArrayTypeError,
     AxisError,
     BackendError,
@@ -57,6 +58,7 @@ __all__ = [
     "CUDA_OPTIONS",
     "DOUBLE",
     "SINGLE",
+    "ArgumentError",
     "ArrayTypeError",
     "AxisError",
     "Backend",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, Never
 
-from lsmx._arithmetic.ops import Array
 from lsmx._backend import DIRECTIONS
 from lsmx._errors import BackendError
 from lsmx._function import Context
 from lsmx._operator import cast, registered, serving
+from lsmx._spelling import honest, misspelt
+from lsmx._typing import AnyArray, Axis, DTypeLike
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ class Explanation:
         return "\n".join(lines)
 
 
+@honest
 def explain(
-    *arrays: Array,
+    *arrays: AnyArray,
     function: str = "log_softmax",
-    direction: str = "forward",
-    axis: Any = -1,
-    where: Array | None = None,
-    dtype: Any = None,
+    direction: Literal["forward", "backward", "jvp", "jacobian"] = "forward",
+    axis: Axis = -1,
+    where: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
 ) -> Explanation:
     """Say what a call would use, without computing anything.
 
@@ -85,6 +88,8 @@ def explain(
       not numpy blocks: 24 elements: fewer than 4096
       not row blocks: 24 elements: no more than one block of 131072
     """
+    if unknown:
+        raise misspelt(explain, (), unknown)
     operator = registered().get(function)
     if operator is None:
         raise BackendError(f"function: {function!r} is not registered; there are {', '.join(registered())}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 from lsmx._arithmetic.formats import SINGLE
 from lsmx._arithmetic.ops import Array
@@ -14,6 +14,8 @@ from lsmx._errors import ArrayTypeError, BackendError, DeviceError, OutputError
 from lsmx._function import Function
 from lsmx._operation import Operation
 from lsmx._registry import backend_for, forced, shortcuts
+from lsmx._spelling import refused
+from lsmx._typing import Axis, DTypeLike
 from lsmx._validate import check_out, wanted_dtype
 
 _operators: dict[str, Operator] = {}
@@ -42,20 +44,24 @@ class Operator:
 
     def __call__(
         self,
-        z: Array,
+        z: Array = None,
         /,
-        *,
-        axis: Any = -1,
+        *extra: Never,
+        axis: Axis = -1,
         where: Array | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
         out: Array | None = None,
         **options: Any,
     ) -> Array:
         """The function's value, seen by the autograd of the library that ``z`` is from."""
-        if where is dtype is out is None and not options and type(axis) is int and axis == -1:
+        if where is dtype is out is None and not options and not extra and type(axis) is int and axis == -1:
             short = shortcuts.get((self.name, type(z)))
             if short is not None and forced() is None and (value := short(z)) is not None:
                 return value
+        known = self.operations["forward"].options
+        if extra or not known.keys() >= options.keys():
+            unknown = {name: value for name, value in options.items() if name not in known}
+            raise refused(self.name, ("z",), ("axis", *known, "where", "dtype", "out"), extra, unknown)
         backend = serving("z", z)
         if dtype is not None:
             z = cast(backend, z, dtype)

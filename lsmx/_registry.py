@@ -20,6 +20,7 @@ from lsmx._arithmetic.ops import Array, Ops, power_from_table
 from lsmx._backend import Backend
 from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
 from lsmx._standard import STANDARD
+from lsmx._typing import AnyArray
 
 GROUP = "lsmx.backends"
 IN_TREE = {
@@ -120,7 +121,7 @@ def _find(root: str) -> Backend | None:
     return load_plugin(entry) if entry else None
 
 
-def backend_for(x: Array, /) -> Backend:
+def backend_for(x: AnyArray, /) -> Backend:
     """The backend that serves ``x``.
 
     Parameters

@@ -11,8 +11,8 @@ from typing import Any
 from lsmx._arithmetic.formats import FORMAT_OF
 from lsmx._arithmetic.ops import Array
 from lsmx._errors import AxisError, DTypeError, OutputError, ShapeError
+from lsmx._typing import Axis
 
-Axis = int | tuple[int, ...] | None
 FLOATS = ", ".join(FORMAT_OF)
 
 
