@@ -10,13 +10,13 @@ from lsmx._typing import A, Axis, DTypeLike, Of
 # 2. NumPy's arrays have their shape and dtype in their type. The result has those of the array, unless dtype= is given.
 # 3. Any other library's arrays have not, and the result is an array of that library.
 
-S = TypeVar("S", bound=tuple[Any, ...])
-D = TypeVar("D", bound=np.dtype[Any])
-T = TypeVar("T", bound=np.generic)
-F = TypeVar("F", bound=np.floating[Any])
-Numpy = np.ndarray[Any, np.dtype[Any]]
-Mask = np.ndarray[Any, np.dtype[np.bool]]
-Float = type[F] | np.dtype[F]
+_S = TypeVar("_S", bound=tuple[Any, ...])
+_D = TypeVar("_D", bound=np.dtype[Any])
+_T = TypeVar("_T", bound=np.generic)
+_F = TypeVar("_F", bound=np.floating[Any])
+_Numpy = np.ndarray[Any, np.dtype[Any]]
+_Mask = np.ndarray[Any, np.dtype[np.bool]]
+_Float = type[_F] | np.dtype[_F]
 
 @overload
 def log_softmax(
@@ -24,16 +24,16 @@ def log_softmax(
 ) -> Any: ...
 @overload
 def log_softmax(
-    z: np.ndarray[S, Any], /, *, axis: Axis = -1, where: Mask | None = None, dtype: Float[F], out: Numpy | None = None
-) -> np.ndarray[S, np.dtype[F]]: ...
+    z: np.ndarray[_S, Any], /, *, axis: Axis = -1, where: _Mask | None = None, dtype: _Float[_F], out: _Numpy | None = None
+) -> np.ndarray[_S, np.dtype[_F]]: ...
 @overload
 def log_softmax(
-    z: np.ndarray[S, D], /, *, axis: Axis = -1, where: Mask | None = None, dtype: None = None, out: Numpy | None = None
-) -> np.ndarray[S, D]: ...
+    z: np.ndarray[_S, _D], /, *, axis: Axis = -1, where: _Mask | None = None, dtype: None = None, out: _Numpy | None = None
+) -> np.ndarray[_S, _D]: ...
 @overload
 def log_softmax(
-    z: np.ndarray[S, Any], /, *, axis: Axis = -1, where: Mask | None = None, dtype: DTypeLike, out: Numpy | None = None
-) -> np.ndarray[S, np.dtype[Any]]: ...
+    z: np.ndarray[_S, Any], /, *, axis: Axis = -1, where: _Mask | None = None, dtype: DTypeLike, out: _Numpy | None = None
+) -> np.ndarray[_S, np.dtype[Any]]: ...
 @overload
 def log_softmax(
     z: Of[A], /, *, axis: Axis = -1, where: A | None = None, dtype: DTypeLike | None = None, out: A | None = None
@@ -42,16 +42,16 @@ def log_softmax(
 def softmax(z: Never, /, *, axis: Axis = -1, where: object = None, dtype: DTypeLike | None = None, out: object = None) -> Any: ...
 @overload
 def softmax(
-    z: np.ndarray[S, Any], /, *, axis: Axis = -1, where: Mask | None = None, dtype: Float[F], out: Numpy | None = None
-) -> np.ndarray[S, np.dtype[F]]: ...
+    z: np.ndarray[_S, Any], /, *, axis: Axis = -1, where: _Mask | None = None, dtype: _Float[_F], out: _Numpy | None = None
+) -> np.ndarray[_S, np.dtype[_F]]: ...
 @overload
 def softmax(
-    z: np.ndarray[S, D], /, *, axis: Axis = -1, where: Mask | None = None, dtype: None = None, out: Numpy | None = None
-) -> np.ndarray[S, D]: ...
+    z: np.ndarray[_S, _D], /, *, axis: Axis = -1, where: _Mask | None = None, dtype: None = None, out: _Numpy | None = None
+) -> np.ndarray[_S, _D]: ...
 @overload
 def softmax(
-    z: np.ndarray[S, Any], /, *, axis: Axis = -1, where: Mask | None = None, dtype: DTypeLike, out: Numpy | None = None
-) -> np.ndarray[S, np.dtype[Any]]: ...
+    z: np.ndarray[_S, Any], /, *, axis: Axis = -1, where: _Mask | None = None, dtype: DTypeLike, out: _Numpy | None = None
+) -> np.ndarray[_S, np.dtype[Any]]: ...
 @overload
 def softmax(z: Of[A], /, *, axis: Axis = -1, where: A | None = None, dtype: DTypeLike | None = None, out: A | None = None) -> A: ...
 @overload
@@ -67,22 +67,36 @@ def logsumexp(
 ) -> Any: ...
 @overload
 def logsumexp(
-    z: Numpy, /, *, axis: Axis = -1, keepdims: bool = False, where: Mask | None = None, dtype: Float[F], out: Numpy | None = None
-) -> NDArray[F]: ...
-@overload
-def logsumexp(
-    z: np.ndarray[Any, np.dtype[T]],
+    z: _Numpy,
     /,
     *,
     axis: Axis = -1,
     keepdims: bool = False,
-    where: Mask | None = None,
-    dtype: None = None,
-    out: Numpy | None = None,
-) -> NDArray[T]: ...
+    where: _Mask | None = None,
+    dtype: _Float[_F],
+    out: _Numpy | None = None,
+) -> NDArray[_F]: ...
 @overload
 def logsumexp(
-    z: Numpy, /, *, axis: Axis = -1, keepdims: bool = False, where: Mask | None = None, dtype: DTypeLike, out: Numpy | None = None
+    z: np.ndarray[Any, np.dtype[_T]],
+    /,
+    *,
+    axis: Axis = -1,
+    keepdims: bool = False,
+    where: _Mask | None = None,
+    dtype: None = None,
+    out: _Numpy | None = None,
+) -> NDArray[_T]: ...
+@overload
+def logsumexp(
+    z: _Numpy,
+    /,
+    *,
+    axis: Axis = -1,
+    keepdims: bool = False,
+    where: _Mask | None = None,
+    dtype: DTypeLike,
+    out: _Numpy | None = None,
 ) -> NDArray[Any]: ...
 @overload
 def logsumexp(
@@ -101,8 +115,8 @@ def log_softmax_backward(
 ) -> Any: ...
 @overload
 def log_softmax_backward(
-    grad_output: Numpy, output: np.ndarray[S, D], /, *, axis: Axis = -1, where: Mask | None = None, out: Numpy | None = None
-) -> np.ndarray[S, D]: ...
+    grad_output: _Numpy, output: np.ndarray[_S, _D], /, *, axis: Axis = -1, where: _Mask | None = None, out: _Numpy | None = None
+) -> np.ndarray[_S, _D]: ...
 @overload
 def log_softmax_backward(
     grad_output: Of[A], output: Of[A], /, *, axis: Axis = -1, where: A | None = None, out: A | None = None
@@ -113,8 +127,8 @@ def softmax_backward(
 ) -> Any: ...
 @overload
 def softmax_backward(
-    grad_output: Numpy, output: np.ndarray[S, D], /, *, axis: Axis = -1, where: Mask | None = None, out: Numpy | None = None
-) -> np.ndarray[S, D]: ...
+    grad_output: _Numpy, output: np.ndarray[_S, _D], /, *, axis: Axis = -1, where: _Mask | None = None, out: _Numpy | None = None
+) -> np.ndarray[_S, _D]: ...
 @overload
 def softmax_backward(
     grad_output: Of[A], output: Of[A], /, *, axis: Axis = -1, where: A | None = None, out: A | None = None
@@ -125,15 +139,15 @@ def logsumexp_backward(
 ) -> Any: ...
 @overload
 def logsumexp_backward(
-    grad_output: Numpy,
-    z: np.ndarray[S, D],
-    output: Numpy,
+    grad_output: _Numpy,
+    z: np.ndarray[_S, _D],
+    output: _Numpy,
     /,
     *,
     axis: Axis = -1,
-    where: Mask | None = None,
-    out: Numpy | None = None,
-) -> np.ndarray[S, D]: ...
+    where: _Mask | None = None,
+    out: _Numpy | None = None,
+) -> np.ndarray[_S, _D]: ...
 @overload
 def logsumexp_backward(
     grad_output: Of[A], z: Of[A], output: Of[A], /, *, axis: Axis = -1, where: A | None = None, out: A | None = None
@@ -142,33 +156,35 @@ def logsumexp_backward(
 def log_softmax_jvp(tangent: object, output: Never, /, *, axis: Axis = -1, where: object = None) -> Any: ...
 @overload
 def log_softmax_jvp(
-    tangent: Numpy, output: np.ndarray[S, D], /, *, axis: Axis = -1, where: Mask | None = None
-) -> np.ndarray[S, D]: ...
+    tangent: _Numpy, output: np.ndarray[_S, _D], /, *, axis: Axis = -1, where: _Mask | None = None
+) -> np.ndarray[_S, _D]: ...
 @overload
 def log_softmax_jvp(tangent: Of[A], output: Of[A], /, *, axis: Axis = -1, where: A | None = None) -> A: ...
 @overload
 def softmax_jvp(tangent: object, output: Never, /, *, axis: Axis = -1, where: object = None) -> Any: ...
 @overload
-def softmax_jvp(tangent: Numpy, output: np.ndarray[S, D], /, *, axis: Axis = -1, where: Mask | None = None) -> np.ndarray[S, D]: ...
+def softmax_jvp(
+    tangent: _Numpy, output: np.ndarray[_S, _D], /, *, axis: Axis = -1, where: _Mask | None = None
+) -> np.ndarray[_S, _D]: ...
 @overload
 def softmax_jvp(tangent: Of[A], output: Of[A], /, *, axis: Axis = -1, where: A | None = None) -> A: ...
 @overload
 def logsumexp_jvp(tangent: object, z: Never, output: object, /, *, axis: Axis = -1, where: object = None) -> Any: ...
 @overload
 def logsumexp_jvp(
-    tangent: Numpy, z: np.ndarray[Any, np.dtype[T]], output: Numpy, /, *, axis: Axis = -1, where: Mask | None = None
-) -> NDArray[T]: ...
+    tangent: _Numpy, z: np.ndarray[Any, np.dtype[_T]], output: _Numpy, /, *, axis: Axis = -1, where: _Mask | None = None
+) -> NDArray[_T]: ...
 @overload
 def logsumexp_jvp(tangent: Of[A], z: Of[A], output: Of[A], /, *, axis: Axis = -1, where: A | None = None) -> A: ...
 @overload
 def log_softmax_jacobian(output: Never, /, *, axis: Axis = -1) -> Any: ...
 @overload
-def log_softmax_jacobian(output: np.ndarray[Any, np.dtype[T]], /, *, axis: Axis = -1) -> NDArray[T]: ...
+def log_softmax_jacobian(output: np.ndarray[Any, np.dtype[_T]], /, *, axis: Axis = -1) -> NDArray[_T]: ...
 @overload
 def log_softmax_jacobian(output: Of[A], /, *, axis: Axis = -1) -> A: ...
 @overload
 def softmax_jacobian(output: Never, /, *, axis: Axis = -1) -> Any: ...
 @overload
-def softmax_jacobian(output: np.ndarray[Any, np.dtype[T]], /, *, axis: Axis = -1) -> NDArray[T]: ...
+def softmax_jacobian(output: np.ndarray[Any, np.dtype[_T]], /, *, axis: Axis = -1) -> NDArray[_T]: ...
 @overload
 def softmax_jacobian(output: Of[A], /, *, axis: Axis = -1) -> A: ...
