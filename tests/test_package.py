@@ -75,6 +75,7 @@ def test_the_core_depends_on_two_libraries() -> None:
 
 def test_errors_derive_from_the_standard_ones() -> None:
     standard = {
+        "ArgumentError": (TypeError,),
         "ArrayTypeError": (TypeError,), "DTypeError": (TypeError,), "ShapeError": (ValueError,), "OutputError": (ValueError,),
         "DeviceError": (ValueError,),
         "AxisError": (ValueError, IndexError), "BackendError": (ValueError,),

@@ -106,3 +106,12 @@ def test_the_stub_says_what_the_functions_take() -> None:
         for name, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             if default is not None:  # dtype= is required where it tells overloads apart
                 assert ast.literal_eval(default) == inspect.signature(functions[node.name]).parameters[name.arg].default
+
+
+def test_log_softmax_and_softmax_have_the_same_types() -> None:
+    text = pathlib.Path(_api.__file__).with_suffix(".pyi").read_text()
+    overloads = [ast.unparse(node) for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    first = [overload for overload in overloads if "def log_softmax" in overload]
+    assert [overload.replace("def log_softmax", "def softmax") for overload in first] == [
+        o for o in overloads if "def softmax" in o
+    ]

@@ -14,7 +14,7 @@ import zipfile
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
 KERNELS = {f"lsmx/_cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
-NEEDED = {*KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+NEEDED = {*KIT, *KERNELS, "lsmx/_api.pyi", *(f"{name}/py.typed" for name in PACKAGES)}
 SOURCE = {
     "LICENSE",
     "README.md",

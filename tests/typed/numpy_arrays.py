@@ -61,6 +61,8 @@ def untyped(x: Any, z: Matrix) -> None:
     lsmx.softmax(x, dtype="float32").of_its_own()
     lsmx.logsumexp(x, dtype=np.float32, where=x > 0).of_its_own()
     lsmx.log_softmax_backward(z, x).of_its_own()
+    lsmx.logsumexp_backward(z, x, z).of_its_own()
+    lsmx.softmax_jvp(z, x).of_its_own()
     lsmx.logsumexp_jvp(x, x, x).of_its_own()
     lsmx.softmax_jacobian(x).of_its_own()
     _: NDArray[np.float64] = lsmx.softmax(z, dtype=x)  # pyright: ignore[reportUnknownVariableType]
