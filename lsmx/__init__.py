@@ -25,6 +25,7 @@ from lsmx._call.registry import backend_of as _backend_of
 from lsmx._call.using import using
 from lsmx._definition.formats import ARITHMETIC_VERSION
 from lsmx._errors import (
+    ArgumentError,
     ArrayTypeError,
     AxisError,
     BackendError,
@@ -41,6 +42,7 @@ from lsmx._native.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "ARITHMETIC_VERSION",
+    "ArgumentError",
     "ArrayTypeError",
     "AxisError",
     "BackendError",

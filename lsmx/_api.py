@@ -1,21 +1,36 @@
-"""The public functions."""
+"""The public functions.
+
+Their types are in ``_api.pyi``. What a function does not take is caught in ``extra`` and ``unknown``, to be answered by name;
+arrays have a default so that one given by keyword is caught there too. ``honest`` shows neither.
+"""
 
 from __future__ import annotations
 
+from typing import Never
+
 from lsmx._call.operator import register
-from lsmx._definition.checks import Axis
+from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.log_softmax import LogSoftmax
 from lsmx._definition.logsumexp import LogSumExp
 from lsmx._definition.ops import Array
 from lsmx._definition.softmax import Softmax
+from lsmx._typing import Axis, DTypeLike
 
 _log_softmax = register("log_softmax", LogSoftmax)
 _softmax = register("softmax", Softmax)
 _logsumexp = register("logsumexp", LogSumExp)
 
 
+@honest
 def log_softmax(
-    z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: object = None, out: Array | None = None
+    z: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    where: Array | None = None,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **unknown: Never,
 ) -> Array:
     """Logarithm of the softmax, ``z - lse(z)``.
 
@@ -68,10 +83,22 @@ def log_softmax(
     >>> lsmx.log_softmax(np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32))
     array([[-2.407606  , -1.407606  , -0.40760598]], dtype=float32)
     """
+    if extra or unknown:
+        raise misspelt(log_softmax, extra, unknown)
     return _log_softmax(z, axis=axis, where=where, dtype=dtype, out=out)
 
 
-def softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: object = None, out: Array | None = None) -> Array:
+@honest
+def softmax(
+    z: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    where: Array | None = None,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **unknown: Never,
+) -> Array:
     """Softmax, ``exp(z - lse(z))``.
 
     Parameters
@@ -112,18 +139,22 @@ def softmax(z: Array, /, *, axis: Axis = -1, where: Array | None = None, dtype: 
     >>> lsmx.softmax(np.asarray([0.0, 0.0, -np.inf]))
     array([0.5, 0.5, 0. ])
     """
+    if extra or unknown:
+        raise misspelt(softmax, extra, unknown)
     return _softmax(z, axis=axis, where=where, dtype=dtype, out=out)
 
 
+@honest
 def logsumexp(
-    z: Array,
+    z: Array = None,
     /,
-    *,
+    *extra: Never,
     axis: Axis = -1,
     keepdims: bool = False,
     where: Array | None = None,
-    dtype: object = None,
+    dtype: DTypeLike | None = None,
     out: Array | None = None,
+    **unknown: Never,
 ) -> Array:
     """Logarithm of the sum of exponentials, ``ln(sum(exp(z)))``.
 
@@ -168,11 +199,21 @@ def logsumexp(
     >>> lsmx.logsumexp(np.asarray([[1000.0, 1000.0], [0.0, -np.inf]]))
     array([1000.69314718,    0.        ])
     """
+    if extra or unknown:
+        raise misspelt(logsumexp, extra, unknown)
     return _logsumexp(z, axis=axis, where=where, dtype=dtype, out=out, keepdims=keepdims)
 
 
+@honest
 def log_softmax_backward(
-    grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None, out: Array | None = None
+    grad_output: Array = None,
+    output: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    where: Array | None = None,
+    out: Array | None = None,
+    **unknown: Never,
 ) -> Array:
     """Gradient of `log_softmax`: ``g - exp(output) * sum(g)``.
 
@@ -214,11 +255,21 @@ def log_softmax_backward(
     >>> lsmx.log_softmax_backward(np.ones(3), out).round(4)
     array([ 0.7299,  0.2658, -0.9957])
     """
+    if extra or unknown:
+        raise misspelt(log_softmax_backward, extra, unknown)
     return _log_softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where, out)
 
 
+@honest
 def softmax_backward(
-    grad_output: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None, out: Array | None = None
+    grad_output: Array = None,
+    output: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    where: Array | None = None,
+    out: Array | None = None,
+    **unknown: Never,
 ) -> Array:
     """Gradient of `softmax`: ``s * (g - sum(g * s))``.
 
@@ -254,11 +305,22 @@ def softmax_backward(
     >>> lsmx.softmax_backward(np.asarray([1.0, 0.0]), s)
     array([ 0.25, -0.25])
     """
+    if extra or unknown:
+        raise misspelt(softmax_backward, extra, unknown)
     return _softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where, out)
 
 
+@honest
 def logsumexp_backward(
-    grad_output: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None, out: Array | None = None
+    grad_output: Array = None,
+    z: Array = None,
+    output: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    where: Array | None = None,
+    out: Array | None = None,
+    **unknown: Never,
 ) -> Array:
     """Gradient of `logsumexp`: ``g * exp(z - lse)``.
 
@@ -295,10 +357,15 @@ def logsumexp_backward(
     >>> lsmx.logsumexp_backward(np.asarray([2.0]), z, lsmx.logsumexp(z))
     array([[1., 1.]])
     """
+    if extra or unknown:
+        raise misspelt(logsumexp_backward, extra, unknown)
     return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z, "output": output}, axis, where, out)
 
 
-def log_softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+@honest
+def log_softmax_jvp(
+    tangent: Array = None, output: Array = None, /, *extra: Never, axis: Axis = -1, where: Array | None = None, **unknown: Never
+) -> Array:
     """Directional derivative of `log_softmax`: ``v - sum(exp(output) * v)``.
 
     Parameters
@@ -331,10 +398,15 @@ def log_softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where:
     >>> lsmx.log_softmax_jvp(np.asarray([1.0, 0.0]), out)
     array([ 0.5, -0.5])
     """
+    if extra or unknown:
+        raise misspelt(log_softmax_jvp, extra, unknown)
     return _log_softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where)
 
 
-def softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+@honest
+def softmax_jvp(
+    tangent: Array = None, output: Array = None, /, *extra: Never, axis: Axis = -1, where: Array | None = None, **unknown: Never
+) -> Array:
     """Directional derivative of `softmax`: ``s * (v - sum(s * v))``.
 
     Parameters
@@ -367,10 +439,22 @@ def softmax_jvp(tangent: Array, output: Array, /, *, axis: Axis = -1, where: Arr
     >>> lsmx.softmax_jvp(np.asarray([1.0, 0.0]), s)
     array([ 0.25, -0.25])
     """
+    if extra or unknown:
+        raise misspelt(softmax_jvp, extra, unknown)
     return _softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where)
 
 
-def logsumexp_jvp(tangent: Array, z: Array, output: Array, /, *, axis: Axis = -1, where: Array | None = None) -> Array:
+@honest
+def logsumexp_jvp(
+    tangent: Array = None,
+    z: Array = None,
+    output: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
     """Directional derivative of `logsumexp`: ``sum(exp(z - lse) * v)``.
 
     Parameters
@@ -399,10 +483,13 @@ def logsumexp_jvp(tangent: Array, z: Array, output: Array, /, *, axis: Axis = -1
     >>> lsmx.logsumexp_jvp(np.asarray([[1.0, 2.0]]), z, lsmx.logsumexp(z))
     array([1.5])
     """
+    if extra or unknown:
+        raise misspelt(logsumexp_jvp, extra, unknown)
     return _logsumexp.derivative("jvp", {"tangent": tangent}, {"z": z, "output": output}, axis, where)
 
 
-def log_softmax_jacobian(output: Array, /, *, axis: Axis = -1) -> Array:
+@honest
+def log_softmax_jacobian(output: Array = None, /, *extra: Never, axis: Axis = -1, **unknown: Never) -> Array:
     """Jacobian of `log_softmax`: ``I - 1 s^T`` with ``s = exp(output)``.
 
     Parameters
@@ -429,10 +516,13 @@ def log_softmax_jacobian(output: Array, /, *, axis: Axis = -1) -> Array:
     array([[ 0.5, -0.5],
            [-0.5,  0.5]])
     """
+    if extra or unknown:
+        raise misspelt(log_softmax_jacobian, extra, unknown)
     return _log_softmax.derivative("jacobian", {}, {"output": output}, axis)
 
 
-def softmax_jacobian(output: Array, /, *, axis: Axis = -1) -> Array:
+@honest
+def softmax_jacobian(output: Array = None, /, *extra: Never, axis: Axis = -1, **unknown: Never) -> Array:
     """Jacobian of `softmax`: ``S - s s^T`` with ``S = diag(s)``.
 
     Parameters
@@ -459,4 +549,6 @@ def softmax_jacobian(output: Array, /, *, axis: Axis = -1) -> Array:
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
     """
+    if extra or unknown:
+        raise misspelt(softmax_jacobian, extra, unknown)
     return _softmax.derivative("jacobian", {}, {"output": output}, axis)

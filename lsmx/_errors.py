@@ -11,6 +11,10 @@ class ArrayTypeError(LsmxError, TypeError):
     """Not an array, or arrays of different libraries."""
 
 
+class ArgumentError(LsmxError, TypeError):
+    """An argument that the function does not take, such as an axis by position, or an option by the name of another library."""
+
+
 class DTypeError(LsmxError, TypeError):
     """A dtype that the function does not compute in."""
 

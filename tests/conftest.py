@@ -8,6 +8,7 @@ from lsmx.testing import Target, matrix
 from lsmx.testing.matrix import backend
 
 __all__ = ["backend"]
+collect_ignore = ["typed"]  # calls for type checkers, see test_types.py
 CUDA = ("torch-cuda", "cupy")
 
 

@@ -175,7 +175,7 @@ def test_hips_autograd(loss: Callable[..., Any]) -> None:
 
 def test_what_is_given_is_checked_by_its_kind(loss: Callable[..., Any]) -> None:
     z, target, weight = Z.astype(np.float32), TARGET, WEIGHT.astype(np.float32)
-    with pytest.raises(TypeError, match=r"user_cross_entropy: 2 arrays given, but it takes z, target, weight"):
+    with pytest.raises(TypeError, match=r"user_cross_entropy: 2 of its arrays given, but it takes z, target, weight"):
         loss(z, target)
     with pytest.raises(lsmx.DTypeError, match=r"^target: dtype float32, but an index into a row is an integer"):
         loss(z, weight[:6], weight)

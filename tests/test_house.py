@@ -19,7 +19,7 @@ import lsmx
 HOME = pathlib.Path(lsmx.__file__).parents[1]
 FLOORS = ["lsmx._definition", "lsmx._native", "lsmx._fused", "lsmx._call", "public", "outside"]
 PUBLIC = {"lsmx", "lsmx.extend", "lsmx._api"}
-LEAF = "lsmx._errors"  # the exceptions, which every floor raises
+LEAVES = ("lsmx._errors", "lsmx._typing")  # exceptions and types, which every floor names
 OUTSIDE = ("lsmx.testing", "lsmx._cli", "lsmx._bench", "lsmx.__main__", "lsmx_")
 GOES_WITH_THE_COMPILED_CORE = "lsmx_numpy.blocked"
 
@@ -75,7 +75,9 @@ def floor(name: str) -> int:
 
 def upward(arrows: dict[str, set[str]]) -> list[str]:
     """The imports that point to a floor above."""
-    return [f"{a} -> {b}" for a, others in arrows.items() for b in others if a != LEAF != b and floor(a) < floor(b)]
+    return [
+        f"{a} -> {b}" for a, others in arrows.items() for b in others if a not in LEAVES and b not in LEAVES and floor(a) < floor(b)
+    ]
 
 
 def private(arrows: dict[str, set[str]]) -> list[str]:
@@ -84,9 +86,9 @@ def private(arrows: dict[str, set[str]]) -> list[str]:
     return [
         f"{a} -> {b}"
         for a, others in arrows.items()
-        if a not in (LEAF, GOES_WITH_THE_COMPILED_CORE) and floor(a) == outside
+        if a not in (*LEAVES, GOES_WITH_THE_COMPILED_CORE) and floor(a) == outside
         for b in others
-        if b == LEAF or (floor(b) != outside and b not in ("lsmx", "lsmx.extend"))
+        if b in LEAVES or (floor(b) != outside and b not in ("lsmx", "lsmx.extend"))
     ]
 
 

@@ -19,7 +19,7 @@ PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_jax", "lsmx_numpy", "lsm
 AUTOLOAD = "lsmx_autoload.py"
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
 KERNELS = {f"lsmx/_native/cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
-NEEDED = {AUTOLOAD, *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+NEEDED = {AUTOLOAD, "lsmx/_api.pyi", *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
 SOURCE = {
     "LICENSE",
     "README.md",

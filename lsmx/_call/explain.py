@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, Never
 
 from lsmx._call.backend import DIRECTIONS
 from lsmx._call.functions import operators
 from lsmx._call.operator import cast, serving
 from lsmx._call.plan import Plan, plan
+from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.function import Context
-from lsmx._definition.ops import Array
 from lsmx._errors import BackendError
+from lsmx._typing import AnyArray, Axis, DTypeLike
 
 
+@honest
 def explain(
-    *arrays: Array,
+    *arrays: AnyArray,
     function: str = "log_softmax",
-    direction: str = "forward",
-    axis: Any = -1,
-    where: Array | None = None,
-    dtype: Any = None,
+    direction: Literal["forward", "backward", "jvp", "jacobian"] = "forward",
+    axis: Axis = -1,
+    where: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
 ) -> Plan:
     """Say what a call would use, without computing anything: the very plan that the call runs.
 
@@ -57,6 +60,8 @@ def explain(
       not numpy blocks: 24 elements: fewer than 4096
       not row blocks: 24 elements: no more than one block of 131072
     """
+    if unknown:
+        raise misspelt(explain, (), unknown)
     operator = operators.get(function)
     if operator is None:
         raise BackendError(f"function: {function!r} is not registered; there are {', '.join(operators)}")

@@ -14,12 +14,13 @@ from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
 from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, load, loaded, on_load, shortcuts
 from lsmx._call.steps import STEPS
-from lsmx._call.validate import check_options, described, wanted_dtype, write
+from lsmx._call.validate import described, wanted_dtype, write
 from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
 from lsmx._definition.kinds import ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError
+from lsmx._typing import Axis, DTypeLike
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Operator:
     def __call__(
         self,
         *arrays: Array,
-        axis: Any = -1,
+        axis: Axis = -1,
         where: Array | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
         out: Array | None = None,
         **options: Any,
     ) -> Array:
@@ -62,13 +63,12 @@ class Operator:
             short = shortcut(self.name, type(arrays[0]))
             if short is not None and (value := short(arrays[0])) is not None:
                 return value
-        takes = self.function.takes
-        if len(arrays) != len(takes):
-            raise TypeError(
-                f"{self.name}: {len(arrays)} arrays given, but it takes {', '.join(takes)}; options go by name, as axis="
-            )
+        takes, known = self.function.takes, self.operations["forward"].options
+        if len(arrays) != len(takes) or not known.keys() >= options.keys():
+            unknown = {name: value for name, value in options.items() if name not in known}
+            raise refused(self.name, tuple(takes), ("axis", *known, "where", "dtype", "out"), arrays, unknown)
         if options:
-            check_options(self.name, options, self.operations["forward"].options)
+            check_flags(options, known)
         first, x = next(iter(takes)), arrays[0]
         backend = serving(first, x)
         if dtype is not None:

@@ -19,6 +19,7 @@ from lsmx._call.standard import STANDARD
 from lsmx._definition.formats import Format
 from lsmx._definition.ops import Array, Ops, find_ops_by, power_from_table
 from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
+from lsmx._typing import AnyArray
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -140,7 +141,7 @@ def find(root: str) -> Backend | str | None:
     return _loaded[root]
 
 
-def backend_for(x: Array, /) -> Backend:
+def backend_for(x: AnyArray, /) -> Backend:
     """The backend that serves ``x``.
 
     Parameters

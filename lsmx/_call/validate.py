@@ -35,13 +35,9 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: Any) -> None:
         raise OutputError(f"out: dtype {dtype_name(out.dtype)}, but the result has {dtype_name(dtype)}; pass dtype= to choose it")
 
 
-def check_options(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """The further options of a function are among those that it has; those that are flags are True or False."""
+def check_flags(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Options whose default is a bool are True or False."""
     for option, value in options.items():
-        if option not in known:
-            raise TypeError(
-                f"{name}: there is no option {option}; there are {', '.join(('axis', 'where', 'dtype', 'out', *known))}"
-            )
         if isinstance(known[option], bool):
             checked_flag(option, value)
 

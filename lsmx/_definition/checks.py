@@ -10,8 +10,8 @@ from typing import Any
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.ops import Array
 from lsmx._errors import AxisError, DTypeError, FlagError, ShapeError
+from lsmx._typing import Axis
 
-Axis = int | tuple[int, ...] | None
 _names: dict[Any, str] = {}  # of the float dtypes of all libraries
 FLOATS = ", ".join(FORMAT_OF)
 

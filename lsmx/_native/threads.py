@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import SupportsIndex
 
 from lsmx._errors import ThreadsError
 
@@ -61,7 +62,7 @@ def get_num_threads() -> int:
     return _chosen or default()
 
 
-def set_num_threads(n: int | None) -> None:
+def set_num_threads(n: SupportsIndex | None) -> None:
     """Set the number of threads that kernels use. The bits do not depend on it.
 
     Parameters
