@@ -132,7 +132,7 @@ backend = Backend(
 )
 
 
-@torch.compiler.substitute_in_graph(backend_of_type)  # type: ignore[arg-type]
+@torch.compiler.substitute_in_graph(backend_of_type)
 def backend_when_compiled(kind: type) -> Backend:
     """What ``torch.compile`` sees of the look-up by type: no table, whose growth would make compiled code stale."""
     if not owns(kind):

@@ -109,7 +109,8 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
             given = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
             moving = [(name, v) for name, v in given if operation.moves(name)]
             if not moving:
-                return given[0][1].new_zeros(ctx.shape)
+                still: torch.Tensor = given[0][1].new_zeros(ctx.shape)
+                return still
             with contextlib.nullcontext() if torch.compiler.is_compiling() else outer_levels():
                 first, *more = (operation.rule("push", name)(d, v, at) for name, v in moving)
                 total: torch.Tensor = sum(more, first)

@@ -84,8 +84,8 @@ def without_compiler(work: Work, function: str, *arrays: Any) -> Call | None:
                 ctx.axis = work.axis  # type: ignore[attr-defined]
             options = {} if work.direction == "backward" else {"axis": work.axis}
             for kernel in kernels:
-                if kernel.name != "fused" and kernel.refuse(ctx, arrays[0], **options) is None:
-                    return kernel.run(ctx, arrays[0], **options)
+                if kernel.name != "fused" and not isinstance(run := kernel.plan(ctx, arrays[0], **options), str):
+                    return run()
             rules = lsmx.registered()[function].function
             return getattr(rules, work.direction)(ctx, arrays[0], **options)
 

@@ -63,10 +63,10 @@ def run_on_host(
 ) -> None:
     """Run a pass on the host."""
     n = shape[-1] if way is None else way.length.size
-    lengths = [(0, 1, n)[k] for k in has]
+    na, nb, nc, nout = lengths = [(0, 1, n)[k] for k in has]
     if way is None:
-        addresses = [0 if x is None else memory.address(x) for x in operands]
-        run_contiguous(name, memory, dtype, *addresses, *lengths, n, math.prod(shape[:-1]))
+        a, b, c, out = [0 if x is None else memory.address(x) for x in operands]
+        run_contiguous(name, memory, dtype, a, b, c, out, na, nb, nc, nout, n, math.prod(shape[:-1]))
     else:
         run_strided(name, memory, operands, lengths, way)
 

@@ -13,8 +13,9 @@ from lsmx._call.calculus import operations_of
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
 from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, load, loaded, on_load, shortcuts
+from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
-from lsmx._call.validate import described, wanted_dtype, write
+from lsmx._call.validate import check_flags, described, wanted_dtype, write
 from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
 from lsmx._definition.kinds import ROWS, Kind

@@ -58,7 +58,7 @@ def refused(
     accepted = f"{name}({', '.join([*arrays, *(f'{option}=...' for option in left)])})"
     problems = [by_keyword(key, value, arrays, left) for key, value in unknown.items()]
     problems += [by_position(value, left) for value in extra]
-    if len(given) < len(arrays):
+    if not problems:
         problems.append(f"{len(given)} of its arrays given, but it takes {', '.join(arrays)}")
     return ArgumentError(f"{name}: {'; '.join(problems)}. Accepted is {accepted}, with arrays by position")
 

@@ -44,7 +44,7 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     out = []
     for a in axis if isinstance(axis, tuple | list) else (axis,):
         try:
-            i = None if isinstance(a, bool) else operator.index(a)  # type: ignore[arg-type]
+            i = None if isinstance(a, bool) else operator.index(a)
         except TypeError:
             i = None
         if i is None:

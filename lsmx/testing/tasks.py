@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lsmx import backend_for, registered, using
 from lsmx.extend import INDEX, MASK, PER_CLASS, ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind, normal_axes
 from lsmx.testing.bits import quantise
-from lsmx.testing.inputs import Case, Values, normal, uniform
+from lsmx.testing.inputs import Case, normal, uniform
 
 JACOBIAN_LIMIT = 64  # columns of the largest Jacobian that is formed
 
@@ -66,10 +66,10 @@ def forms_jacobian(function: str, case: Case) -> bool:
     return has(function, "jacobian") and case.where is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,)
 
 
-def arguments(function: str, case: Case) -> dict[str, Values]:
+def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
     """The arrays that a function takes, drawn for a case by their kinds: the first has its logits."""
     shape, axes = case.z.shape, normal_axes(case.axis, case.z.ndim)
-    given: dict[str, Values] = {}
+    given: dict[str, npt.NDArray[Any]] = {}
     for i, (name, kind) in enumerate(registered()[function].function.takes.items()):
         seed = case.seed + 2000 + i
         if i == 0:
