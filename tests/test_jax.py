@@ -232,3 +232,31 @@ def test_arrays_divided_among_devices() -> None:
     done = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["51", "equal"]
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "sizes", "axis"),
+    [
+        ("log_softmax", "float32", "b, n", -1),
+        ("softmax", "bfloat16", "3, n", -1),
+        ("logsumexp", "float32", "b, n", (0, 1)),
+        ("log_softmax", "float32", "b, 5", 0),
+    ],
+)
+def test_exported_with_sizes_that_are_symbols(function: str, dtype: str, sizes: str, axis: Any) -> None:
+    """Of the batch and of the rows, value and gradient, through a file: NumPy's bits for every size."""
+    import jax.export
+
+    call = getattr(lsmx, function)
+
+    def value_and_gradient(z: Any) -> Any:
+        out, pull = jax.vjp(lambda z: call(z, axis=axis), z)
+        return out, pull(jnp.cos(out))[0]
+
+    shape = jax.ShapeDtypeStruct(jax.export.symbolic_shape(sizes), jnp.dtype(dtype))
+    program = jax.export.deserialize(jax.export.export(jax.jit(value_and_gradient))(shape).serialize())
+    for size in (1, 300):
+        concrete = [int(s) if s.isdigit() else size for s in sizes.split(", ")]
+        z = jnp.asarray(np.random.default_rng(size).standard_normal(concrete)).astype(dtype)
+        for got, want in zip(program.call(z), value_and_gradient(z), strict=True):
+            assert differing(host(got), host(want)) is None

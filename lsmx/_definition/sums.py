@@ -10,6 +10,8 @@ from lsmx._definition.words import Words, fast_two_sum
 from lsmx._errors import DTypeError, ShapeError
 
 Axes = tuple[int, ...]
+LONGEST = 31
+"""Rows of up to 2^31 elements, where their length is not known yet: a symbol, in a program that is compiled for every length."""
 
 
 class Digit(NamedTuple):
@@ -33,7 +35,7 @@ def limbs(ops: Ops, t: Array, widths: tuple[int, ...]) -> list[Array]:
 def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Digit]:
     """The exact sum of one limb over ``axes``: cut into as few pieces as its integers leave room for, each added up."""
     n = math.prod(limb.shape[a] for a in axes)
-    growth = max(n - 1, 0).bit_length()
+    growth = max(n - 1, 0).bit_length() if isinstance(n, int) else LONGEST
     dtype, width = ops.integers
     if bits > width:
         raise DTypeError(f"{ops.format.dtype} needs 64-bit integers, but the widest ones of the device have {width}")
