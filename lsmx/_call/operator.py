@@ -13,7 +13,7 @@ from lsmx._call.calculus import operations_of
 from lsmx._call.operation import Operation
 from lsmx._call.registry import backend_for, forced, loaded, on_load, shortcuts
 from lsmx._call.steps import STEPS
-from lsmx._call.validate import check_options, described, wanted_dtype, write
+from lsmx._call.validate import cast_to, check_options, described, write
 from lsmx._definition.function import Function
 from lsmx._definition.kinds import ROWS, Kind
 from lsmx._definition.ops import Array
@@ -245,7 +245,7 @@ def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype:
     xp = backend.namespace(arrays[0])
     with backend.quiet():
         return tuple(
-            xp.astype(x, wanted_dtype(xp, dtype, x, name)) if kind.floating else x
+            cast_to(xp, dtype, x, name) if kind.floating else x
             for (name, kind), x in zip(operator.function.takes.items(), arrays, strict=True)
         )
 
