@@ -13,8 +13,8 @@ from lsmx._call.operator import Operator, register, registered, serving, unregis
 from lsmx._call.plan import Plan
 from lsmx._call.registry import backend_for, backend_of, forced, known_backends, register_backend, roots, unregister_backend
 from lsmx._call.standard import STANDARD
-from lsmx._call.validate import described
-from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._call.validate import check_out, described
+from lsmx._definition.checks import dtype_name, float_name, native, normal_axes, reduced_shape
 from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
 from lsmx._definition.function import Context, Function, keep, recall, remember
 from lsmx._definition.kinds import INDEX, MASK, PER_CLASS, PER_ROW, ROWS, Kind
@@ -57,6 +57,7 @@ __all__ = [
     "Rows",
     "backend_for",
     "backend_of",
+    "check_out",
     "chosen_threads",
     "cuda_engine",
     "cuda_source",
@@ -67,6 +68,7 @@ __all__ = [
     "fused",
     "keep",
     "known_backends",
+    "native",
     "normal_axes",
     "power_from_bits",
     "recall",

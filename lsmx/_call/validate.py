@@ -20,6 +20,8 @@ def format_name(dtype: Any) -> str | None:
     """The name of the float format that a ``dtype=`` stands for: a library's own dtype, a name, or what NumPy makes of it."""
     name = dtype_name(dtype)
     if name not in FORMAT_OF:
+        if hasattr(dtype, "ndim") and not isinstance(dtype, type | np.dtype):
+            return None  # an array: NumPy would take the dtype that it has
         try:
             name = np.dtype(dtype).name
         except Exception:  # NumPy asks whatever it is given
