@@ -34,6 +34,7 @@ class Task:
     reference: bool
 
     def __call__(self, *blocks: Any) -> Any:
+        """The block of the result."""
         arrays = list(map(alone, blocks))
         where = arrays.pop() if self.masked else None
         operation = registered()[self.function].operations[self.direction]
@@ -78,7 +79,7 @@ def bind(
     result = on_blocks(operation, arrays, axis, where, options or {})
     if out is not None:
         check_out(out, result.shape, result.dtype)
-        raise OutputError("out: cannot be written to by Dask, which computes later; use the result, and dask.array.store for memory")
+        raise OutputError("out: cannot be written to by Dask, which computes later; use the result, or dask.array.store")
     return result
 
 

@@ -35,13 +35,15 @@ def placed(kind: Kind, shape: tuple[Any, ...], rows: int, axes: Index, single: S
 
 
 def in_one_chunk(name: str, x: Any, axes: Sequence[int]) -> Any:
-    """``x`` in one chunk along some axes; along the others its chunks stay, unless they would be larger than Dask is told to make."""
+    """``x`` in one chunk along some axes; along others its chunks stay, unless they became larger than Dask is told to make."""
     split = [a for a in axes if len(x.chunks[a]) > 1]
     if not split:
         return x
     for a in split:
         if any(n != n for n in x.chunks[a]):
-            raise ShapeError(f"{name}: chunks of unknown sizes along axis {a}, which is reduced; call compute_chunk_sizes() on it first")
+            raise ShapeError(
+                f"{name}: chunks of unknown sizes along axis {a}, which is reduced; call compute_chunk_sizes() on it first"
+            )
     others = [i for i in range(x.ndim) if i not in axes]
     elements = math.prod(x.shape[a] for a in axes) * math.prod(max(x.chunks[i]) for i in others)
     large = elements * x.dtype.itemsize > parse_bytes(dask.config.get("array.chunk-size"))  # False where a size is unknown

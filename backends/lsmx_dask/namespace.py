@@ -7,6 +7,7 @@ from typing import Any
 
 import array_api_compat.dask.array as xp
 import numpy as np
+from numpy import float16  # noqa: F401 (which the standard does not have)
 
 
 def __getattr__(name: str) -> Any:

@@ -188,8 +188,8 @@ def _get_to_know(kind: type) -> Backend:
         backend = STANDARD
         if not STANDARD.owns(kind) or isinstance(find(own), Backend):
             raise ArrayTypeError(
-                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, Dask, or any "
-                "other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
+                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, Dask, "
+                "or any other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
                 + "".join(f"; {reason}" for reason in reasons)
             )
     assert isinstance(backend, Backend)

@@ -30,7 +30,7 @@ def raised_here(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def asking() -> Iterator[None]:
-    """No warning for what the contract defines, as many libraries compute through NumPy; and what a library lacks is said by name."""
+    """No warning for what the contract defines: many libraries compute through NumPy. What a library lacks is said by name."""
     try:
         with np.errstate(all="ignore"):
             yield
