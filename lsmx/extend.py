@@ -23,8 +23,8 @@ from lsmx._call.registry import (
     unregister_backend,
 )
 from lsmx._call.standard import STANDARD
-from lsmx._call.validate import described
-from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._call.validate import check_out, described
+from lsmx._definition.checks import dtype_name, float_name, native, normal_axes, reduced_shape
 from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
 from lsmx._definition.function import Context, Function, keep, recall, remember
 from lsmx._definition.kinds import INDEX, MASK, PER_CLASS, PER_ROW, ROWS, Kind
@@ -69,6 +69,7 @@ __all__ = [
     "backend_for",
     "backend_of",
     "backend_of_type",
+    "check_out",
     "chosen_threads",
     "cuda_engine",
     "cuda_source",
@@ -79,6 +80,7 @@ __all__ = [
     "fused",
     "keep",
     "known_backends",
+    "native",
     "normal_axes",
     "power_from_bits",
     "recall",

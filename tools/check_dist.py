@@ -15,7 +15,7 @@ import tarfile
 import tomllib
 import zipfile
 
-PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
+PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_dask", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
 AUTOLOAD = "lsmx_autoload.py"
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
 KERNELS = {f"lsmx/_native/cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}

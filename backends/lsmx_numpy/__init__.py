@@ -11,9 +11,10 @@ from typing import Any
 import array_api_compat.numpy as xp
 import numpy as np
 
-from lsmx import ArrayTypeError, get_num_threads
+from lsmx import get_num_threads
 from lsmx.extend import DOUBLE, SINGLE, Backend, Format, Memory, Ops, fused, power_from_bits, row_blocks
 from lsmx_numpy.blocked import numpy_blocks
+from lsmx_numpy.subclasses import serves
 
 NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
 addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
@@ -21,15 +22,6 @@ OPS = {
     fmt.dtype: Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
     for fmt in (SINGLE, DOUBLE)
 }
-
-
-def owns(kind: type) -> bool:
-    """Arrays, but neither scalars nor masked arrays, whose mask would be lost."""
-    if issubclass(kind, np.matrix):
-        raise ArrayTypeError("a numpy.matrix, which has no axes to keep; pass numpy.asarray(z)")
-    if issubclass(kind, np.ma.MaskedArray):
-        raise ArrayTypeError("a numpy.ma.MaskedArray: its mask would be lost; pass z.data with where=~numpy.ma.getmaskarray(z)")
-    return issubclass(kind, np.ndarray)
 
 
 def ops(x: Any, fmt: Format) -> Ops:
@@ -111,7 +103,7 @@ MEMORY = Memory(
 backend = Backend(
     name="numpy",
     roots=("numpy",),
-    owns=owns,
+    owns=serves,
     ops=ops,
     version=version,
     devices=devices,

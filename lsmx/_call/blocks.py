@@ -9,7 +9,7 @@ from typing import Any
 
 from lsmx._call.backend import Kernel
 from lsmx._call.kernels import FUNCTIONS
-from lsmx._definition.checks import normal_axes, reduced_shape
+from lsmx._definition.checks import native, normal_axes, reduced_shape
 from lsmx._definition.function import Context, Function, keep, recall, remember
 from lsmx._definition.kinds import PER_ROW, ROWS
 from lsmx._definition.ops import Array
@@ -111,7 +111,7 @@ def plans(
             return forward(Context(), z[at], axis, some, options)
 
         shape = reduced_shape(split.shape, split.axes, options.get("keepdims", False)) if function.reduces else split.shape
-        out = split.fill(xp.empty(shape, dtype=z.dtype, device=z.device), run)
+        out = split.fill(xp.empty(shape, dtype=native(z.dtype), device=z.device), run)
         keep(ctx, function, (z,), out, axis, where)
         return out
 
@@ -138,7 +138,7 @@ def plans(
             return derivative(direction, inner, some)
 
         like = z if direction == "backward" else output
-        return split.fill(xp.empty(tuple(like.shape), dtype=z.dtype, device=z.device), one)
+        return split.fill(xp.empty(tuple(like.shape), dtype=native(z.dtype), device=z.device), one)
 
     def plan_forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **options: Any) -> Any:
         return elsewhere(z) or refusal(z, axis, block) or partial(forward, ctx, z, axis, where, options)

@@ -15,7 +15,7 @@ from lsmx._call.operation import Operation
 from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, load, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
-from lsmx._call.validate import check_flags, described, wanted_dtype, write
+from lsmx._call.validate import cast_to, check_flags, described, write
 from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
 from lsmx._definition.kinds import ROWS, Kind
@@ -236,7 +236,7 @@ def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype:
     xp = backend.ops(arrays[0], SINGLE).xp if backend.xp is None else backend.xp
     with backend.quiet():
         return tuple(
-            xp.astype(x, wanted_dtype(xp, dtype, x, name)) if kind.floating else x
+            cast_to(xp, dtype, x, name) if kind.floating else x
             for (name, kind), x in zip(operator.function.takes.items(), arrays, strict=True)
         )
 

@@ -88,6 +88,7 @@ def accepted(operator: Operator, options: dict[str, Any]) -> dict[str, Any]:
     if not unknown or not options:
         return options
     for name, default in (("axis", -1), ("where", None)):
-        if name in unknown and options.get(name, default) is not default and options[name] != default:
+        given = options.get(name, default)
+        if name in unknown and given is not default and not (type(given) is int and given == default):
             raise TypeError(f"{operator.name}: takes no {name}=")
     return {name: value for name, value in options.items() if name not in unknown}

@@ -32,8 +32,9 @@ IN_TREE = {
     "jaxlib": "lsmx_jax",  # arrays are of jaxlib, what stands for them in a trace is of jax
     "autograd": "lsmx_autograd",
     "cupy": "lsmx_cupy",
+    "dask": "lsmx_dask",
 }
-EXTRAS = frozenset({"torch", "jax", "autograd", "cupy"})
+EXTRAS = frozenset({"torch", "jax", "autograd", "cupy", "dask"})
 """The libraries that an extra of the same name brings; of no other is it said how to install it."""
 
 _registered: dict[str, Backend] = {}  # by root module
@@ -198,8 +199,8 @@ def _get_to_know(kind: type) -> Backend:
         backend = STANDARD
         if not STANDARD.owns(kind) or isinstance(find(own), Backend):
             raise ArrayTypeError(
-                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, or any "
-                "other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
+                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, Dask, "
+                "or any other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
                 + "".join(f"; {reason}" for reason in reasons)
             )
     assert isinstance(backend, Backend)

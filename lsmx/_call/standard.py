@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat
@@ -9,7 +11,8 @@ import numpy as np
 
 from lsmx._call.backend import Backend
 from lsmx._definition.formats import FORMAT_OF
-from lsmx._definition.ops import Array, standard_ops
+from lsmx._definition.ops import Array, lacks, standard_ops
+from lsmx._errors import BackendError, LsmxError
 
 
 def has_standard_namespace(kind: type) -> bool:
@@ -17,9 +20,31 @@ def has_standard_namespace(kind: type) -> bool:
     return callable(getattr(kind, "__array_namespace__", None))
 
 
-def quiet_numpy() -> Any:
-    """No warning, and no error, for what the contract defines; many libraries compute through NumPy."""
-    return np.errstate(all="ignore")
+def raised_here(error: BaseException) -> bool:
+    """Whether lsmx has raised an error, not the array's library."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__")).startswith("lsmx.")
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """No warning for what the contract defines: many libraries compute through NumPy. What a library lacks is said by name."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except LsmxError:
+        raise
+    except AttributeError as error:
+        raise lacks(getattr(error.obj, "__name__", "the array's library"), str(error.name or "function"), error) from error
+    except (TypeError, ValueError, IndexError, NotImplementedError) as error:
+        if isinstance(error, NotImplementedError) and raised_here(error):
+            raise  # a rule that a function does not give
+        raise BackendError(
+            f"the array's library does not compute what the array API standard asks for ({type(error).__name__}: {error}); convert "
+            "the array first, as in numpy.asarray(z)"
+        ) from error
 
 
 def _version() -> str:
@@ -44,5 +69,5 @@ STANDARD = Backend(
     dtypes=tuple(FORMAT_OF),
     from_numpy=_convert,
     to_numpy=_convert,
-    quiet=quiet_numpy,
+    quiet=asking,
 )

@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from lsmx._definition.checks import FLOATS, checked_flag, dtype_name
+import numpy as np
+
+from lsmx._call.registry import constant_when_compiled
+from lsmx._definition.checks import FLOATS, check_number, checked_flag, dtype_name, native
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.ops import Array
 from lsmx._errors import DTypeError, OutputError, ShapeError
 
 
-def wanted_dtype(xp: Any, dtype: Any, z: Array, argument: str = "z") -> Any:
-    """The library's own dtype for the ``dtype=`` that was asked for."""
+@constant_when_compiled
+def format_name(dtype: Any) -> str | None:
+    """The name of the float format that a ``dtype=`` stands for: a library's own dtype, a name, or what NumPy makes of it."""
     name = dtype_name(dtype)
     if name not in FORMAT_OF:
-        raise DTypeError(f"dtype: {dtype!r} is not one of {FLOATS}")
-    given = dtype_name(z.dtype)
-    if not re.fullmatch(r"bool|u?int\d+|(b?float|complex)\d+", given):
-        raise DTypeError(f"{argument}: an array of {given}, which is no number that can be cast to {name}")
-    if given.startswith("complex"):
-        raise DTypeError(f"{argument}: a complex array cannot be cast to {name}; take its real part or its absolute value first")
-    if not hasattr(xp, name):
-        raise DTypeError(f"dtype: {xp.__name__} has no {name}; it has {', '.join(n for n in FORMAT_OF if hasattr(xp, n))}")
-    return getattr(xp, name)
+        if hasattr(dtype, "ndim") and not isinstance(dtype, type | np.dtype):
+            return None  # an array: NumPy would take the dtype that it has
+        try:
+            name = np.dtype(dtype).name
+        except Exception:  # NumPy asks whatever it is given
+            return None
+    return name if name in FORMAT_OF else None
+
+
+def wanted_dtype(xp: Any, dtype: Any, z: Array, argument: str = "z") -> Any:
+    """The library's own dtype for the ``dtype=`` that was asked for."""
+    name = format_name(dtype)
+    if name is None:
+        raise DTypeError(f"dtype: {dtype!r} is not one of {FLOATS}, nor another spelling of them that numpy.dtype() knows")
+    check_number(argument, dtype_name(z.dtype))
+    if hasattr(xp, name):
+        return getattr(xp, name)
+    if isinstance(z.dtype, np.dtype) and not isinstance(dtype, str):
+        with contextlib.suppress(TypeError):
+            return np.dtype(dtype)  # one that somebody else has added to NumPy's
+    raise DTypeError(f"dtype: {xp.__name__} has no {name}; it has {', '.join(n for n in FORMAT_OF if hasattr(xp, n))}")
+
+
+def cast_to(xp: Any, dtype: Any, z: Array, argument: str) -> Array:
+    """``z`` in the ``dtype=`` that was asked for, rounded once where that is narrower."""
+    wanted = wanted_dtype(xp, dtype, z, argument)
+    try:
+        return xp.astype(z, wanted)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DTypeError(
+            f"{argument}: {xp.__name__} cannot cast {dtype_name(z.dtype)} to {dtype_name(wanted)}: {error}; convert it first"
+        ) from error
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: Any) -> None:
-    """``out`` has the result's shape and dtype."""
+    """``out`` has the result's shape and dtype, in any byte order."""
     if tuple(out.shape) != shape:
         raise ShapeError(f"out: shape {tuple(out.shape)}, but the result has {shape}")
-    if out.dtype != dtype:
+    if native(out.dtype) != native(dtype):
         raise OutputError(f"out: dtype {dtype_name(out.dtype)}, but the result has {dtype_name(dtype)}; pass dtype= to choose it")
 
 

@@ -14,6 +14,10 @@ from lsmx._typing import Axis
 
 _names: dict[Any, str] = {}  # of the float dtypes of all libraries
 FLOATS = ", ".join(FORMAT_OF)
+NUMBERS = re.compile(r"bool|u?int\d+|b?float\d+(_\w+)?|longdouble")
+"""Names of the dtypes whose numbers can be cast to a float format."""
+VECTORS = ("grad_output", "tangent", "output")
+"""Arguments of derivatives, which take no ``dtype=``."""
 
 
 def dtype_name(dtype: Any) -> str:
@@ -24,6 +28,11 @@ def dtype_name(dtype: Any) -> str:
     return str(name).rpartition(".")[2]
 
 
+def native(dtype: Any) -> Any:
+    """A dtype in the machine's own byte order: NumPy has dtypes of the other one, for files of other machines."""
+    return dtype if getattr(dtype, "isnative", True) else dtype.newbyteorder("=")
+
+
 def float_name(name: str, z: Array) -> str:
     """The dtype of ``z``, which must be one that is computed in."""
     known = _names.get(z.dtype)
@@ -31,10 +40,28 @@ def float_name(name: str, z: Array) -> str:
         return known
     given = dtype_name(z.dtype)
     if given not in FORMAT_OF:
-        hint = "" if given.startswith("complex") else f'; pass dtype="float32" (or one of {FLOATS}) to cast it first'
-        raise DTypeError(f"{name}: dtype {given} is not one of {FLOATS}{hint}")
+        check_number(name, given)
+        how = "cast it first" if name in VECTORS else f'pass dtype="float32" (or one of {FLOATS}) to cast it first'
+        raise DTypeError(f"{name}: dtype {given} is not one of {FLOATS}; {how}")
     _names[z.dtype] = given
     return given
+
+
+def check_number(name: str, given: str) -> None:
+    """Raise unless arrays of the dtype called ``given`` hold real numbers."""
+    if NUMBERS.fullmatch(given):
+        return
+    if given.startswith("complex"):
+        raise DTypeError(f"{name}: an array of {given}, and complex numbers have no order; take their real part or absolute value")
+    text = given.startswith(("str", "bytes", "String"))
+    if text or given == "object":
+        what = "text" if text else "Python objects"
+        raise DTypeError(f'{name}: an array of {what}, no numbers; convert it first, as in numpy.asarray({name}, dtype="float32")')
+    if given.startswith(("datetime", "timedelta")):
+        raise DTypeError(f'{name}: an array of dates or times, no numbers; convert it first, as in {name}.astype("int64")')
+    if given.startswith(("void", "record")):
+        raise DTypeError(f'{name}: an array of records, no numbers; convert it first: take one field, as in {name}["field"]')
+    raise DTypeError(f"{name}: an array of {given}, no numbers that can be cast; convert it first, by its library")
 
 
 def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:

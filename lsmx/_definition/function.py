@@ -112,7 +112,7 @@ class Function:
 
 def remember(ctx: Any, axis: Any = -1, where: Array | None = None, **options: Any) -> None:
     """Keep the options that differ from their defaults on ``ctx``: a context that cannot hold attributes serves the defaults."""
-    if axis != -1:
+    if type(axis) is not int or axis != -1:  # an array has no truth of its own
         ctx.axis = axis
     if where is not None:
         ctx.where = where

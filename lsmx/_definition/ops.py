@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import array_api_compat
 
 from lsmx._definition.formats import Format
+from lsmx._errors import BackendError
 
 Array = Any  # an array of any library: the standard has no type for it
 Namespace = Any
@@ -110,14 +113,59 @@ class Ops:
 
 def standard_ops(x: Array, fmt: Format) -> Ops:
     """The operations of the namespace that ``x`` names."""
-    xp, device = array_api_compat.array_namespace(x), array_api_compat.device(x)
+    library = type(x).__module__.partition(".")[0]
+    try:
+        xp = array_api_compat.array_namespace(x)
+    except Exception as error:  # whatever a library raises when it is asked
+        raise lacks(library, "__array_namespace__(api_version=None) of its arrays", error) from error
+    try:
+        device = array_api_compat.device(x)
+    except AttributeError:
+        device = None  # the library's own choice
     return Ops(xp=xp, device=device, format=fmt, integers=widest_integers(xp, device))
+
+
+def lacks(library: str, part: str, error: object = None) -> BackendError:
+    """The error about a library without a part of the standard."""
+    why = "" if error is None else f" ({type(error).__name__}: {error})"
+    return BackendError(
+        f"{library}: has no {part} as the array API standard asks for{why}; convert the array first, as in numpy.asarray(z)"
+    )
 
 
 def widest_integers(xp: Namespace, device: Any) -> tuple[Any, int]:
     """The widest signed integer dtype of a device, and its bits."""
-    found = xp.__array_namespace_info__().dtypes(device=device, kind="signed integer")
-    return max(((dtype, int(xp.iinfo(dtype).bits)) for dtype in found.values()), key=lambda pair: pair[1])
+    ask = getattr(xp, "__array_namespace_info__", None)
+    found = integers_tried(xp, device) if ask is None else integers_told(xp, ask, device)
+    if not found:
+        raise lacks(xp.__name__, "signed integers")
+    bits = max(found)
+    return found[bits], bits
+
+
+def integers_told(xp: Namespace, ask: Callable[[], Any], device: Any) -> dict[int, Any]:
+    """The signed integer dtypes by their bits, as a namespace tells them; not all take the options that the standard has."""
+    wanted = {"device": device, "kind": "signed integer"}
+    for options in (wanted, {"device": device}, {"kind": "signed integer"}, {}):
+        try:
+            told = ask().dtypes(**options)
+            return {int(name[3:]): dtype for name, dtype in told.items() if re.fullmatch(r"int\d+", name)}
+        except TypeError as error:
+            reason = error
+        except Exception as error:  # whatever a library raises when it is asked
+            raise lacks(xp.__name__, "__array_namespace_info__().dtypes()", error) from error
+    raise lacks(xp.__name__, "__array_namespace_info__().dtypes()", reason) from reason
+
+
+def integers_tried(xp: Namespace, device: Any) -> dict[int, Any]:
+    """The widest signed integer dtype by its bits, of a namespace that tells nothing: the first that arrays can be made in."""
+    for bits in (64, 32):
+        dtype = getattr(xp, f"int{bits}", None)
+        if dtype is not None:
+            with contextlib.suppress(Exception):  # whatever a library raises for want of the dtype
+                if xp.asarray(0, dtype=dtype, device=device).dtype == dtype:
+                    return {bits: dtype}
+    return {}
 
 
 _finder: list[Callable[[Array, Format], Ops]] = [standard_ops]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lsmx._definition import exp, log, sums
-from lsmx._definition.checks import check_mask, float_name, normal_axes, reduced_shape, row_length
+from lsmx._definition.checks import check_mask, float_name, native, normal_axes, reduced_shape, row_length
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array, Ops, ops_for
@@ -49,7 +49,7 @@ class Rows:
         if where is not None:
             check_mask(where, shape)
         ops = ops_for(x, FORMAT_OF[float_name(name, x)])
-        return cls(ops, normal_axes(axis, len(shape)), shape, where, x.dtype)
+        return cls(ops, normal_axes(axis, len(shape)), shape, where, native(x.dtype))
 
     def enter(self, name: str, x: Array, absent: float) -> Array:
         """The argument ``x`` in the format, ``absent`` where the mask leaves it out."""

@@ -1,0 +1,51 @@
+"""Which subclasses of ``numpy.ndarray`` are plain numbers, and which have a meaning that would be lost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lsmx import ArrayTypeError
+
+REFUSED = {
+    np.matrix: "a numpy.matrix, which has no axes to keep; pass numpy.asarray(z)",
+    np.ma.MaskedArray: "a numpy.ma.MaskedArray: its mask would be lost; pass z.data with where=~numpy.ma.getmaskarray(z)",
+    np.recarray: 'a numpy.recarray, which holds records; pass one field, as in z["field"], or numpy.asarray(z) if it has none',
+}
+PLAIN = (np.ndarray, np.memmap)
+HARMLESS = {
+    *("__new__", "__doc__", "__array_finalize__", "__array_priority__", "__class_getitem__", "__hash__", "__sizeof__"),
+    *("__repr__", "__str__", "__format__", "__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__setstate__"),
+    *("base", "ctypes", "dump", "dumps", "tobytes", "tofile", "tolist"),
+}
+"""What a subclass may have of its own without a meaning for computations: how it is made, shown and stored."""
+
+
+def serves(kind: type) -> bool:
+    """Whether a type is one of NumPy's arrays; raises for those whose operations mean something of their own."""
+    if not issubclass(kind, np.ndarray):
+        return False
+    for refused, reason in REFUSED.items():
+        if issubclass(kind, refused):
+            raise ArrayTypeError(reason)
+    own = meanings(kind)
+    if "__array_namespace__" in own:
+        return False  # it says itself by which functions it is served
+    if own:
+        what = ", ".join(own[:3]) + (", ..." if len(own) > 3 else "")
+        mask = ", with where=~z.mask" if hasattr(kind, "mask") else ""
+        raise ArrayTypeError(
+            f"{kind.__module__}.{kind.__qualname__} gives operations a meaning of its own ({what}), as units and masks do, which "
+            f"would be lost; pass its plain numbers, as numpy.asarray(z){mask}"
+        )
+    return True
+
+
+def meanings(kind: type) -> list[str]:
+    """What a subclass has of its own in place of ``numpy.ndarray``'s: the protocols of NumPy first."""
+    own = [name for name in vars(np.ndarray) if name not in HARMLESS and owner(kind, name) not in PLAIN]
+    return sorted(own, key=lambda name: not name.startswith("__array_"))
+
+
+def owner(kind: type, name: str) -> type:
+    """The class that a type has an attribute from."""
+    return next(c for c in kind.__mro__ if name in vars(c))
