@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -35,7 +36,9 @@ IN_TREE = {
 
 _registered: dict[str, Backend] = {}  # by root module
 _loaded: dict[str, Backend | str] = {}  # plugins by root module, or the reason why one is left out
-_by_type: WeakKeyDictionary[type, Backend] = WeakKeyDictionary()  # types that are made on the fly may go again
+_served = SimpleNamespace()
+"""The backends in use, as attributes: compiled code is guarded on the one that it uses, whatever others come to it."""
+_by_type: WeakKeyDictionary[type, str] = WeakKeyDictionary()  # their names there; types that are made on the fly may go again
 shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
 """``Kernel.direct`` by function and array type, of types that the library itself has made."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
@@ -89,6 +92,7 @@ def unregister_backend(backend: Backend) -> None:
 def forget() -> None:
     """Look for the backend of every type anew."""
     _by_type.clear()
+    vars(_served).clear()
     _loaded.clear()
     shortcuts.clear()
 
@@ -160,17 +164,18 @@ def backend_for(x: Array, /) -> Backend:
     >>> lsmx.backend_for(np.ones(3)).name
     'numpy'
     """
-    return backend_of_type(type(x))
+    backend: Backend = getattr(_served, name_for(type(x)))
+    return backend
 
 
 @constant_when_compiled
-def backend_of_type(kind: type) -> Any:
-    """The backend that serves arrays of a type."""
-    found = _by_type.get(kind)
-    return _get_to_know(kind) if found is None else found
+def name_for(kind: type) -> str:
+    """What ``_served`` calls the backend of a type."""
+    name = _by_type.get(kind)
+    return _get_to_know(kind) if name is None else name
 
 
-def _get_to_know(kind: type) -> Backend:
+def _get_to_know(kind: type) -> str:
     """The first backend that owns the type, of those that its own module and its bases' modules lead to; or the standard's.
 
     The library that a type is from knows which of its types are arrays; that of a base class does not.
@@ -192,10 +197,11 @@ def _get_to_know(kind: type) -> Backend:
                 + "".join(f"; {reason}" for reason in reasons)
             )
     assert isinstance(backend, Backend)
-    _by_type[kind] = backend
+    _by_type[kind] = name = f"{backend.name}_{id(backend)}"
+    setattr(_served, name, backend)
     if kind.__module__.partition(".")[0] in backend.roots:
         shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
-    return backend
+    return name
 
 
 def library_ops(x: Array, fmt: Format) -> Ops:
@@ -215,7 +221,7 @@ def forced() -> str | None:
 
 def loaded() -> list[Backend]:
     """The backends that have been found so far."""
-    found = [*_registered.values(), *(b for b in _loaded.values() if isinstance(b, Backend)), *_by_type.values()]
+    found = [*_registered.values(), *(b for b in _loaded.values() if isinstance(b, Backend)), *vars(_served).values()]
     return list({id(b): b for b in found}.values())
 
 
