@@ -8,10 +8,19 @@ from lsmx._call.backend import DIRECTIONS, Backend, Kernel
 from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.kernels import fused
-from lsmx._call.operation import Operation
+from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, registered, serving, unregister
 from lsmx._call.plan import Plan
-from lsmx._call.registry import backend_for, backend_of, forced, known_backends, register_backend, roots, unregister_backend
+from lsmx._call.registry import (
+    backend_for,
+    backend_of,
+    constant_when_compiled,
+    forced,
+    known_backends,
+    register_backend,
+    roots,
+    unregister_backend,
+)
 from lsmx._call.standard import STANDARD
 from lsmx._call.validate import described
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
@@ -33,6 +42,7 @@ __all__ = [
     "DOUBLE",
     "FORMAT_OF",
     "INDEX",
+    "JACOBIAN",
     "MASK",
     "PER_CLASS",
     "PER_ROW",
@@ -58,6 +68,7 @@ __all__ = [
     "backend_for",
     "backend_of",
     "chosen_threads",
+    "constant_when_compiled",
     "cuda_engine",
     "cuda_source",
     "described",

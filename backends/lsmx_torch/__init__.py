@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsmx import ArrayTypeError
-from lsmx.extend import Backend, Format, Memory, Ops, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, fused, power_from_bits, row_blocks
 from lsmx_torch import namespace
 from lsmx_torch.cuda import on_cuda
 from lsmx_torch.operators import bind, operator_of
@@ -29,8 +28,6 @@ def owns(kind: type) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """PyTorch's operations, through array-api-compat."""
-    if x.layout is not torch.strided:
-        raise ArrayTypeError(f"a tensor of layout {x.layout}, which has no rows to walk; pass z.to_dense()")
     return ops_on(x.device, fmt)
 
 
@@ -128,3 +125,5 @@ backend = Backend(
     bind=bind,
     define=operator_of,
 )
+
+backend_of("torch")  # so that `import lsmx_torch` alone makes the operators known, to which saved programs refer
