@@ -3,8 +3,6 @@
 PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
 """
 
-import sys as _sys
-
 from lsmx._api import (
     log_softmax,
     log_softmax_backward,
@@ -18,8 +16,10 @@ from lsmx._api import (
     softmax_jacobian,
     softmax_jvp,
 )
+from lsmx._call.deferred import public as _public
 from lsmx._call.explain import explain
 from lsmx._call.functions import registered
+from lsmx._call.notice import when_imported as _when_imported
 from lsmx._call.registry import backend_for
 from lsmx._call.registry import backend_of as _backend_of
 from lsmx._call.using import using
@@ -87,5 +87,20 @@ def __getattr__(name: str) -> str:
         return "0+unknown"
 
 
-if "torch" in _sys.modules:  # programs that PyTorch has saved name our operators, which it has to know before it loads them
-    _backend_of("torch")
+for _function in (
+    log_softmax,
+    log_softmax_backward,
+    log_softmax_jacobian,
+    log_softmax_jvp,
+    logsumexp,
+    logsumexp_backward,
+    logsumexp_jvp,
+    softmax,
+    softmax_backward,
+    softmax_jacobian,
+    softmax_jvp,
+):
+    _function.__module__ = __name__  # so that programs that are written down name them as users do
+    _public[_function.__name__] = _function
+
+_when_imported("torch", lambda: _backend_of("torch"))  # a program that it has saved names our operators

@@ -9,13 +9,13 @@ from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.functions import registered
 from lsmx._call.kernels import fused
-from lsmx._call.operation import Operation
+from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, serving, unregister
 from lsmx._call.plan import Plan
 from lsmx._call.registry import (
     backend_for,
     backend_of,
-    backend_of_type,
+    constant_when_compiled,
     forced,
     known_backends,
     register_backend,
@@ -44,6 +44,7 @@ __all__ = [
     "DOUBLE",
     "FORMAT_OF",
     "INDEX",
+    "JACOBIAN",
     "MASK",
     "PER_CLASS",
     "PER_ROW",
@@ -68,9 +69,9 @@ __all__ = [
     "Rows",
     "backend_for",
     "backend_of",
-    "backend_of_type",
     "check_out",
     "chosen_threads",
+    "constant_when_compiled",
     "cuda_engine",
     "cuda_source",
     "described",

@@ -71,7 +71,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_core_depends_on_two_libraries() -> None:
     assert [re.match(r"[\w-]+", d)[0] for d in PROJECT["dependencies"]] == ["numpy", "array-api-compat"]  # type: ignore[index]
-    assert {*IN_TREE.values(), "lsmx_pytest", "lsmx_autoload"} == {p.stem for p in (HOME / "backends").glob("lsmx_*")}
+    assert {*IN_TREE.values(), "lsmx_pytest"} == {p.stem for p in (HOME / "backends").glob("lsmx_*")}
 
 
 def test_extras_leave_versions_open() -> None:

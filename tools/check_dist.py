@@ -16,10 +16,9 @@ import tomllib
 import zipfile
 
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_dask", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
-AUTOLOAD = "lsmx_autoload.py"
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
 KERNELS = {f"lsmx/_native/cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
-NEEDED = {AUTOLOAD, "lsmx/_api.pyi", *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+NEEDED = {"lsmx/_api.pyi", *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
 SOURCE = {
     "LICENSE",
     "README.md",
@@ -81,7 +80,7 @@ def faults(path: pathlib.Path, release: bool = False) -> list[str]:
             info = next(name.partition("/")[0] for name in names if ".dist-info/" in name)
             metadata, entries = (archive.read(f"{info}/{name}").decode() for name in ("METADATA", "entry_points.txt"))
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-        stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES - {AUTOLOAD})]
+        stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
         stray += page_faults(metadata, release) + entry_faults(entries, names)
         return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
     with tarfile.open(path) as archive:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsmx import ArrayTypeError
-from lsmx.extend import Backend, Format, Memory, Ops, backend_of_type, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, fused, power_from_bits, row_blocks
 from lsmx_torch import namespace
 from lsmx_torch.cuda import on_cuda
 from lsmx_torch.operators import bind, operator_of
@@ -29,8 +28,6 @@ def owns(kind: type) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """PyTorch's operations, through array-api-compat."""
-    if x.layout is not torch.strided:
-        raise ArrayTypeError(f"a tensor of layout {x.layout}, which has no rows to walk; pass z.to_dense()")
     return ops_on(x.device, fmt)
 
 
@@ -131,10 +128,4 @@ backend = Backend(
     xp=namespace,
 )
 
-
-@torch.compiler.substitute_in_graph(backend_of_type)
-def backend_when_compiled(kind: type) -> Backend:
-    """What ``torch.compile`` sees of the look-up by type: no table, whose growth would make compiled code stale."""
-    if not owns(kind):
-        raise ArrayTypeError(f"{kind.__name__}: inside torch.compile only PyTorch's tensors are served")
-    return backend
+backend_of("torch")  # so that `import lsmx_torch` alone makes the operators known, to which saved programs refer

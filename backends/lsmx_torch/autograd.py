@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
 from lsmx.extend import Calculus, Operation
+from lsmx_torch import onnx
 
 Bind = Callable[..., torch.Tensor]
 
@@ -117,6 +118,9 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
                 return total
 
     def run(*args: Any) -> torch.Tensor:
+        if onnx.exporting():
+            axes, where, *values = args[n:]
+            return onnx.translated(operation, args[:n], tuple(axes), where, operation.named(values))
         if not followed(operation, args[:n]):
             return below(*args)
         check_differentiable(operation)

@@ -13,7 +13,9 @@ from torch.autograd import forward_ad
 
 from lsmx import BackendError
 from lsmx.extend import MASK, Operation
+from lsmx_torch import layouts, onnx
 from lsmx_torch.autograd import Plain, check_differentiable, differentiable, wants_grad
+from lsmx_torch.distributed import distributed, on_local
 
 LIBRARY = torch.library.Library("lsmx", "FRAGMENT")
 TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -29,24 +31,28 @@ def bind(
     options: Mapping[str, Any] | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """An operation: at once, and into ``out``, where nothing in PyTorch looks on; by ordinary autograd; or by its operator."""
+    """An operation: at once, and into ``out``, where nothing in PyTorch looks on; by ordinary autograd; or in a way for those who do."""
     options = {} if options is None else options
-    seen = arrays if out is None else (*arrays, out)
-    if not plain(seen):
-        result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
-    elif wants_grad(operation, arrays) or (out is not None and torch.is_grad_enabled() and out.requires_grad):
-        check_differentiable(operation)
-        result = Plain.apply(bind, operation, axis, where, options, *arrays)  # type: ignore[no-untyped-call]
-    else:
-        result = operation.compute(arrays, axis, where, options, out)
-        if result is out and not out.is_inference():
-            torch.autograd.graph.increment_version(out)  # for whom has saved it
+    given = arrays if where is out is None else (*arrays, *(x for x in (where, out) if x is not None))
+    if not plain(given):
+        return seen(operation, arrays, axis, where, options, out)
+    try:
+        if wants_grad(operation, arrays) or (out is not None and torch.is_grad_enabled() and out.requires_grad):
+            check_differentiable(operation)
+            result: torch.Tensor = Plain.apply(bind, operation, axis, where, options, *arrays)  # type: ignore[no-untyped-call]
+        else:
+            result = operation.compute(arrays, axis, where, options, out)
+            if result is out and not out.is_inference():
+                torch.autograd.graph.increment_version(out)  # for whom has saved it
+    except RuntimeError:
+        layouts.check(operation, arrays, where, out)
+        raise
     return result
 
 
-def plain(arrays: tuple[torch.Tensor, ...]) -> bool:
+def plain(tensors: tuple[torch.Tensor, ...]) -> bool:
     """Whether these are plain tensors, and no mode of PyTorch looks on but ordinary autograd."""
-    for x in arrays:
+    for x in tensors:
         if type(x) is not torch.Tensor and type(x) is not torch.nn.Parameter:
             return False
     return not (
@@ -55,9 +61,27 @@ def plain(arrays: tuple[torch.Tensor, ...]) -> bool:
         or torch._C._len_torch_dispatch_stack()
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
-        or any(map(torch._C._functorch.is_legacy_batchedtensor, arrays))  # of PyTorch's first vmap
-        or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
+        or any(map(torch._C._functorch.is_legacy_batchedtensor, tensors))  # of PyTorch's first vmap
+        or (tensors[0].is_cuda and torch.is_autocast_enabled("cuda"))
     )
+
+
+def seen(
+    operation: Operation,
+    arrays: tuple[torch.Tensor, ...],
+    axis: Any,
+    where: torch.Tensor | None,
+    options: Mapping[str, Any],
+    out: torch.Tensor | None,
+) -> torch.Tensor:
+    """An operation on tensors of other kinds, or inside a mode: by its operator, where there is no way of its own."""
+    layouts.check(operation, arrays, where, out)
+    if onnx.exporting():
+        return onnx.translated(operation, arrays, operation.axes(arrays, axis), where, options)
+    if distributed(*map(type, arrays), type(where)):
+        return on_local(bind, operation, arrays, axis, where, options)
+    result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
+    return result
 
 
 def operator_of(operation: Operation) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lsmx._call.functions import operators
 from lsmx._call.operation import JACOBIAN, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
-from lsmx._call.registry import backend_for
+from lsmx._call.registry import backend_at_work
 from lsmx._call.steps import ACROSS, EXP, PICK, PLACE, PRODUCT, SPREAD, SUM, TIMES_EXP, TIMES_SUM, TOTAL
 from lsmx._definition.function import Context, Function, remember
 from lsmx._definition.kinds import PER_ROW, ROWS
@@ -237,7 +237,7 @@ def forward_of(operator: Operator) -> Compute:
         ctx = Context()
         ctx.out = out
         given = {"axis": axis, "where": where, **options}
-        result = plan(operator, "forward", backend_for(arrays[0]), ctx, arrays, given).run()
+        result = plan(operator, "forward", backend_at_work(arrays[0]), ctx, arrays, given).run()
         at = {"output": result, **dict(zip(function.takes, arrays, strict=True))}
         for name, x in zip(function.residual, ctx.saved_tensors, strict=False):
             if x is not at[name] and any(x is y for y in at.values()):
@@ -264,7 +264,7 @@ def derivative_of(operator: Operator, direction: str, by: str) -> Compute:
             ctx.needs_input_grad = tuple(name == by for name in gradients)
         if several and direction == "jvp":
             given = tuple(arrays[0] if name == by else None for name in gradients)
-        result = plan(operator, direction, backend_for(arrays[-1]), ctx, given, {}).run()
+        result = plan(operator, direction, backend_at_work(arrays[-1]), ctx, given, {}).run()
         return result[gradients.index(by)] if several and direction == "backward" else result
 
     return derivative

@@ -10,9 +10,10 @@ from typing import Any
 
 from lsmx._call.backend import Backend
 from lsmx._call.calculus import operations_of
+from lsmx._call.deferred import public, taken_over
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
-from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, load, loaded, on_load, shortcuts
+from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
 from lsmx._call.validate import cast_to, check_flags, described, write
@@ -46,6 +47,8 @@ class Operator:
     unknown: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "__name__", self.name)  # a program that is written down names it as a function beside its class
+        object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "operations", operations_of(self))
         known = inspect.signature(self.function.forward).parameters
         object.__setattr__(self, "unknown", tuple(name for name in ("axis", "where") if name not in known))
@@ -71,12 +74,16 @@ class Operator:
         if options:
             check_flags(options, known)
         first, x = next(iter(takes)), arrays[0]
-        backend = serving(first, x)
-        if dtype is not None:
-            arrays = cast(backend, self, arrays, dtype)
-        if len(arrays) > 1 or where is not None or out is not None:
-            given = dict(zip(takes, arrays, strict=True)) | {"where": where, "out": out}
-            backend = together(first, arrays[0], **{name: y for name, y in given.items() if name != first and y is not None})
+        try:
+            backend = serving(first, x)
+            if dtype is not None:
+                arrays = cast(backend, self, arrays, dtype)
+            if len(arrays) > 1 or where is not None or out is not None:
+                given = dict(zip(takes, arrays, strict=True)) | {"where": where, "out": out}
+                backend = together(first, arrays[0], **{name: y for name, y in given.items() if name != first and y is not None})
+        except ArrayTypeError as error:
+            given = {"axis": axis, "where": where, "dtype": dtype, "out": out, **options}
+            return taken_over(error, public.get(self.name, self), arrays, given)
         return self.apply("forward", backend, arrays, axis, where, options, out)
 
     def derivative(
@@ -94,10 +101,14 @@ class Operator:
         Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``.
         """
         name, x = next(iter(residual.items()))
-        serving(name, x)
+        arrays = (*vectors.values(), *residual.values())
         given = {"where": where, "out": out}
-        backend = together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
-        return self.apply(direction, backend, (*vectors.values(), *residual.values()), axis, where, options or {}, out)
+        try:
+            serving(name, x)
+            backend = together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
+        except ArrayTypeError as error:
+            return taken_over(error, public.get(f"{self.name}_{direction}"), arrays, {"axis": axis, **given, **(options or {})})
+        return self.apply(direction, backend, arrays, axis, where, options or {}, out)
 
     def apply(
         self,
@@ -221,7 +232,6 @@ def shortcut(function: str, kind: type) -> Callable[[Array], Array | None] | Non
 def serving(name: str, x: Array) -> Backend:
     """The backend of an argument, unless ``using`` forces another."""
     try:
-        load(type(x))
         backend = backend_for(x)
     except ArrayTypeError as error:
         raise ArrayTypeError(f"{name}: {error}") from None

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -39,8 +40,10 @@ EXTRAS = frozenset({"torch", "jax", "autograd", "cupy", "dask"})
 
 _registered: dict[str, Backend] = {}  # by root module
 _loaded: dict[str, Backend | str] = {}  # plugins by root module, or the reason why one is left out
-_by_type: WeakKeyDictionary[type, Backend] = WeakKeyDictionary()  # types that are made on the fly may go again
-_own: dict[type, Backend] = {}  # types that the library itself has made, which stay
+_served = SimpleNamespace()
+"""The backends in use, as attributes: compiled code is guarded on the one that it uses, whatever others come to it."""
+_by_type: WeakKeyDictionary[type, str] = WeakKeyDictionary()  # their names there; types that are made on the fly may go again
+_own: dict[type, Backend] = {}  # of the types that a library itself has made, which stay
 shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
 """``Kernel.direct`` by function and array type, of types that the library itself has made."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
@@ -95,6 +98,7 @@ def forget() -> None:
     """Look for the backend of every type anew."""
     _by_type.clear()
     _own.clear()
+    vars(_served).clear()
     _loaded.clear()
     shortcuts.clear()
 
@@ -166,23 +170,23 @@ def backend_for(x: AnyArray, /) -> Backend:
     >>> lsmx.backend_for(np.ones(3)).name
     'numpy'
     """
-    kind = type(x)
-    return _own.get(kind) or backend_of_type(kind)
+    backend: Backend = getattr(_served, name_for(type(x)))
+    return backend
+
+
+def backend_at_work(x: Array) -> Backend:
+    """`backend_for`, where no compiler looks on: by the quicker of two tables."""
+    return _own.get(type(x)) or backend_for(x)
 
 
 @constant_when_compiled
-def load(kind: type) -> None:
-    """Have the library's backend imported, which ``torch.compile`` cannot trace; it may tell the compiler about itself."""
-    backend_of_type(kind)
+def name_for(kind: type) -> str:
+    """What ``_served`` calls the backend of a type."""
+    name = _by_type.get(kind)
+    return _get_to_know(kind) if name is None else name
 
 
-def backend_of_type(kind: type) -> Backend:
-    """The backend that serves arrays of a type."""
-    found = _by_type.get(kind)
-    return _get_to_know(kind) if found is None else found
-
-
-def _get_to_know(kind: type) -> Backend:
+def _get_to_know(kind: type) -> str:
     """The first backend that owns the type, of those that its own module and its bases' modules lead to; or the standard's.
 
     The library that a type is from knows which of its types are arrays; that of a base class does not.
@@ -204,16 +208,17 @@ def _get_to_know(kind: type) -> Backend:
                 + "".join(f"; {reason}" for reason in reasons)
             )
     assert isinstance(backend, Backend)
-    _by_type[kind] = backend
+    _by_type[kind] = name = f"{backend.name}_{id(backend)}"
+    setattr(_served, name, backend)
     if kind.__module__.partition(".")[0] in backend.roots:
         _own[kind] = backend
         shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
-    return backend
+    return name
 
 
 def library_ops(x: Array, fmt: Format) -> Ops:
     """The operations that the definition uses on ``x``; inside ``using("reference")`` the portable ones only."""
-    ops = backend_for(x).ops(x, fmt)
+    ops = backend_at_work(x).ops(x, fmt)
     return replace(ops, power=power_from_table) if _forced.get() == "reference" else ops
 
 
@@ -228,7 +233,7 @@ def forced() -> str | None:
 
 def loaded() -> list[Backend]:
     """The backends that have been found so far."""
-    found = [*_registered.values(), *(b for b in _loaded.values() if isinstance(b, Backend)), *_by_type.values()]
+    found = [*_registered.values(), *(b for b in _loaded.values() if isinstance(b, Backend)), *vars(_served).values()]
     return list({id(b): b for b in found}.values())
 
 

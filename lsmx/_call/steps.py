@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from lsmx._call.operation import Compute, Operation, Options
-from lsmx._call.registry import backend_for
+from lsmx._call.registry import backend_at_work
 from lsmx._definition import steps
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS
 from lsmx._definition.ops import Array
@@ -21,7 +21,7 @@ def computed_by(step: Callable[..., Array]) -> Compute:
     """A step on the rows of its first argument."""
 
     def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
-        quiet = backend_for(arrays[0]).quiet
+        quiet = backend_at_work(arrays[0]).quiet
         if quiet is nullcontext:
             return step(Rows.of("x", arrays[0], axis, where), *arrays)
         with quiet():
