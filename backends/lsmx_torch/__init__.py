@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,6 @@ def refuse(x: Any) -> str | None:
 
 def unusual(x: Any) -> str | None:
     """Why the memory of a tensor cannot be read as it is."""
-    if torch.compiler.is_compiling():
-        return "inside torch.compile, which would have to trace it"
     if type(x) not in (torch.Tensor, torch.nn.Parameter):
         return f"a {type(x).__name__}, not a plain tensor"
     if x.dtype not in NAMES:
@@ -87,7 +86,9 @@ def unusual(x: Any) -> str | None:
 
 def simple(x: Any) -> str | None:
     """What kernels take without a further look."""
-    return NAMES[x.dtype] if refuse(x) is None and x.is_contiguous() and x.numel() and x.dim() else None
+    if x.device.type != "cpu" or unusual(x) is not None or not x.is_contiguous() or not x.numel() or not x.dim():
+        return None
+    return NAMES[x.dtype]
 
 
 def empty(shape: tuple[int, ...], like: Any) -> Any:
@@ -100,9 +101,9 @@ def empty(shape: tuple[int, ...], like: Any) -> Any:
 MEMORY = Memory(
     refuse=refuse,
     dtype=lambda x: NAMES[x.dtype],
-    address=lambda x: x.data_ptr(),
-    strides=lambda x: x.stride(),
-    width=lambda x: x.element_size(),
+    address=methodcaller("data_ptr"),
+    strides=methodcaller("stride"),
+    width=methodcaller("element_size"),
     simple=simple,
     is_writable=lambda x: True,
     empty=empty,

@@ -38,7 +38,8 @@ def bind(
         return seen(operation, arrays, axis, where, options, out)
     try:
         if wants_grad(operation, arrays) or (out is not None and torch.is_grad_enabled() and out.requires_grad):
-            check_differentiable(operation)
+            if not operation.pull:
+                check_differentiable(operation)
             result: torch.Tensor = Plain.apply(bind, operation, axis, where, options, *arrays)  # type: ignore[no-untyped-call]
         else:
             result = operation.compute(arrays, axis, where, options, out)
@@ -56,7 +57,7 @@ def plain(tensors: tuple[torch.Tensor, ...]) -> bool:
         if type(x) is not torch.Tensor and type(x) is not torch.nn.Parameter:
             return False
     return not (
-        torch.compiler.is_compiling()
+        torch.compiler.is_dynamo_compiling()
         or torch._C._get_tracing_state() is not None
         or torch._C._len_torch_dispatch_stack()
         or torch._C._are_functorch_transforms_active()

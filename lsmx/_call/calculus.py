@@ -47,7 +47,9 @@ class Calculus:
 
     def _direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
         operation = self.family[direction]
-        options = {name: value for name, value in self.options.items() if name in operation.options}
+        options = self.options
+        if options:
+            options = {name: value for name, value in options.items() if name in operation.options}
         return self.bind(operation, arrays, self.axis, self.where, options)
 
     def forward(self, *arrays: Array) -> Array:
@@ -125,7 +127,7 @@ def operations_of(operator: Operator) -> Family:
     family: dict[str, Operation] = {}
 
     def at(saved: Mapping[str, Array]) -> list[Array]:
-        return [saved[name] for name in residual]
+        return list(map(saved.__getitem__, residual))
 
     def tangents(z: str, v: Array) -> list[Array | None]:
         return [v if name == z else None for name in gradients]
@@ -257,7 +259,8 @@ def derivative_of(operator: Operator, direction: str, by: str) -> Compute:
 
     def derivative(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
         ctx = Context(*arrays[vectors:])
-        remember(ctx, axis, where, **{name: value for name, value in options.items() if value != defaults[name]})
+        changed = {name: value for name, value in options.items() if value != defaults[name]} if options else {}
+        remember(ctx, axis, where, **changed)
         ctx.out = out
         given = arrays[:vectors]
         if several and direction == "backward":

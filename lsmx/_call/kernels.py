@@ -63,20 +63,15 @@ def run_on_host(
 ) -> None:
     """Run a pass on the host."""
     n = shape[-1] if way is None else way.length.size
-    na, nb, nc, nout = lengths = [(0, 1, n)[k] for k in has]
-    if way is None:
-        a, b, c, out = [0 if x is None else memory.address(x) for x in operands]
-        run_contiguous(name, memory, dtype, a, b, c, out, na, nb, nc, nout, n, math.prod(shape[:-1]))
-    else:
+    lengths = [(0, 1, n)[k] for k in has]
+    if way is not None:
         run_strided(name, memory, operands, lengths, way)
+        return
+    (a, b, c, out), (na, nb, nc, nout) = [0 if x is None else memory.address(x) for x in operands], lengths
+    run_contiguous(name, memory, dtype, a, b, c, out, na, nb, nc, nout, n, math.prod(shape[:-1]))
 
 
-def row_limit(dtype: str, n: int, way: Geometry | None) -> str | None:
-    """On the host only the length of the rows has one."""
-    return too_many_limbs(dtype, n)
-
-
-HOST = Engine("fused", lambda: unavailable(), row_limit, run_on_host)  # looked up when asked: tests take the compiler away
+HOST = Engine("fused", lambda: unavailable(), too_many_limbs, run_on_host)  # looked up when asked: tests take the compiler away
 
 
 def offered(memory: Memory, ctx: Any, shape: tuple[int, ...], like: Array, read: Sequence[Array]) -> Array | None:

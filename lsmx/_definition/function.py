@@ -124,7 +124,7 @@ def keep(ctx: Any, function: type[Function], arrays: tuple[Array, ...], output: 
     """What the forward pass of a function leaves on ``ctx``: its options and its residual."""
     remember(ctx, axis, where)
     at = {"output": output, **dict(zip(function.takes, arrays, strict=True))}
-    ctx.save_for_backward(*(at[name] for name in function.residual))
+    ctx.save_for_backward(*[at[name] for name in function.residual])
 
 
 def recall(ctx: Any) -> tuple[Any, Array | None]:

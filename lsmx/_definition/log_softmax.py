@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lsmx._definition.function import Function, recall, remember
-from lsmx._definition.ops import Array
+from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
 
 
@@ -43,7 +43,7 @@ class LogSoftmax(Function):
         # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
         near = rows.minus(g, G, rest, rows.flush(low + rows.product(s.low, G)))
         dz = rows.ops.where(s.k == 0.0, near, rows.flush(far))
-        return rows.leave(rows.ops.where(G == G, dz, float("nan")), absent=0.0)
+        return rows.leave(rows.ops.where(G == G, dz, NAN), absent=0.0)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:

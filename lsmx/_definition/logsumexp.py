@@ -7,7 +7,7 @@ from typing import Any
 
 from lsmx._definition import exp
 from lsmx._definition.function import Function, recall, remember
-from lsmx._definition.ops import Array
+from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
 from lsmx._definition.words import two_sum
 
@@ -78,4 +78,4 @@ def softmax(rows: Rows, z: Array, lse: Array) -> Array:
     m = ops.where(finite, lse, 0.0)
     valid = finite & (x - m <= -ops.format.underflow)
     s = exp.exp(ops, exp.difference(ops, ops.where(valid, x, m), m)).value(ops)
-    return ops.where(valid, s, ops.where(lse == -float("inf"), 0.0, float("nan")))
+    return ops.where(valid, s, ops.where(lse == -float("inf"), 0.0, NAN))

@@ -13,6 +13,7 @@ import array_api_compat
 from lsmx._definition.formats import Format
 from lsmx._errors import BackendError
 
+NAN = float("nan")
 Array = Any  # an array of any library: the standard has no type for it
 Namespace = Any
 
@@ -74,7 +75,7 @@ class Ops:
     def constant(self, value: float) -> Array:
         """A 0-d array in the format."""
         made = self.xp.asarray(value, dtype=self.dtype, device=self.device)
-        if self.eager and value == value:  # NaN is never found again
+        if self.eager and (value == value or value is NAN):  # another NaN is never found again
             self._made[value] = made
         return made
 
@@ -105,7 +106,7 @@ class Ops:
     def horner(self, coefficients: Sequence[float], x: Array) -> Array:
         """A polynomial, highest power first: each product and each sum rounded once."""
         first, *rest = coefficients
-        p, rounded = self.constant(first), self.rounded
+        p, rounded = self._made[first] if first in self._made else self.constant(first), self.rounded
         for c in rest:
             p = (p * x if rounded is identity else rounded(p * x)) + c
         return p

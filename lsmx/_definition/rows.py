@@ -9,7 +9,7 @@ from lsmx._definition import exp, log, sums
 from lsmx._definition.checks import check_mask, float_name, native, normal_axes, reduced_shape, row_length
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS, Kind
-from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.ops import NAN, Array, Ops, ops_for
 from lsmx._definition.words import Words, two_sum
 
 
@@ -25,7 +25,7 @@ class SumExp(NamedTuple):
     def log(self, ops: Ops) -> Words:
         """Its logarithm, NaN where undefined."""
         high, low = log.log(ops, self.total)
-        return ops.where(self.defined, high, float("nan")), low
+        return ops.where(self.defined, high, NAN), low
 
     def reciprocal(self, ops: Ops) -> Words:
         """One over it."""
@@ -53,13 +53,16 @@ class Rows:
 
     def enter(self, name: str, x: Array, absent: float) -> Array:
         """The argument ``x`` in the format, ``absent`` where the mask leaves it out."""
-        x = self.ops.floating(self.check(name, x))
-        return x if self.where is None else self.ops.where(self.where, x, absent)
+        ops = self.ops
+        if not (ops.eager and x.dtype == self.dtype == ops.dtype and tuple(x.shape) == self.shape):
+            x = ops.floating(self.check(name, x))
+        return x if self.where is None else ops.where(self.where, x, absent)
 
     def leave(self, x: Array, absent: float) -> Array:
         """``x`` in the result's dtype, ``absent`` where the mask leaves it out."""
-        x = x if self.where is None else self.ops.where(self.where, x, absent)
-        return self.result(x)
+        ops = self.ops
+        x = x if self.where is None else ops.where(self.where, x, absent)
+        return x if ops.eager and self.shape and x.dtype == self.dtype else self.result(x)
 
     def result(self, x: Array) -> Array:
         """``x`` in the result's dtype."""
@@ -81,7 +84,7 @@ class Rows:
         largest = self.max(ops.xp.abs(v), empty=0.0)
         finite = ops.xp.isfinite(largest)
         high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), self.axes)
-        return ops.where(finite & ops.xp.isfinite(high), high, float("nan")), low
+        return ops.where(finite & ops.xp.isfinite(high), high, NAN), low
 
     def sum_exp(self, x: Array) -> SumExp:
         """``sum(exp(x - max(x)))``: the maximum's own term is exactly 1, so the rest is summed by itself."""
@@ -101,11 +104,12 @@ class Rows:
         valid = log_p <= -ops.format.underflow
         log_p = self.flush(ops.where(valid, log_p, 0.0))
         p = exp.exp(ops, (log_p, ops.xp.zeros_like(log_p)))
-        return p._replace(expm1=ops.where(valid, p.expm1, float("nan")))
+        return p._replace(expm1=ops.where(valid, p.expm1, NAN))
 
     def flush(self, x: Array) -> Array:
         """+0 for what is zero or nearly below the normal numbers."""
-        return sums.flush(self.ops, x)
+        ops = self.ops
+        return ops.where(ops.xp.abs(x) < ops.format.least, 0.0, x)
 
     def product(self, a: Array, b: Array) -> Array:
         """``a * b`` rounded on its own, flushed."""
@@ -155,7 +159,7 @@ class Rows:
         """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere. All that is added up is 0 but one."""
         ops = self.ops
         value = self.flush(ops.xp.sum(ops.where(chosen, x, 0.0), axis=self.axes, keepdims=True))
-        return ops.where(ops.xp.any(chosen, axis=self.axes, keepdims=True), value, float("nan"))
+        return ops.where(ops.xp.any(chosen, axis=self.axes, keepdims=True), value, NAN)
 
     def leave_each(self, x: Array, keepdims: bool = False) -> Array:
         """``x``, one number a row, in the result's dtype and shape."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lsmx._definition.function import Function, recall, remember
-from lsmx._definition.ops import Array
+from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows, SumExp
 
 
@@ -65,7 +65,7 @@ def softmax_of(rows: Rows, x: Array, sum_exp: SumExp) -> Array:
     s = terms.scale(ops, w + (ops.rounded(terms.expm1 * w) + low))
     log_s = (x - sum_exp.m) - sum_exp.log(ops)[0]
     s = ops.where(log_s > ops.format.underflow, s, 0.0)
-    return ops.where(sum_exp.defined, s, float("nan"))
+    return ops.where(sum_exp.defined, s, NAN)
 
 
 def times_jacobian(ctx: Any, name: str, v: Array) -> Array:

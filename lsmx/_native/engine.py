@@ -20,7 +20,7 @@ class Has(IntEnum):
     ALL = 2
 
 
-def too_many_limbs(dtype: str, n: int) -> str | None:
+def too_many_limbs(dtype: str, n: int, way: Geometry | None = None) -> str | None:
     """Why rows of ``n`` elements cannot be added up in 64 bits, or None: only limbs of float64, of 40 bits each, may need more."""
     if dtype == "float64" and n >= LIMBS:
         return f"rows of {n} elements: float64 limbs are added up in 64 bits, which is safe for fewer than {LIMBS}"
