@@ -34,6 +34,8 @@ class Kernel:
     direct
         A short way for the commonest call, a forward pass along the last axis without options, saving nothing: called with the
         array, gives the result, or None to go the long way. For the first kernel of a library without an autograd.
+    unavailable
+        Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
 
     name: str
@@ -43,11 +45,12 @@ class Kernel:
     run: Callable[..., Array]
     warns: bool = True
     direct: Callable[[Array], Array | None] | None = None
+    unavailable: Callable[[], str | None] = lambda: None
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
             raise BackendError(f"kernel {self.name!r}: direction {self.direction!r} is not one of {', '.join(DIRECTIONS)}")
-        for name in ("refuse", "run"):
+        for name in ("refuse", "run", "unavailable"):
             if not callable(getattr(self, name)):
                 raise BackendError(f"kernel {self.name!r}: {name} is not callable")
 

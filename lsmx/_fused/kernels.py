@@ -38,11 +38,12 @@ def fused(memory: Memory, engine: Engine | None = None) -> tuple[Kernel, ...]:
     """
     kernels = []
     chosen = HOST if engine is None else engine
+    common: dict[str, Any] = {"warns": False, "unavailable": chosen.unavailable}
     for name in ABSENT:
         shortcut = direct(memory, name) if chosen is HOST and name != "logsumexp" else None
-        kernels.append(Kernel(chosen.name, name, "forward", *forward(memory, chosen, name), warns=False, direct=shortcut))
-        kernels.append(Kernel(chosen.name, name, "backward", *backward(memory, chosen, name), warns=False))
-    return (*kernels, Kernel(chosen.name, "softmax", "jvp", *backward(memory, chosen, "softmax"), warns=False))
+        kernels.append(Kernel(chosen.name, name, "forward", *forward(memory, chosen, name), direct=shortcut, **common))
+        kernels.append(Kernel(chosen.name, name, "backward", *backward(memory, chosen, name), **common))
+    return (*kernels, Kernel(chosen.name, "softmax", "jvp", *backward(memory, chosen, "softmax"), **common))
 
 
 def unsuitable(memory: Memory, engine: Engine, *arrays: Array) -> str | None:

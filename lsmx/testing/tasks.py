@@ -17,9 +17,7 @@ from lsmx._operator import registered
 from lsmx._registry import backend_for, using
 from lsmx._standard import STANDARD
 from lsmx.testing.bits import quantise
-from lsmx.testing.inputs import Case
-
-JACOBIAN_LIMIT = 64  # columns of the largest Jacobian that is formed
+from lsmx.testing.inputs import JACOBIAN_LIMIT, Case
 
 Result = npt.NDArray[Any]
 
