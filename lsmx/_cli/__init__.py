@@ -13,6 +13,7 @@ from lsmx._cli import ending
 from lsmx._cli.arguments import parser
 from lsmx._cli.ending import InputError
 from lsmx._cli.progress import Progress
+from lsmx._errors import LsmxError
 
 
 def run(given: argparse.Namespace, own: bool) -> int:
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         return ending.interrupted(name, own)
     except BrokenPipeError:
         return ending.reader_gone(own)
-    except (InputError, OSError) as error:
+    except (InputError, LsmxError, OSError) as error:
         return ending.refused(name, error, own)
     except MemoryError as error:
         return ending.refused(name, f"not enough memory: {error or 'a row has too many elements'}", own)

@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 from typing import Any
 
-from lsmx._cli.ending import InputError
+from lsmx._cli.ending import InputError, complain
 from lsmx._cli.output import write
 from lsmx._cli.progress import Progress
 
@@ -39,6 +39,7 @@ def bench_device(given: argparse.Namespace, progress: Progress) -> int:
     found, reasons = device.libraries()
     if not found:
         raise InputError(f"no CUDA device can be used ({'; '.join(reasons)})")
+    progress.rest()  # what measures says itself what it is at
     machine, entries = device.measure_device(found, given.turns, given.quick)
     results = {"machine": machine, "turns": given.turns, "quick": given.quick, "device": entries}
     progress.say(f"{machine['device']}, {', '.join(f'{n} {v}' for n, v in machine['versions'].items())}\n")
@@ -54,12 +55,13 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
     from lsmx._bench import measure, report
 
     results: dict[str, Any] = {"machine": measure.machine(), "turns": given.turns, "quick": given.quick, "threads": {}}
+    progress.rest()  # what measures says itself what it is at
     for threads in given.threads:
-        progress.at(f"measuring with {threads} thread{'s' * (threads > 1)}")
         try:
             results["threads"][str(threads)] = measure.measure(threads, given.turns, given.quick)
         except subprocess.CalledProcessError as error:
-            raise InputError(f"the process that measures has ended with {error.returncode}; what it said is above") from None
+            complain(f"lsmx bench: the process that measures has ended with {error.returncode}; what it said is above")
+            return 1
     host = results["machine"]
     progress.say(f"{host['processor']}, Python {host['Python']}, {', '.join(f'{n} {v}' for n, v in host['versions'].items())}\n")
     progress.say(f"{report.table(results)}\n\n{report.ratios(results)}")

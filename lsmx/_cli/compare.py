@@ -115,8 +115,9 @@ def recorded(side: Side, beside: str, record: Record, inputs: Inputs, progress: 
 
 def of_sides(a: Side, b: Side, inputs: Inputs, progress: Progress) -> list[dict[str, Any]]:
     """Two libraries, bit for bit where they have a dtype in common, else in numbers."""
-    progress.say(f"lsmx {lsmx.__version__}: {a.name} (A) and {b.name} (B), all functions, all directions, on {inputs.name}")
+    title = f"lsmx {lsmx.__version__}: {a.name} (A) and {b.name} (B), all functions, all directions, on {inputs.name}"
     if len(a.dtypes) == len(b.dtypes) == 1 and a.dtypes != b.dtypes:
+        progress.say(title)
         return compare_dtypes((a.way, a.dtypes[0]), (b.way, b.dtypes[0]), inputs, progress)
     common = [dtype for dtype in a.dtypes if dtype in b.dtypes]
     if not common:
@@ -124,4 +125,5 @@ def of_sides(a: Side, b: Side, inputs: Inputs, progress: Progress) -> list[dict[
         raise InputError(
             f"--compare: {other.name} has no {asked.dtypes[0]}; name another dtype, as in {other.name}:{other.dtypes[-1]}"
         )
+    progress.say(title)
     return compare_bits(a.way, b.way, common, inputs, progress)

@@ -28,6 +28,7 @@ def found(progress: Progress) -> dict[str, tuple[Backend, list[str]] | str]:
         progress.at(f"importing {root}")
         backend = backend_of(root)
         backends[root if isinstance(backend, str) else backend.name] = usable(backend)
+    progress.at("libraries imported")
     return backends
 
 

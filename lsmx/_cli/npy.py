@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from typing import Any
 
@@ -48,17 +49,21 @@ def layout(path: pathlib.Path) -> tuple[np.dtype[Any], tuple[int, ...], Any, int
             shape, fortran, dtype = header(file)
             offset = file.tell()
     except Exception as error:  # of many types, as the header is read by a parser of Python's syntax
-        reason = str(error).partition(".")[0]
-        if "descr" in reason:
-            reason += "; NumPy has no such dtype (if it is float8, save it as float32)"
-        raise InputError(f"{path}: its header cannot be read: {'too long' if 'pickle' in str(error) else reason}") from None
+        hint = (
+            "a dtype that NumPy lacks (if it is float8, save it as float32)"
+            if "descr" in str(error)
+            else "cut short or overwritten"
+        )
+        raise InputError(f"{path}: a header that NumPy cannot read: {hint}") from None
     if dtype.hasobject:
         raise InputError(f"{path}: an array of Python objects; logits are real numbers")
     if dtype.kind == "V" and dtype.itemsize == 1:
         raise InputError(f"{path}: numbers of 8 bits or fewer, of which the file does not say the format; save them as float32")
-    wanted = offset + dtype.itemsize * int(np.prod(shape, dtype=object))
-    if min(shape, default=0) < 0 or wanted > path.stat().st_size:
-        raise InputError(f"{path}: cut short: {path.stat().st_size} bytes, but its header asks for {wanted}, shape {shape}")
+    wanted, size = offset + dtype.itemsize * math.prod(shape), path.stat().st_size
+    if min(shape, default=0) < 0 or wanted > size:
+        raise InputError(
+            f"{path}: {size} bytes, which is not what its header tells, shape {shape} of {dtype}: cut short or overwritten"
+        )
     return dtype, shape, "F" if fortran else "C", offset
 
 

@@ -7,7 +7,11 @@ import os
 import sys
 import threading
 import time
+import warnings
 from types import TracebackType
+from typing import Any
+
+from lsmx._cli.ending import complain
 
 EVERY = 0.3  # seconds between two looks at what is to be drawn
 SOON = 5.0  # seconds from which on the time that is left is guessed
@@ -29,7 +33,7 @@ class Progress:
         self.doing, self.done = "starting", 0.0
         self.start = time.monotonic()
         self.drawn = ""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.ended = threading.Event()
         self.terminal: int | None = None
         with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed, or no file
@@ -37,16 +41,28 @@ class Progress:
         self.thread = threading.Thread(target=self.redraw, name="lsmx progress", daemon=True)
 
     def __enter__(self) -> Progress:
+        self.shown, warnings.showwarning = warnings.showwarning, self.warn
         if self.terminal is not None:
             self.draw(self.line())
             self.thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.rest()
+        warnings.showwarning = self.shown
+
+    def rest(self) -> None:
+        """From now on draw no line: somebody else writes to the terminal."""
         self.ended.set()
         if self.thread.ident is not None:
             self.thread.join()
         self.draw("")
+
+    def warn(self, message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        """A warning, in one line."""
+        with self.lock:
+            self.draw("")
+            complain(f"{self.name}: {category.__name__}: {' '.join(str(message).split())}")
 
     def at(self, doing: str, done: float = 0.0) -> None:
         """What is worked on, and how much of the whole is done."""
@@ -59,8 +75,6 @@ class Progress:
         with self.lock:
             self.draw("")
             print(text, flush=True)
-            if not self.ended.is_set():
-                self.draw(self.line())
 
     def line(self) -> str:
         """What is to be seen now."""

@@ -56,7 +56,7 @@ class Running:
         self.wrong: str | None = None
         self.fell = False
         if way.tally is not None:
-            way.tally.taken = 0
+            way.tally.taken, way.tally.refused = 0, ""
 
     def take(self, parts: Sequence[Case], wants: Sequence[Results], stored: bool) -> None:
         """Compute some cases and compare them with the definition's results, and with the stored digests."""
