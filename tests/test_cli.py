@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx._cli import main, verify
+from lsmx._cli import differences, main, verify
 from lsmx._cli.inputs import Inputs
 from lsmx._cli.progress import Progress
 from lsmx.testing import cases, evaluate, host_target, quantise, target
@@ -38,8 +38,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One function, on NumPy and PyTorch."""
-    monkeypatch.setattr("lsmx._cli.verify.FUNCTIONS", ("log_softmax",))
-    monkeypatch.setattr("lsmx._cli.differences.FUNCTIONS", ("log_softmax",))
+    monkeypatch.setattr(verify, "FUNCTIONS", ("log_softmax",))
+    monkeypatch.setattr(differences, "FUNCTIONS", ("log_softmax",))
     monkeypatch.setattr("lsmx._cli.info.roots", lambda: ["numpy", "torch"])
 
 
