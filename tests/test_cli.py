@@ -1,76 +1,131 @@
-"""The command, as a user types it."""
+"""The command, as a user types it: what it prints, what it writes, and its exit codes."""
 
 from __future__ import annotations
 
-import os
+import json
 import pathlib
 import re
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 import lsmx
 from lsmx import extend
-from lsmx._cli import main
-from lsmx.testing import cases
+from lsmx._cli import differences, main, verify
+from lsmx._cli.inputs import Inputs
+from lsmx._cli.progress import Progress
+from lsmx.testing import cases, evaluate, host_target, quantise, target
+from lsmx.testing.libraries import library
 
-HOME = pathlib.Path(lsmx.__file__).parents[1]
+Capture = pytest.CaptureFixture[str]
+FEW = ("short", "nasty", "masked", "axes-0-2")
 
 
-def rows(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if line.startswith(("numpy", "torch", "jax", "autograd", "cupy"))]
+def table(text: str) -> list[list[str]]:
+    """The rows with a result, cut at spaces."""
+    return [line.split() for line in text.splitlines() if line.endswith((" equal", " differs", " unavailable")) and ":" not in line]
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four of the generated cases, to be quick."""
-    chosen = [case for case in cases() if case.name in ("short", "nasty", "masked", "axes-0-2")]
-    monkeypatch.setattr("lsmx._cli.cases", lambda: chosen)
+    chosen = [case for case in cases() if case.name in FEW]
+    monkeypatch.setattr("lsmx._cli.inputs.cases", lambda: chosen)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One function, on NumPy and PyTorch."""
+    monkeypatch.setattr(verify, "FUNCTIONS", ("log_softmax",))
+    monkeypatch.setattr(differences, "FUNCTIONS", ("log_softmax",))
+    monkeypatch.setattr("lsmx._cli.info.roots", lambda: ["numpy", "torch"])
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy is the only library."""
+    monkeypatch.setattr("lsmx._cli.info.roots", lambda: ["numpy"])
+    monkeypatch.setattr("lsmx._cli.ways.strict", lambda name: "not installed")
+
+
+@pytest.fixture
+def plant() -> Iterator[Callable[..., extend.Backend]]:
+    """Registers NumPy's backend with other kernels."""
+    planted = []
+
+    def register(*kernels: extend.Kernel) -> extend.Backend:
+        numpy = lsmx.backend_for(np.zeros(1))
+        fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
+        planted.append(extend.register_backend(extend.Backend(**fields, kernels=kernels)))
+        return planted[-1]
+
+    yield register
+    for backend in planted:
+        extend.unregister_backend(backend)
+
+
+def forward(change: Callable[[Any], Any], accepts: Callable[[Any], bool] = lambda z: True) -> extend.Kernel:
+    """A kernel that changes the definition's forward pass."""
+
+    def plan(ctx: Any, z: Any, /, **options: Any) -> Any:
+        def run() -> Any:
+            out = change(lsmx.registered()["log_softmax"].function.forward(ctx, z, **options))
+            ctx.save_for_backward(out)
+            return out
+
+        return run if accepts(z) else "not such rows"
+
+    return extend.Kernel("planted", "log_softmax", "forward", plan)
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("few")
-def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify(capsys: Capture) -> None:
     assert main(["verify"]) == 0
-    text = capsys.readouterr().out
+    captured = capsys.readouterr()
+    text = captured.out
+    assert captured.err == ""  # no terminal, no progress
     assert max(map(len, text.splitlines())) <= 80
-    table = rows(text)
-    equal = {(r[0], r[1], r[2]): r[3] for r in table if r[-1] == "equal"}
-    assert {k for k in equal if k[0] == "numpy"} == {
-        ("numpy", f, d) for f in ("log_softmax", "softmax", "logsumexp") for d in ("float16", "float32", "float64")
-    }
+    rows = table(text)
+    equal = {(r[0], r[1], r[2]): r[3] for r in rows if r[-1] == "equal"}
+    functions, dtypes = ("log_softmax", "softmax", "logsumexp"), ("float16", "float32", "float64")
+    for name in ("numpy", "numpy/fused", "numpy/definition", "numpy/standard", "torch"):
+        assert {k for k in equal if k[0] == name} >= {(name, f, d) for f in functions for d in dtypes}, name
     for (name, function, dtype), mark in equal.items():
         assert re.fullmatch("[0-9a-f]{12}", mark)
-        if name == "torch" and dtype != "bfloat16":
-            assert mark == equal["numpy", function, dtype]
-    assert ["torch", "log_softmax", "bfloat16"] in [r[:3] for r in table if r[-1] == "equal"]
+        assert dtype == "bfloat16" or mark == equal["numpy", function, dtype], name
+    assert ["torch", "log_softmax", "bfloat16"] in [r[:3] for r in rows if r[-1] == "equal"]
     assert "numpy has no bfloat16" in text
-    assert text.splitlines()[-1] == f"OK: {len(equal)} equal, 0 differs, {len(table) - len(equal)} unavailable"
+    assert "only array library" not in text
+    assert text.splitlines()[-1] == f"OK: {len(equal)} equal, 0 differs, {len(rows) - len(equal)} unavailable"
 
 
 @pytest.mark.usefixtures("few")
-def test_verify_fails_on_a_wrong_kernel(capsys: pytest.CaptureFixture[str]) -> None:
-    def wrong(ctx: object, g: np.ndarray) -> np.ndarray:
-        return g * (1 - np.exp(ctx.saved_tensors[0]))  # type: ignore[attr-defined]
+def test_a_wrong_kernel_differs_and_nothing_else(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
+    def wrong(ctx: Any, g: Any) -> Any:
+        return g * (1 - np.exp(ctx.saved_tensors[0]))
 
-    numpy = lsmx.backend_for(np.zeros(1))
-    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
-    kernel = extend.Kernel("wrong", "log_softmax", "backward", lambda ctx, g: lambda: wrong(ctx, g))
-    planted = extend.register_backend(extend.Backend(**fields, kernels=(kernel,)))
-    try:
-        assert main(["verify"]) == 1
-    finally:
-        extend.unregister_backend(planted)
+    planted = plant(extend.Kernel("wrong", "log_softmax", "backward", lambda ctx, g: lambda: wrong(ctx, g)))
+    assert main(["verify"]) == 1
+    assert lsmx.backend_for(np.zeros(1)) is planted  # as before: what served NumPy's arrays meanwhile is gone
     text = capsys.readouterr().out
-    assert [r[1] for r in rows(text) if r[0] == "numpy" and r[-1] == "differs"] == ["log_softmax"] * 3
+    dtypes = ["float16", "float32", "float64"]
+    assert [r[:3] for r in table(text) if r[0].startswith("numpy") and r[-1] == "differs"] == [
+        [way, "log_softmax", dtype] for dtype in dtypes for way in ("numpy", "numpy/wrong")
+    ]
+    assert ["numpy/definition", "log_softmax", "float32"] in [r[:3] for r in table(text) if r[-1] == "equal"]
     assert re.search(r"backward: \d+ of \d+ differ, first at \(", text)
     assert text.splitlines()[-1].startswith("FAILED: ")
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.usefixtures("few")
-def test_verify_fails_on_another_arithmetic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("few", "quick")
+def test_verify_fails_on_another_arithmetic(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The definition changed everywhere alike: only the stored digests can tell."""
     import dataclasses
 
@@ -81,57 +136,466 @@ def test_verify_fails_on_another_arithmetic(monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.setitem(formats.FORMAT_OF, "float32", other)
     assert main(["verify"]) == 1
     text = capsys.readouterr().out
-    assert ["numpy", "log_softmax", "float32"] in [r[:3] for r in rows(text) if r[-1] == "differs"]
+    assert ["numpy/definition", "log_softmax", "float32"] in [r[:3] for r in table(text) if r[-1] == "differs"]
     assert re.search("digest [0-9a-f]{12}, stored [0-9a-f]{12}", text)
 
 
-def test_verify_takes_logits(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lsmx._cli.FUNCTIONS", ("log_softmax",))
-    monkeypatch.setattr("lsmx.testing.inputs.BLOCK", 2**12)
-    z = np.random.default_rng(0).standard_normal((300, 50)).astype(np.float32)  # several blocks of rows
-    np.save(tmp_path / "z.npy", z)
-    assert main(["verify", "--logits", str(tmp_path / "z.npy")]) == 0
-    first = rows(capsys.readouterr().out)[0][3]
-    z.view(np.uint32)[299, 49] ^= 1
-    np.save(tmp_path / "z.npy", z)
-    assert main(["verify", "--logits", str(tmp_path / "z.npy")]) == 0
+@pytest.mark.usefixtures("few", "quick")
+def test_what_a_library_raises_is_its_own_row(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
+    def broken(out: Any) -> Any:
+        raise RuntimeError("no such instruction")
+
+    plant(forward(broken, accepts=lambda z: z.shape == (200, 10)))
+    assert main(["verify"]) == 1
     text = capsys.readouterr().out
-    assert "on z.npy;" in text
-    assert rows(text)[2][3] != first
+    assert {r[0] for r in table(text) if r[-1] == "differs"} == {"numpy", "numpy/planted"}
+    assert "short: raised RuntimeError: no such instruction" in text
+    assert [r[3] for r in table(text) if r[-1] == "differs"] == ["-"] * 6
+
+
+@pytest.mark.usefixtures("alone", "few")
+def test_numpy_alone_is_compared_in_several_ways_and_says_so(capsys: Capture) -> None:
+    assert main(["verify"]) == 0
+    text = capsys.readouterr().out
+    assert "NumPy is the only array library here." in text
+    found = {r[0] for r in table(text) if r[-1] == "equal"}
+    assert found == {"numpy", "numpy/fused", "numpy/definition", "numpy/standard"}
+    assert re.search(
+        r"took none of the inputs: \d+ elements: no more than one block", " ".join(text.split())
+    )  # which is true of the few
+    assert [r[:2] for r in table(text) if r[0] == "strict"] == [["strict", "all"]]
+
+
+@pytest.mark.usefixtures("alone", "few")
+def test_a_kernel_that_took_nothing_is_not_equal(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
+    plant(forward(lambda out: out, accepts=lambda z: False))
+    assert main(["verify"]) == 0
+    text = capsys.readouterr().out
+    assert {r[-1] for r in table(text) if r[0] == "numpy/planted"} == {"unavailable"}
+    assert "took none of the inputs: not such rows" in text
+    assert "took none of the inputs: no such kernel for this function" in text
+
+
+@pytest.mark.usefixtures("few")
+def test_nothing_compared_is_not_equal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr("lsmx._cli.verify.all_ways", lambda progress: ({"cupy": "not installed"}, True))
+    monkeypatch.setattr("lsmx._cli.verify.FUNCTIONS", ())
+    assert main(["verify"]) == 2
+    assert capsys.readouterr().out.splitlines()[-1] == "NOTHING COMPARED: 0 equal, 0 differs, 1 unavailable"
+
+
+# --- logits ---------------------------------------------------------------------------------------------------------------------
+
+
+def digests(capsys: Capture, path: pathlib.Path) -> dict[tuple[str, str], str]:
+    """What ``verify --logits`` prints."""
+    assert main(["verify", "--logits", str(path)]) == 0
+    return {(r[0], r[2]): r[3] for r in table(capsys.readouterr().out) if r[-1] == "equal"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_logits_bit_for_bit(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsmx.testing.inputs.BLOCK", 2**12)  # 40 rows of 100
+    z = np.random.default_rng(0).standard_normal((301, 100)).astype(np.float32)
+    np.save(tmp_path / "z.npy", z)
+    first = digests(capsys, tmp_path / "z.npy")
+    assert {way for way, _ in first} >= {"numpy", "numpy/definition", "torch"}
+    monkeypatch.setattr("lsmx._cli.inputs.JOINED", 2**13)  # two or three blocks together
+    assert first.items() <= digests(capsys, tmp_path / "z.npy").items()
+    z.view(np.uint32)[300, 99] ^= 1
+    np.save(tmp_path / "z.npy", z)
+    changed = digests(capsys, tmp_path / "z.npy")
+    assert all(changed[key] != first[key] for key in first if key[1] in ("float32", "float64"))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("together", [1, 2**13])
+def test_a_difference_in_the_last_block_is_found(
+    tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, plant: Callable[..., extend.Backend], together: int
+) -> None:
+    monkeypatch.setattr("lsmx.testing.inputs.BLOCK", 2**12)
+    monkeypatch.setattr("lsmx._cli.inputs.JOINED", together)
+
+    def one_ulp(out: Any) -> Any:
+        return np.where(out < -50, np.nextafter(out, out.dtype.type(0)), out)
+
+    plant(forward(one_ulp))
+    z = np.zeros((300, 100), np.float32)
+    z[299, 7] = -60.0
+    np.save(tmp_path / "z.npy", z)
+    assert main(["verify", "--logits", str(tmp_path / "z.npy")]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "z.npy rows 280 to 299 forward: 1 of 2000 differ, first at (19, 7)" in text
+
+
+def bfloat16(z: Any) -> Any:
+    return z.astype(ml_dtypes.bfloat16)
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "Fortran order": np.asfortranarray,
+    "big-endian": lambda z: z.astype(">f4"),
+    "three axes": lambda z: z.reshape(6, 5, 70),
+    "three axes, Fortran order": lambda z: np.asfortranarray(z.reshape(6, 5, 70)),
+    "bfloat16": bfloat16,
+    "float64": lambda z: z.astype(np.float64),
+    "int8": lambda z: z.astype(np.int8),
+}
+
+
+@pytest.mark.usefixtures("quick")
+def test_layouts_and_dtypes_of_files(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsmx.testing.inputs.BLOCK", 700)
+    z = np.random.default_rng(0).integers(-100, 100, (30, 70)).astype(np.float32)  # numbers of all the dtypes
+    np.save(tmp_path / "z.npy", z)
+    want = digests(capsys, tmp_path / "z.npy")
+    for name, change in LAYOUTS.items():
+        np.save(tmp_path / "z.npy", change(z))
+        assert digests(capsys, tmp_path / "z.npy") == want, name
+    np.save(tmp_path / "z.npy", z[0])
+    assert digests(capsys, tmp_path / "z.npy").keys() == want.keys()
+
+
+def spoil(path: pathlib.Path, content: object) -> None:
+    """Put bytes, or an array, or nothing into a file."""
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)  # type: ignore[call-overload]
+
+
+def whole(z: Any) -> bytes:
+    """The bytes of a file."""
+    import io
+
+    file = io.BytesIO()
+    np.save(file, z)
+    return file.getvalue()
+
+
+PLAIN = whole(np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (np.zeros(3, complex), "real numbers"),
+        (np.zeros(3, complex), "complex128; logits are real numbers"),
+        (np.zeros(3, bool), "bool; logits are real numbers"),
+        (np.zeros(3, np.longdouble), "at most 64 bits"),
+        (np.zeros(3, "f4,i4"), "logits are real numbers"),
+        (np.asarray([1, None]), "Python objects"),
         (np.float64(3), "0 axes"),
         (np.asarray(["a"]), "real numbers"),
+        (np.zeros(3, ml_dtypes.float8_e4m3fn), "save them as float32"),
+        (np.zeros(3, ml_dtypes.float8_e5m2), "if it is float8, save it as float32"),
+        (np.zeros((0, 5)), "has no rows: nothing to compare"),
+        (np.zeros((5, 0)), "has no elements: nothing to compare"),
         (None, "No such file"),
+        (b"", "an empty file"),
+        (b"1.0, 2.0\n", "not a .npy file"),
+        (b"PK\x03\x04", "an archive of arrays"),
+        (PLAIN[:20], "header that NumPy cannot read"),
+        (PLAIN[:-1], "175 bytes, which is not what its header tells, shape (2, 3) of float64"),
+        (PLAIN.replace(b"(2, 3)", b"(-2,3)"), "shape (-2, 3)"),
+        (PLAIN.replace(b"'shape': (2, 3)", b"'shape': ((((("), "header that NumPy cannot read"),
+        (PLAIN[:6] + b"\x09" + PLAIN[7:], "header that NumPy cannot read"),
     ],
 )
-def test_logits_that_are_none(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], content: object, reason: str) -> None:
-    if content is not None:
-        np.save(tmp_path / "z.npy", content)
+def test_logits_that_are_none(tmp_path: pathlib.Path, capsys: Capture, content: object, reason: str) -> None:
+    spoil(tmp_path / "z.npy", content)
     assert main(["verify", "--logits", str(tmp_path / "z.npy")]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("lsmx verify: ")
+    assert captured.err.count("\n") == 1
+    assert "z.npy" in captured.err
     assert reason in captured.err
+    assert "pickle" not in captured.err
+    assert "equal" not in captured.out
 
 
-def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_and_a_device_are_no_logits(tmp_path: pathlib.Path, capsys: Capture) -> None:
+    for path in (str(tmp_path), "/dev/null", "a\0b"):
+        assert main(["verify", "--logits", path]) == 2
+        assert re.fullmatch(r"lsmx verify: [^\n]+\n", capsys.readouterr().err)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "z.npy", np.zeros((40, 3000)))
+    monkeypatch.setattr(Inputs, "digest", lambda *_: (tmp_path / "z.npy").write_bytes(PLAIN))
+    assert main(["verify", "--logits", str(tmp_path / "z.npy")]) == 2
+    assert re.fullmatch(r"lsmx verify: \S+z.npy: can no longer be read: [^\n]+\n", capsys.readouterr().err)
+
+
+# --- info -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_info(capsys: Capture) -> None:
     assert main(["info"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"lsmx {lsmx.__version__}, arithmetic version {lsmx.ARITHMETIC_VERSION}, ")
     assert re.search(rf"^numpy +{re.escape(np.__version__)}$", text, re.MULTILINE)
+    assert "kernels  fused (log_softmax forward/backward, softmax" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_as_a_command_without_colour_or_framework() -> None:
-    """Its own process, its output to a pipe: plain text, and no library loaded that ``info`` does not list."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HOME), str(HOME / "backends")])}
-    done = subprocess.run([sys.executable, "-m", "lsmx", "info"], capture_output=True, text=True, check=True, env=environment)
-    assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr == ""
-    bad = subprocess.run([sys.executable, "-m", "lsmx", "verfy"], capture_output=True, text=True, check=False, env=environment)
-    assert bad.returncode == 2
-    assert "verify" in bad.stderr
+@pytest.mark.usefixtures("alone")
+def test_info_says_why_a_kernel_cannot_run(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsmx._call.kernels.unavailable", lambda: "there is no compiler")
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert "fused: cannot run here: there is no compiler" in text
+    assert "fused (" not in text
+    assert "numpy blocks (log_softmax forward" in text
+    assert main(["info", "--json"]) == 0
+    [numpy] = json.loads(capsys.readouterr().out)["backends"]
+    assert {k["unavailable"] for k in numpy["kernels"] if k["name"] == "fused"} == {"there is no compiler"}
+    assert {k["unavailable"] for k in numpy["kernels"] if k["name"] != "fused"} == {None}
+    assert main(["verify", "--compare", "numpy/fused", "numpy"]) == 2
+    assert "numpy/fused cannot be used here: there is no compiler" in capsys.readouterr().err
+
+
+def test_a_kernel_says_whether_it_can_run() -> None:
+    with pytest.raises(lsmx.BackendError, match="unavailable is not callable"):
+        extend.Kernel("k", "softmax", "forward", lambda: "no", unavailable="no")  # type: ignore[arg-type]
+    assert extend.Kernel("k", "softmax", "forward", lambda: "no").unavailable() is None
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("few", "quick")
+def test_json_holds_what_is_printed(tmp_path: pathlib.Path, capsys: Capture) -> None:
+    path = tmp_path / "verify.json"
+    assert main(["verify", "--json", str(path)]) == 0
+    printed = table(capsys.readouterr().out)
+    record = json.loads(path.read_text())
+    assert (record["lsmx"], record["arithmetic_version"]) == (lsmx.__version__, lsmx.ARITHMETIC_VERSION)
+    assert record["libraries"]["numpy"] == np.__version__
+    assert record["inputs"]["cases"] == 4
+    shown = [[r["way"], r["function"], r["dtype"], r["digest"] or "-", r["result"]] for r in record["rows"]]
+    assert shown == [[*r[:4], r[-1]] for r in printed]
+    assert record["counts"] == {k: sum(r[-1] == k for r in printed) for k in ("equal", "differs", "unavailable")}
+    assert record["definition"]["log_softmax/float32"] in {r[3] for r in printed}
+    assert main(["verify", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)  # and nothing else
+    assert [r["digest"] for r in again["rows"]] == [r["digest"] for r in record["rows"]]
+    assert again["inputs"] == record["inputs"]
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "bench"])
+def test_what_cannot_be_written_is_refused_first(tmp_path: pathlib.Path, capsys: Capture, command: str) -> None:
+    for path, reason in ((tmp_path / "no" / "r.json", "there is no folder"), (tmp_path, "is a folder")):
+        assert main([command, "--json", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert re.fullmatch(rf"lsmx {command}: argument --json: [^\n]*{reason}[^\n]*\n", error)
+
+
+# --- compare --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("few")
+def test_two_libraries(capsys: Capture) -> None:
+    assert main(["verify", "--compare", "numpy", "torch"]) == 0
+    text = capsys.readouterr().out
+    rows = table(text)
+    assert [r[:2] for r in rows] == [
+        [f, d] for f in ("log_softmax", "softmax", "logsumexp") for d in ("float16", "float32", "float64")
+    ]
+    elements = sum(x.size for c in cases() if c.name in FEW for x in evaluate(host_target(), "softmax", "float32", c).values())
+    assert ["softmax", "float32", str(elements), "0", "equal"] in rows
+    assert text.splitlines()[-1] == "EQUAL: 9 equal, 0 differs"
+
+
+@pytest.mark.usefixtures("few", "quick")
+def test_how_many_elements_differ_and_the_first(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
+    def change(out: Any) -> Any:
+        out = out.copy()
+        out[3, 7:9] = 0.5
+        return out
+
+    plant(forward(change, accepts=lambda z: z.shape == (200, 10)))
+    numpy, want = host_target(), 0
+    [case] = [case for case in cases() if case.name == "short"]
+    got = evaluate(numpy, "log_softmax", "float32", case)
+    with lsmx.using("reference"):
+        right = evaluate(numpy, "log_softmax", "float32", case)
+    want = sum(int((got[d].view("u4") != right[d].view("u4")).sum()) for d in got)
+    assert want > 2
+    assert main(["verify", "--compare", "numpy:float32", "definition"]) == 1
+    text = capsys.readouterr().out
+    [row] = table(text)
+    assert [row[0], row[1], row[3], row[4]] == ["log_softmax", "float32", str(want), "differs"]
+    assert "short forward: 2 of 2000 differ, first at (3, 7): np.float32(0.5) against np.float32(" in " ".join(text.split())
+    assert main(["verify", "--compare", "numpy:float32", "numpy/planted", "--json"]) == 0
+    assert [r["different"] for r in json.loads(capsys.readouterr().out)["rows"]] == [0]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    ("a", "b", "narrow", "wide"), [("torch:bfloat16", "numpy:float32", 0, 1), ("numpy:float64", "numpy:float16", 1, 0)]
+)
+def test_two_dtypes(capsys: Capture, a: str, b: str, narrow: int, wide: int) -> None:
+    assert main(["verify", "--compare", a, b, "--json"]) == 1
+    record = json.loads(capsys.readouterr().out)
+    rows = {(r["function"], r["direction"]): r for r in record["rows"]}
+    assert len(rows) == 3 + 4 + 4
+    sides = [text.split(":") for text in (a, b)]
+    where = [library(name) for name, _ in sides]
+    less = sides[narrow][1]
+    differ, distances = 0, []
+    for case in (c for c in cases() if c.name in FEW):
+        values = quantise(case.z, less)
+
+        def result(side: int, values: Any = values, case: Any = case) -> Any:
+            here, dtype = where[side], sides[side][1]
+            assert not isinstance(here, str)
+            mask = None if case.where is None else here.from_numpy(case.where, "bool")
+            return here.to_numpy(lsmx.softmax(here.from_numpy(values.astype(np.float64), dtype), axis=case.axis, where=mask))
+
+        x, y = result(narrow), result(wide)
+        differ += int((~np.isclose(x, quantise(y, less), rtol=0, atol=0, equal_nan=True)).sum())
+        both = np.isfinite(x) & np.isfinite(y)
+        distances.append(np.abs(x[both].astype(float) - y[both].astype(float)))
+    row, together = rows["softmax", "forward"], np.concatenate(distances)
+    assert (row["different"], row["max"]) == (differ, together.max())
+    assert row["mean"] == pytest.approx(together.mean(), rel=1e-12)
+    assert rows["log_softmax", "backward"]["different"] > 0  # from a residual in fewer bits
+    assert main(["verify", "--compare", a, b]) == 1
+    text = capsys.readouterr().out
+    assert f"rounded to {less}" in text
+    assert f"{row['max']:.3g}" in text
+
+
+def test_what_is_compared_between_dtypes_is_rounded_to_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lsmx._cli.differences import rounded
+
+    x = np.asarray([1 + 2.0**-9, 1e30, 1e-10, 3.0])
+    for dtypes in (("bfloat16", "float16"), ("float16", "float32")):
+        values = rounded(x, dtypes)
+        assert all((quantise(values, dtype).astype(np.float64) == values).all() for dtype in dtypes)
+
+
+@pytest.mark.usefixtures("few", "quick")
+def test_two_machines(tmp_path: pathlib.Path, capsys: Capture) -> None:
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+    assert main(["verify", "--json", str(here)]) == 0
+    record = json.loads(here.read_text())
+    record["rows"] = [row for row in record["rows"] if row["way"] != "torch"]
+    there.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert main(["verify", "--compare", str(here), str(there)]) == 0
+    text = capsys.readouterr().out
+    [torch] = [line for line in text.splitlines() if line.startswith("torch ") and "float32" in line]
+    mark = record["definition"]["log_softmax/float32"]
+    assert torch.split() == ["torch", "log_softmax", "float32", mark, mark, "(d)", "equal"]
+
+    assert main(["verify", "--compare", "torch:bfloat16", str(there)]) == 0
+    assert [r[:3] for r in table(capsys.readouterr().out)] == [["torch", "log_softmax", "bfloat16"]]
+    record["definition"]["log_softmax/float32"] = 12 * "0"
+    there.write_text(json.dumps(record))
+    assert main(["verify", "--compare", str(there), "torch"]) == 1
+    rows = table(capsys.readouterr().out)
+    assert [r[2] for r in rows if r[-1] == "differs"] == ["float32"]
+    assert {r[2] for r in rows if r[-1] == "equal"} == {"float16", "bfloat16", "float64"}
+
+    for change, reason in (
+        ({"arithmetic_version": 99}, r"of arithmetic version 2, \S+ of 99: their bits differ by design"),
+        ({"inputs": {"name": "z.npy", "digest": "0"}}, "the inputs are not the same"),
+    ):
+        there.write_text(json.dumps(record | change))
+        for first in (str(here), "numpy"):
+            assert main(["verify", "--compare", first, str(there)]) == 2
+            assert re.fullmatch(rf"lsmx verify: [^\n]*{reason}[^\n]*\n", capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ("numpy", "nolib", "'nolib' is unknown; there are numpy"),
+        ("numpy", "torch:int8", "'int8' is not a dtype"),
+        ("numpy:bfloat16", "torch", "numpy has no bfloat16"),
+        ("torch:bfloat16", "numpy", "numpy has no bfloat16; name another dtype, as in numpy:float64"),
+        ("numpy", "torch-tpu", "no tpu device"),
+        ("numpy", "numpy/no", "there is no numpy/no; there are numpy/fused"),
+        ("numpy", "nowhere.json", "nowhere.json: No such file"),
+        ("numpy", "TEXT", "not JSON"),
+        ("numpy", "LIST", "not what lsmx verify --json writes"),
+        ("numpy", "INFO", "not what lsmx verify --json writes"),
+    ],
+)
+def test_what_cannot_be_compared(tmp_path: pathlib.Path, capsys: Capture, a: str, b: str, reason: str) -> None:
+    files = {"TEXT": "no", "LIST": "[1]", "INFO": '{"command": "info", "rows": []}'}
+    if b in files:
+        (tmp_path / b).write_text(files[b])
+        b = str(tmp_path / b)
+    assert main(["verify", "--compare", a, b]) == 2
+    captured = capsys.readouterr()
+    assert re.fullmatch(r"lsmx verify: [^\n]+\n", captured.err)
+    assert reason in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.usefixtures("few")
+def test_what_a_library_raises_ends_a_comparison(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("out of registers")
+
+    monkeypatch.setattr("lsmx._cli.compare.library", lambda name: target(lsmx.backend_for(np.zeros(1)), name=name))
+    monkeypatch.setattr("lsmx._cli.ways.evaluate", broken)
+    assert main(["verify", "--compare", "numpy", "torch"]) == 2
+    assert capsys.readouterr().err == "lsmx verify: numpy log_softmax float16, short: raised RuntimeError: out of registers\n"
+
+
+# --- words ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], "command"),
+        (["verfy"], "'verify'"),
+        (["verify", "--logits"], "--logits"),
+        (["verify", "--compare", "numpy"], "--compare"),
+        (["bench", "--threads", "0"], "--threads: '0'"),
+        (["bench", "--threads", "2", "-1"], "--threads: '-1'"),
+        (["bench", "--threads", "1.5"], "--threads: '1.5'"),
+        (["bench", "--turns", "0"], "--turns: '0'"),
+        (["bench", "--plot", "/nowhere/at/all.png"], "--plot: /nowhere/at/all.png: there is no folder"),
+        (["bench", "--plot", "r.nothing"], "--plot: r.nothing: there is no picture of the kind 'nothing'"),
+    ],
+)
+def test_words_that_are_wrong(capsys: Capture, words: list[str], named: str) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"lsmx[^\n]+\n", error)
+    assert named in error
+
+
+def test_threads_of_the_environment_are_looked_at_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lsmx import _threads
+
+    monkeypatch.setenv("LSMX_NUM_THREADS", "many")
+    _threads.default.cache_clear()
+    try:
+        for words in (["verify"], ["verify", "--compare", "numpy", "torch"]):
+            assert main(words) == 2
+            assert capsys.readouterr().err.startswith("lsmx verify: LSMX_NUM_THREADS: 'many' is not a number of threads")
+    finally:
+        _threads.default.cache_clear()
+
+
+def test_help_and_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lsmx {lsmx.__version__}\n"
+    assert main(["verify", "--help"]) == 0
+    assert "--compare A B" in capsys.readouterr().out
+
+
+def test_rows_are_said_when_they_are_there(capsys: Capture) -> None:
+    row = verify.Row("numpy", "softmax", "float32", "differs", "0123456789ab", 123.4, "a reason")
+    with Progress("lsmx verify") as progress:
+        progress.say(str(row))
+        first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["numpy", "softmax", "float32", "0123456789ab", "123", "s", "differs"]
+    assert second == "          a reason"

@@ -19,7 +19,7 @@ _here = threading.local()  # .devices: those whose context this thread has seen
 
 @functools.cache
 def unavailable() -> str | None:
-    """Why nothing can be compiled here, or None."""
+    """Why nothing can be compiled or launched here, or None."""
     try:
         import cuda.core  # noqa: F401
         from cuda.bindings import nvrtc
@@ -27,7 +27,7 @@ def unavailable() -> str | None:
         nvrtc.nvrtcVersion()
     except (ImportError, RuntimeError) as error:
         return f"NVIDIA's cuda-core cannot be used ({error}); {INSTALL}"
-    return None
+    return None if torch.cuda.is_available() else "PyTorch finds no CUDA device"
 
 
 @functools.cache

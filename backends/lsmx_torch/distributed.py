@@ -42,6 +42,7 @@ def on_local(
             raise ArrayTypeError(
                 f"{name}: a plain tensor among DTensors; pass torch.distributed.tensor.distribute_tensor({name}, mesh, placements)"
             )
+    assert isinstance(rows, DTensor)
     mesh, ndim = rows.device_mesh, rows.dim()
     axes = operation.axes(arrays, axis)
     splits = [split(operation, axes, rows, placement) for placement in rows.placements]
@@ -53,8 +54,8 @@ def on_local(
         dims = [None if d is None else dim_of(kind, tuple(x.shape), ndim, axes, d) for d in splits]
         if x.requires_grad and dims.count(None) > splits.count(None):
             raise NotImplementedError(
-                f"{name}: the same for rows that {operation.rows} holds in several processes, so that its gradient is a sum over them; "
-                f"pass {operation.rows}.redistribute(placements=[Replicate()]), or {name}.detach()"
+                f"{name}: the same for rows that {operation.rows} holds in several processes, so that its gradient is a sum over "
+                f"them; pass {operation.rows}.redistribute(placements=[Replicate()]), or {name}.detach()"
             )
         part: torch.Tensor = x.redistribute(mesh, placed(dims)).to_local()
         return part
@@ -78,7 +79,7 @@ def on_local(
 
 
 def split(operation: Operation, axes: Axes, rows: Any, placement: Any) -> int | None:
-    """The dimension along which the rows are divided among processes; None if all have them all, or shall: sums that are pending."""
+    """The dimension along which the rows are divided among processes; None if all have them all, or shall (pending sums)."""
     from torch.distributed.tensor import Shard
 
     if placement.is_replicate() or placement.is_partial():

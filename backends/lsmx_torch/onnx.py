@@ -1,7 +1,7 @@
 """What ``torch.onnx.export`` sees of an operation: operations that ONNX has, in place of our operator.
 
-The three functions become PyTorch's own, for which ONNX has operators: the same values to a few ulp. Everything else, and all inside
-``using("reference")``, is the definition in standard operations.
+The three functions become PyTorch's own, for which ONNX has operators: the same values to a few ulp. Everything else, and all
+inside ``using("reference")``, is the definition in standard operations.
 """
 
 from __future__ import annotations

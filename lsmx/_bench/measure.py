@@ -46,6 +46,8 @@ def interleaved(calls: dict[str, Call], turns: int) -> dict[str, list[float]]:
 
 def summary(seconds: list[float]) -> dict[str, float]:
     """Median and quartiles, in seconds."""
+    if len(seconds) == 1:
+        seconds = 2 * seconds
     low, middle, high = statistics.quantiles(seconds, n=4)
     return {"median": middle, "low": low, "high": high}
 
@@ -69,16 +71,21 @@ def child(threads: int, turns: int, quick: bool) -> None:
     json.dump(results, sys.stdout)
 
 
+def code(threads: int, turns: int, quick: bool) -> str:
+    """What runs ``child``. Ctrl-C on a terminal reaches that process, too, which then ends without a word."""
+    quiet = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    return f"{quiet}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick})"
+
+
 def measure(threads: int, turns: int, quick: bool) -> list[dict[str, Any]]:
     """The results of a process that may use so many processors."""
-    code = f"from lsmx._bench.measure import child; child({threads}, {turns}, {quick})"
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
 
     def confine() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
     before = confine if hasattr(os, "sched_setaffinity") else None
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", code(threads, turns, quick)]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=before)
     results: list[dict[str, Any]] = json.loads(run.stdout)
     return results

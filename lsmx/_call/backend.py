@@ -37,7 +37,7 @@ class Kernel:
         A short way for the commonest call, a forward pass along the last axis without options, saving nothing: called with the
         array, gives the result, or None to go the long way. For the first kernel of a library without an autograd.
     unavailable
-        Why it cannot run at all, on any array, or None.
+        Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
 
     name: str

@@ -17,7 +17,7 @@ public: dict[str, Callable[..., Any]] = {}
 DEFAULTS: Mapping[str, Any] = {"axis": -1, "where": None, "dtype": None, "out": None}
 
 
-def is_array(x: object) -> bool:
+def is_array(x: Any) -> bool:
     """Whether a backend serves it."""
     try:
         backend_for(x)

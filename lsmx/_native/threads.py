@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import numbers
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,21 +20,26 @@ _chosen: int | None = None
 
 
 def checked(n: object, source: str) -> int:
-    """``n`` as a number of threads."""
-    try:
-        count: int = int(n)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        count = 0
+    """``n`` as a number of threads: an integer, NumPy's too, but no ``bool``."""
+    count = int(n) if isinstance(n, numbers.Integral) and not isinstance(n, bool) else 0
     if count < 1:
         raise ThreadsError(f"{source}: {n!r} is not a number of threads; pass an integer of at least 1")
     return count
+
+
+def parsed(text: str, source: str) -> int:
+    """``text`` as a number of threads."""
+    try:
+        return checked(int(text), source)
+    except ValueError:
+        raise ThreadsError(f"{source}: {text!r} is not a number of threads; set an integer of at least 1") from None
 
 
 @functools.cache
 def default() -> int:
     """What the environment says, or a thread for every processor that this process may use."""
     if VARIABLE in os.environ:
-        return checked(os.environ[VARIABLE], VARIABLE)
+        return parsed(os.environ[VARIABLE], VARIABLE)
     affinity = getattr(os, "sched_getaffinity", None)
     processors: int = len(affinity(0)) if affinity else os.cpu_count() or 1
     return processors

@@ -6,34 +6,38 @@ SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom num
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-BLOCK = 2**20  # elements of a caller's logits that are taken at a time
+BLOCK = 2**16  # elements of a caller's logits that are taken at a time, and of their Jacobians
+JACOBIAN_LIMIT = 64  # columns of the largest Jacobian that is formed
 Values = npt.NDArray[np.float64]
 
 
-def words(seed: int, n: int) -> npt.NDArray[np.uint64]:
-    """``n`` words of SplitMix64."""
+def words(seed: int, n: int, start: int = 0) -> npt.NDArray[np.uint64]:
+    """``n`` words of SplitMix64 after the first ``start``."""
     with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = np.uint64(seed) + np.arange(start + 1, start + n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return z ^ (z >> np.uint64(31))
 
 
-def uniform(seed: int, *shape: int) -> Values:
+def uniform(seed: int, *shape: int, start: int = 0) -> Values:
     """Multiples of 2^-40 in [0, 1)."""
-    n = int(np.prod(shape))
-    return ((words(seed, n) >> np.uint64(24)).astype(np.float64) * 2.0**-40).reshape(shape)
+    n = math.prod(shape)
+    return ((words(seed, n, start) >> np.uint64(24)).astype(np.float64) * 2.0**-40).reshape(shape)
 
 
 def normal(seed: int, *shape: int) -> Values:
     """Nearly normal: twelve uniforms added, less their mean. Exact."""
-    total: Values = uniform(seed, 12, *shape).sum(axis=0)
+    total = np.zeros(shape)
+    for i in range(12):
+        total += uniform(seed, *shape, start=i * total.size)
     return total - 6.0
 
 
@@ -46,9 +50,17 @@ class Case:
     axis: Any = -1
     where: npt.NDArray[np.bool_] | None = None
     seed: int = 0
+    drawn: dict[tuple[int, ...], Values] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def vector(self, shape: tuple[int, ...]) -> Values:
-        """A cotangent or tangent: drawn, with some rows one-hot, zero, tiny and wide in range."""
+        """A cotangent or tangent, drawn once for each shape; not to be written to."""
+        if shape not in self.drawn:
+            self.drawn[shape] = self.draw(shape)
+            self.drawn[shape].flags.writeable = False
+        return self.drawn[shape]
+
+    def draw(self, shape: tuple[int, ...]) -> Values:
+        """Some rows are one-hot, zero, tiny and wide in range."""
         n = shape[-1] if shape else 1
         g = np.array(normal(self.seed + 1000, *shape))
         flat = g.reshape(math.prod(shape[:-1]), n)
@@ -124,13 +136,78 @@ def cases() -> list[Case]:
     ]
 
 
-def logits_cases(z: npt.NDArray[Any], name: str) -> list[Case]:
-    """A caller's own logits, reduced over the last axis, in blocks of rows that fit into memory many times over."""
-    if z.dtype.kind not in "fiu" or z.ndim == 0:
-        raise ValueError(f"{name}: an array of {z.dtype} with {z.ndim} axes; logits are real numbers with at least one axis")
-    rows = z.reshape(math.prod(z.shape[:-1]), z.shape[-1]) if z.ndim > 1 else z[None]
-    step = max(1, BLOCK // max(1, rows.shape[-1]))
-    return [
-        Case(f"{name} rows {i} to {min(i + step, len(rows)) - 1}", np.asarray(rows[i : i + step], dtype=np.float64), seed=99 + i)
-        for i in range(0, len(rows), step)
-    ]
+@dataclass(frozen=True)
+class Logits:
+    """A caller's own logits, reduced over the last axis, as cases of a few rows each that are made when they are asked for.
+
+    Attributes
+    ----------
+    z
+        An array, or what has ``shape`` and ``dtype`` and gives arrays for indices, such as a file that is read in parts.
+    name
+        Begins the names of the cases.
+    step
+        Rows of a case.
+    """
+
+    z: Any
+    name: str
+    step: int
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return math.prod(self.z.shape[:-1])
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.step)
+
+    def __iter__(self) -> Iterator[Case]:
+        for start in range(0, self.rows, self.step):
+            stop = min(start + self.step, self.rows)
+            values = np.array(self.read(start, stop), dtype=np.float64)
+            yield Case(f"{self.name} rows {start} to {stop - 1}", values, seed=99 + start)
+
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Some rows, in C order of the axes before the last, without a look at the others."""
+        *kept, n = self.z.shape
+        if len(kept) == 1:
+            part = self.z[start:stop]
+        else:
+            part = self.z[np.unravel_index(np.arange(start, stop), kept)] if kept else self.z[:]
+        return np.asarray(part).reshape(stop - start, n)
+
+
+def logits_cases(z: Any, name: str) -> Logits:
+    """A caller's own logits, reduced over the last axis, in blocks of rows that fit into memory many times over.
+
+    Parameters
+    ----------
+    z
+        An array of real numbers, or what has ``shape`` and ``dtype`` and gives arrays for indices, such as a memory map.
+    name
+        Begins the names of the cases.
+
+    Returns
+    -------
+    Logits
+        An iterable of `Case`. Each is made when its turn comes, in every iteration anew.
+
+    Raises
+    ------
+    ValueError
+        They are not real numbers, or have no axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lsmx.testing import logits_cases
+    >>> [case.name for case in logits_cases(np.zeros((3, 40000)), "z")]
+    ['z rows 0 to 0', 'z rows 1 to 1', 'z rows 2 to 2']
+    """
+    if z.dtype.kind not in "fiu" or z.dtype.itemsize > 8:
+        raise ValueError(f"{name}: an array of {z.dtype}; logits are real numbers of at most 64 bits")
+    if not z.shape:
+        raise ValueError(f"{name}: an array with 0 axes; logits have rows along the last of at least one axis")
+    n = z.shape[-1]
+    return Logits(z, name, max(1, BLOCK // max(1, n * n if n <= JACOBIAN_LIMIT else n)))

@@ -13,9 +13,7 @@ import numpy.typing as npt
 from lsmx import backend_for, registered, using
 from lsmx.extend import INDEX, MASK, PER_CLASS, ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind, normal_axes
 from lsmx.testing.bits import quantise
-from lsmx.testing.inputs import Case, normal, uniform
-
-JACOBIAN_LIMIT = 64  # columns of the largest Jacobian that is formed
+from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, normal, uniform
 
 Result = npt.NDArray[Any]
 

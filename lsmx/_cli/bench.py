@@ -1,0 +1,71 @@
+"""``lsmx bench``: time this library beside others and print the tables."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import pathlib
+import subprocess
+from typing import Any
+
+from lsmx._cli.ending import InputError, complain
+from lsmx._cli.output import write
+from lsmx._cli.progress import Progress
+
+
+def bench(given: argparse.Namespace, progress: Progress) -> int:
+    """On the host or on a device."""
+    missing = [name for name in ("tabulate", *(["matplotlib"] if given.plot else [])) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f'{", ".join(missing)} not installed: pip install "lsmx[bench]"')
+    if given.plot:
+        check_picture(given.plot)
+    return bench_device(given, progress) if given.device == "cuda" else bench_host(given, progress)
+
+
+def check_picture(path: str) -> None:
+    """Raise unless there is such a kind of picture."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kind, known = pathlib.Path(path).suffix.removeprefix("."), FigureCanvasBase.get_supported_filetypes()
+    if kind not in known:
+        raise InputError(f"--plot: {path}: there is no picture of the kind {kind!r}; there are {', '.join(sorted(known))}")
+
+
+def bench_device(given: argparse.Namespace, progress: Progress) -> int:
+    """On a CUDA device."""
+    from lsmx._bench import device, device_report
+
+    found, reasons = device.libraries()
+    if not found:
+        raise InputError(f"no CUDA device can be used ({'; '.join(reasons)})")
+    progress.rest()  # what measures says itself what it is at
+    machine, entries = device.measure_device(found, given.turns, given.quick)
+    results = {"machine": machine, "turns": given.turns, "quick": given.quick, "device": entries}
+    progress.say(f"{machine['device']}, {', '.join(f'{n} {v}' for n, v in machine['versions'].items())}\n")
+    progress.say(f"{device_report.device_table(results)}\n\n{device_report.device_ratios(results)}")
+    write(results, given.json, progress)
+    if given.plot:
+        device_report.device_plot(results, given.plot)
+    return 0
+
+
+def bench_host(given: argparse.Namespace, progress: Progress) -> int:
+    """On the host's processors."""
+    from lsmx._bench import measure, report
+
+    results: dict[str, Any] = {"machine": measure.machine(), "turns": given.turns, "quick": given.quick, "threads": {}}
+    progress.rest()  # what measures says itself what it is at
+    for threads in given.threads:
+        try:
+            results["threads"][str(threads)] = measure.measure(threads, given.turns, given.quick)
+        except subprocess.CalledProcessError as error:
+            complain(f"lsmx bench: the process that measures has ended with {error.returncode}; what it said is above")
+            return 1
+    host = results["machine"]
+    progress.say(f"{host['processor']}, Python {host['Python']}, {', '.join(f'{n} {v}' for n, v in host['versions'].items())}\n")
+    progress.say(f"{report.table(results)}\n\n{report.ratios(results)}")
+    write(results, given.json, progress)
+    if given.plot:
+        report.plot(results, given.plot)
+    return 0

@@ -1,0 +1,39 @@
+"""What all commands print alike."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import platform
+import textwrap
+from typing import Any
+
+import lsmx
+from lsmx._cli.progress import Progress
+
+WIDTH = 79
+
+
+def wrapped(text: str, indent: int, width: int = WIDTH) -> str:
+    """``text`` in lines of at most ``width``, the first one started at ``indent`` already."""
+    lines = textwrap.wrap(" ".join(text.split()), width - indent, break_long_words=True)
+    return f"\n{' ' * indent}".join(lines)
+
+
+def here() -> dict[str, Any]:
+    """What every record begins with: the versions, and the machine."""
+    return {
+        "lsmx": lsmx.__version__,
+        "arithmetic_version": lsmx.ARITHMETIC_VERSION,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def write(record: dict[str, Any], to: str | None, progress: Progress) -> None:
+    """Write a record as JSON, to a file, to stdout (``-``) or nowhere."""
+    text = json.dumps(record, indent=1, allow_nan=False)
+    if to == "-":
+        progress.say(text, always=True)
+    elif to is not None:
+        pathlib.Path(to).write_text(text + "\n")
