@@ -573,7 +573,7 @@ def test_words_that_are_wrong(capsys: Capture, words: list[str], named: str) -> 
 
 
 def test_threads_of_the_environment_are_looked_at_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lsmx import _threads
+    from lsmx._native import threads as _threads
 
     monkeypatch.setenv("LSMX_NUM_THREADS", "many")
     _threads.default.cache_clear()

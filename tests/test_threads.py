@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx import _threads
+from lsmx._native import threads as _threads
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ def bind(
     options: Mapping[str, Any] | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """An operation: at once, and into ``out``, where nothing in PyTorch looks on; by ordinary autograd; or as who looks on wants it."""
+    """An operation: at once, and into ``out``, where nothing in PyTorch looks on; by ordinary autograd; or for who looks on."""
     options = {} if options is None else options
     given = arrays if where is out is None else (*arrays, *(x for x in (where, out) if x is not None))
     if not plain(given):

@@ -12,7 +12,7 @@ from lsmx._definition.ops import Array
 from lsmx._errors import AxisError, DTypeError, FlagError, ShapeError
 from lsmx._typing import Axis
 
-_names: dict[Any, str] = {}  # of the float dtypes of all libraries
+_names: dict[tuple[type, Any], str] = {}  # of the float dtypes of all libraries
 FLOATS = ", ".join(FORMAT_OF)
 NUMBERS = re.compile(r"bool|u?int\d+|b?float\d+(_\w+)?|longdouble")
 """Names of the dtypes whose numbers can be cast to a float format."""
@@ -35,7 +35,8 @@ def native(dtype: Any) -> Any:
 
 def float_name(name: str, z: Array) -> str:
     """The dtype of ``z``, which must be one that is computed in."""
-    known = _names.get(z.dtype)
+    key = type(z.dtype), z.dtype  # dtypes of different libraries are not to be compared
+    known = _names.get(key)
     if known is not None:
         return known
     given = dtype_name(z.dtype)
@@ -43,7 +44,7 @@ def float_name(name: str, z: Array) -> str:
         check_number(name, given)
         how = "cast it first" if name in VECTORS else f'pass dtype="float32" (or one of {FLOATS}) to cast it first'
         raise DTypeError(f"{name}: dtype {given} is not one of {FLOATS}; {how}")
-    _names[z.dtype] = given
+    _names[key] = given
     return given
 
 
