@@ -13,8 +13,9 @@ import torch
 
 import lsmx
 from lsmx.testing import Diagnosis, diagnose, quantise
-from lsmx.testing.candidate import EPS_AND_TINY, Answer, Candidate
-from lsmx.testing.diagnosis import explanation
+from lsmx.testing.answers import EPS_AND_TINY, Answer
+from lsmx.testing.candidate import Candidate
+from lsmx.testing.explaining import explanation
 from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
 from lsmx.testing.mistakes import LEAKS, MISTAKES
 from lsmx.testing.probes import SHAPES, masked, ordinary
@@ -416,6 +417,8 @@ def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...
         lines = right.replace(mistake.right, mistake.wrong)
         if lines == right or ("np.exp(z)" in lines and "z" not in saves):
             continue  # is about something that is not in these lines, or not at hand
+        if dtype in ("float16", "bfloat16") and "2.718" in mistake.wrong:
+            continue  # is e, in so few digits
         wrong = planted(answers, lines)
         if not axes and all(a.right for a in wrong):
             assert any(last in mistake.wrong for last in ("-1", "[..., None]")), mistake  # it is right along the last axis

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,77 +11,16 @@ from lsmx._arithmetic.ops import Array
 from lsmx._operator import serving
 from lsmx._validate import float_name
 from lsmx.testing import probes
-from lsmx.testing.candidate import ULPS, Answer, Candidate, parameters
-from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
-from lsmx.testing.mistakes import LEAKS, MISTAKES, Mistake, edited
+from lsmx.testing.candidate import Candidate, parameters
+from lsmx.testing.gradients import RESIDUALS
+from lsmx.testing.verdict import Diagnosis, examine
 
 LOGITS = ("z", "x", "logits", "input", "inputs")  # what users call them
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What `diagnose` found. Print it, or read its fields; it is true if the gradient is right.
-
-    Attributes
-    ----------
-    function
-        What it is the gradient of.
-    right
-        Whether it is.
-    correct
-        The right lines, in NumPy.
-    inputs
-        On how many inputs it was called.
-    mistake
-        The name of the mistake; several are joined by "and", or by "or" where they cannot be told apart. ``None`` if it is right,
-        or wrong in a way that is not known.
-    why
-        The mistake in a sentence.
-    as_if
-        The lines that give what the candidate gave, if they are known.
-    probe
-        The input on which it first differs.
-    index, got, want
-        The first entry that differs, the candidate's value there, and the right one.
-    notes
-        What else there is to say.
-    worst
-        If it is right, the largest error in ulp of the terms that are added up.
-    equal_bits
-        Whether all results have the very bits of lsmx's own.
-    """
-
-    function: str
-    right: bool
-    correct: str
-    inputs: int
-    mistake: str | None = None
-    why: str = ""
-    as_if: str = ""
-    probe: str = ""
-    index: tuple[int, ...] | None = None
-    got: float | None = None
-    want: float | None = None
-    notes: tuple[str, ...] = ()
-    worst: float = 0.0
-    equal_bits: bool = False
-
-    def __bool__(self) -> bool:
-        return self.right
-
-    def __str__(self) -> str:
-        head = f"gradient of {self.function}: "
-        if self.right:
-            bits = "with the bits of lsmx" if self.equal_bits else f"at most {self.worst:.1f} ulp off, not with the bits of lsmx"
-            lines = [f"{head}right on {self.inputs} inputs, {bits}"]
-        else:
-            lines = [f"{head}wrong: {self.mistake or 'none of the known mistakes'}"]
-            lines += [f"  {text}" for text in (self.why, self.probe and f"first seen on {self.probe}") if text]
-            if self.index is not None:
-                lines.append(f"  first difference at {self.index}: yours is {self.got:.8g}, right is {self.want:.8g}")
-            shown = ("as if  ", self.as_if), ("correct", self.correct)
-            lines += [f"  {name}  {'; '.join(text.splitlines())}" for name, text in shown if text]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+CALLED = {  # what the second argument of a cross-entropy rule is, by its name
+    "output": ("out", "output", "logp", "log_p", "log_probs", "logprobs", "log_softmax"),
+    "softmax": ("s", "p", "q", "prob", "probs", "probabilities", "softmax"),
+}
+ONE_HOT = "it is read as taking one-hot targets, not class numbers"
 
 
 def diagnose(
@@ -92,7 +30,7 @@ def diagnose(
     function: str = "log_softmax",
     like: Array | None = None,
     saves: str | Sequence[str] | None = None,
-    shapes: Sequence[tuple[int, ...]] = probes.SHAPES,
+    shapes: Sequence[tuple[int, ...]] | None = None,
 ) -> Diagnosis:
     """Say whether a gradient is right, and where it is not, which known mistake it makes.
 
@@ -145,29 +83,24 @@ def diagnose(
     >>> bool(diagnose(lambda g, out: g - np.exp(out) * g.sum(axis=-1, keepdims=True)))
     True
     """
+    if shapes is None:
+        shapes = probes.MATRICES if function == "cross_entropy" else probes.SHAPES
     saved = checked(backward, function, saves, shapes)
     like = np.zeros(()) if like is None else like
     serving("like", like)
     float_name("like", like)
-    candidate = Candidate.of(backward, function, like, saved)
-    reduces = function == "logsumexp"
-    plain = [candidate.answer(p) for p in probes.ordinary(shapes, candidate.axis is not None, reduces)]
-    masked = [candidate.answer(p) for p in probes.masked(reduces)] if candidate.masks else []
-    hard = [candidate.answer(p) for p in probes.hard(reduces)]
-    answers = [*plain, *masked, *hard]
-    found = Diagnosis(function, True, correct(function, saved), len(answers))
-    for group, known in ((plain, MISTAKES[function]), (masked, LEAKS), (hard, ())):
-        if found.right and not all(answer.right for answer in group):
-            found = wrong(found, group, known)
-    faults = {why: name for answer in answers for name, why in answer.faults}
-    if found.right and faults:
-        why, name = next(iter(faults.items()))
-        found = replace(found, right=False, mistake=name, why=why)
-    notes = [*found.notes, *(why for why in faults if why != found.why)]
-    if found.right:
-        found = replace(found, worst=max(a.apart(a.lines) for a in answers), equal_bits=all(a.equal_bits for a in answers))
-        notes += renamed(backward, saved)
-    return replace(found, notes=tuple(notes))
+    targets = (False, True) if function == "cross_entropy" else (False,)  # class numbers, or one-hot
+    readings = [Candidate.of(backward, function, like, saved, one_hot) for one_hot in targets]
+    if len(readings) > 1:
+        readings.sort(key=lambda candidate: candidate.raises(shapes))
+    tried: list[Diagnosis] = []
+    for candidate in readings:
+        found = examine(candidate, shapes)
+        tried.append(replace(found, notes=(*found.notes, ONE_HOT)) if candidate.one_hot else found)
+        if found.right or found.as_if:
+            break
+    found = tried[-1] if found.right or found.as_if else tried[0]
+    return replace(found, notes=(*found.notes, *renamed(backward, function, saved))) if found.right else found
 
 
 def checked(
@@ -178,67 +111,27 @@ def checked(
         raise TypeError(f"backward: {backward!r} is not callable; pass the function that computes your gradient")
     if function not in RESIDUALS:
         raise ValueError(f"function: {function!r} is not one of {', '.join(RESIDUALS)}")
-    accepted = RESIDUALS[function]
-    saved = accepted[0] if saves is None else (saves,) if isinstance(saves, str) else tuple(saves)
-    if saved not in accepted:
-        raise ValueError(f"saves: {saves!r}, but the gradient of {function} is made from one of {', '.join(map(str, accepted))}")
     if not shapes or not all(len(shape) >= 2 and min(shape) >= 2 for shape in shapes):
         raise ValueError(f"shapes: {shapes!r} are not shapes of two axes or more, each of two entries or more")
+    accepted = RESIDUALS[function]
+    if saves is None:
+        return by_name(backward) if function == "cross_entropy" else accepted[0]
+    saved = (saves,) if isinstance(saves, str) else tuple(saves)
+    if saved not in accepted:
+        raise ValueError(f"saves: {saves!r}, but the gradient of {function} is made from one of {', '.join(map(str, accepted))}")
     return saved
 
 
-def wrong(found: Diagnosis, answers: list[Answer], known: Sequence[Mistake]) -> Diagnosis:
-    """Complete what was found by the first difference, and by the mistakes that explain all answers."""
-    bad = [a for a in answers if not a.right]
-    first = next((a for a in bad if a.got is not None), bad[0])
-    seen = [a for a in answers if a.got is not None]
-    raised = next((f"It raises {a.raised} on {a.probe}." for a in bad if a.raised), "")
-    name, why, as_if = explanation(first.lines, answers, known) if seen else ("", "", "")
-    if not name and first.got is not None:  # what is raised may be another matter
-        name, why, as_if = explanation(first.lines, seen, known)
-    if not name and raised and first.got is None:
-        name, why, raised = "an exception", raised, ""
-    elif not name and first.faults and first.errors(first.lines) is None:
-        name, why = first.faults[0]
-    elif not name and first.probe.safe:
-        name, why = f"not safe with {first.probe.safe}", "It is right on ordinary logits."
-    found = replace(found, right=False, correct=first.lines, mistake=name or None, why=why, as_if=as_if, probe=str(first.probe))
-    return replace(found, notes=(raised,) if raised else (), **first_difference(first))
+def by_name(backward: Callable[..., Array]) -> tuple[str, ...]:
+    """What a cross-entropy rule calls its second argument; the logits, if that does not tell."""
+    names = [p.name for p in parameters(backward)[1:2]]
+    return next(((what,) for what, called in CALLED.items() if not set(called).isdisjoint(names)), ("z",))
 
 
-def first_difference(answer: Answer) -> dict[str, Any]:
-    """The first entry that is not right, if there are entries to compare."""
-    errors, want = answer.errors(answer.lines), evaluate_lines(answer.lines, answer.given)
-    if errors is None or answer.got is None or isinstance(want, Exception):
-        return {}
-    index = tuple(int(i) for i in np.argwhere(errors > ULPS)[0])
-    return {"index": index, "got": float(answer.got[index]), "want": float(want[0][index])}
-
-
-def explanation(right: str, answers: list[Answer], known: Sequence[Mistake]) -> tuple[str, str, str]:
-    """Name, sentence and lines of the mistake, or the two together, that give all these answers; empty if there is none."""
-    for number in (1, 2):
-        found = [(apart(answers, lines), lines, mistakes) for lines, mistakes in edited(right, known, number)]
-        least, lines, mistakes = min(found, key=lambda one: one[0], default=(np.inf, "", ()))
-        if least <= ULPS:
-            alike = [" and ".join(dict.fromkeys(m.name for m in each)) for error, _, each in found if error <= least + 0.5]
-            return " or ".join(dict.fromkeys(alike)), " ".join(dict.fromkeys(m.why for m in mistakes)), lines
-    return "", "", ""
-
-
-def apart(answers: list[Answer], lines: str) -> float:
-    """The largest distance of answers from what ``lines`` give, in ulp."""
-    worst = 0.0
-    for answer in answers:
-        worst = max(worst, answer.apart(lines))
-        if worst > ULPS:
-            return np.inf
-    return worst
-
-
-def renamed(backward: Callable[..., Array], saved: tuple[str, ...]) -> list[str]:
+def renamed(backward: Callable[..., Array], function: str, saved: tuple[str, ...]) -> list[str]:
     """A word about an argument that is called as if it were the logits, but was given the output."""
-    names = [p.name for p in parameters(backward)[1:2] if p.name in LOGITS and saved == ("output",)]
-    return [
-        f'its argument {name} was given the output; if your engine hands it the logits, ask again with saves="z"' for name in names
-    ]
+    if saved != ("output",):
+        return []
+    what = "the log-probabilities" if function == "cross_entropy" else "the output"
+    ask = 'if your engine hands it the logits, ask again with saves="z"'
+    return [f"its argument {p.name} was given {what}; {ask}" for p in parameters(backward)[1:2] if p.name in LOGITS]
