@@ -36,7 +36,7 @@ def softmax(z: Any, axis: Any = -1) -> Any:
 
 
 def onehot(target: Any, n: int) -> Any:
-    return np.eye(n)[target]
+    return np.eye(n, dtype=bool)[target]
 
 
 def less_one(s: Any, target: Any, by: float = 1.0) -> Any:
@@ -70,7 +70,7 @@ def jacobian(g: Any, J: Any) -> Any:
 
 
 def unit(s: Any) -> Any:
-    return np.eye(s.shape[-1])
+    return np.eye(s.shape[-1], dtype=s.dtype)
 
 
 def diagonal(s: Any) -> Any:
@@ -346,3 +346,148 @@ CROSS_ENTROPY = [
 ]
 
 WRONG = [*LOG_SOFTMAX, *FROM_LOGITS, *SOFTMAX, *LOGSUMEXP, *CROSS_ENTROPY]
+
+
+# --- right ones -----------------------------------------------------------------------------------------------------------------
+
+
+def with_einsum(g: Any, out: Any) -> Any:
+    return g - np.einsum("...j,...k->...j", exp(out), g)
+
+
+def by_pairs(g: Any, out: Any) -> Any:
+    """The Jacobian, entry by entry."""
+    s, dz = exp(out), np.zeros_like(g)
+    for i in range(s.shape[-1]):
+        for j in range(s.shape[-1]):
+            dz[..., j] += g[..., i] * ((i == j) - s[..., j])
+    return dz
+
+
+def row_by_row(g: Any, out: Any) -> Any:
+    """A loop over the rows of the batch."""
+    n = out.shape[-1]
+    rows = [gi - np.exp(oi) * gi.sum() for gi, oi in zip(g.reshape(-1, n), out.reshape(-1, n), strict=True)]
+    return np.stack(rows).reshape(out.shape)
+
+
+def in_place_on_a_copy(g: Any, out: Any) -> Any:
+    dz = np.exp(out)
+    dz *= -g.sum(axis=-1, keepdims=True)
+    dz += g
+    return dz
+
+
+def axis_moved_last(g: Any, out: Any, axis: int = -1) -> Any:
+    g, out = np.moveaxis(g, axis, -1), np.moveaxis(out, axis, -1)
+    return np.moveaxis(g - exp(out) * total(g), -1, axis)
+
+
+def through_the_loss(g: Any, out: Any) -> Any:
+    """With a loss of ``-sum(w * out)``, ``w = -g``."""
+    w = -g
+    return exp(out) * total(w) - w
+
+
+def with_ctx(ctx: Any, grad_output: Any) -> Any:
+    (out,) = ctx.saved_tensors
+    return grad_output - exp(out) * grad_output.sum(axis=ctx.dim, keepdims=True), None
+
+
+def with_ctx_of_logits(ctx: Any, grad_output: Any) -> Any:
+    z, target = ctx.saved_tensors
+    return grad_output[:, None] * less_one(softmax(z), target), None
+
+
+def counted(dz: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps something between calls that changes nothing."""
+    calls = []
+
+    def backward(g: Any, out: Any) -> Any:
+        calls.append(out.shape)
+        return dz(g, out)
+
+    return backward
+
+
+def kept(x: Any, where: Any) -> Any:
+    return np.where(where, x, 0)
+
+
+def masked(g: Any, out: Any, mask: Any) -> Any:
+    g = kept(g, mask)
+    return kept(g - exp(out) * total(g), mask)
+
+
+def masked_logits(g: Any, z: Any, *, where: Any = True) -> Any:
+    g = kept(g, where)
+    return kept(g - softmax(np.where(where, z, -np.inf)) * total(g), where)
+
+
+def masked_loss(g: Any, z: Any, target: Any, where: Any = True) -> Any:
+    return kept(g[:, None] * (softmax(np.where(where, z, -np.inf)) - onehot(target, z.shape[-1])), where)
+
+
+def scattered(g: Any, z: Any, target: Any) -> Any:
+    """Through log-softmax: the cotangent is -g at the target."""
+    v = np.zeros_like(z)
+    np.put_along_axis(v, target[:, None], -g[:, None], axis=-1)
+    return v - softmax(z) * total(v)
+
+
+RIGHT = [
+    Own("plain", lambda g, out: g - exp(out) * total(g)),
+    Own("einsum", with_einsum),
+    Own("pairs", by_pairs),
+    Own("rows", row_by_row),
+    Own("in place on a copy", in_place_on_a_copy),
+    Own("axis moved", axis_moved_last),
+    Own("axis by keyword", lambda g, out, *, dim: g - exp(out) * g.sum(axis=dim, keepdims=True)),
+    Own("expand_dims", lambda g, out, axis: g - exp(out) * np.expand_dims(g.sum(axis=axis), axis)),
+    Own("softmax of log-softmax", lambda g, out: g - softmax(out) * total(g)),
+    Own("normalised again", lambda g, out: g - exp(out) / total(exp(out)) * total(g)),
+    Own("Jacobian", lambda g, out: jacobian(g, unit(out) - exp(out)[..., None, :])),
+    Own("matmul", lambda g, out: (g[..., None, :] @ (unit(out) - exp(out)[..., None, :]))[..., 0, :]),
+    Own("tensordot", lambda g, out: g - exp(out) * np.dot(g, np.ones(g.shape[-1], g.dtype))[..., None]),
+    Own("diagonal and rest", lambda g, out: g * (1 - exp(out)) - exp(out) * (total(g) - g)),
+    Own("other order", lambda g, out: -(exp(out) * total(g) - g)),
+    Own("mean times n", lambda g, out: g - exp(out) * mean(g) * g.shape[-1]),
+    Own("loss", through_the_loss),
+    Own("ctx", with_ctx),
+    Own("counts its calls", counted(lambda g, out: g - exp(out) * total(g))),
+    Own("masked", masked),
+    Own("masked logits", masked_logits, saves="z"),
+    Own("logits", lambda g, z: g - softmax(z) * total(g), saves="z"),
+    Own("logits with an axis", lambda g, z, axis: g - softmax(z, axis) * total(g, axis), saves="z"),
+    Own("logits, shifted by more", lambda g, z: g - softmax(z - 3.0) * total(g), saves="z"),
+    Own("both", lambda g, z, out: g - exp(out) * total(g), saves=("z", "output")),
+    Own("plain", lambda g, s: s * (g - total(g * s)), "softmax"),
+    Own("multiplied out", lambda g, s: s * g - s * total(g * s), "softmax"),
+    Own("Jacobian", lambda g, s: jacobian(g, diagonal(s) - outer(s, s)), "softmax"),
+    Own("its transpose, which it is", lambda g, s: np.einsum("...i,...ji->...j", g, diagonal(s) - outer(s, s)), "softmax"),
+    Own("inner product", lambda g, s: s * (g - np.einsum("...i,...i->...", g, s)[..., None]), "softmax"),
+    Own("logits", lambda g, z: softmax(z) * (g - total(g * softmax(z))), "softmax", "z"),
+    Own("plain", lambda g, z, lse: g[..., None] * exp(z - lse[..., None]), "logsumexp"),
+    Own("softmax", lambda g, z, lse: np.expand_dims(g, -1) * softmax(z), "logsumexp"),
+    Own("with an axis", lambda g, z, lse, axis: np.expand_dims(g, axis) * softmax(z, axis), "logsumexp"),
+    Own("logits", lambda g, z: g[..., None] * softmax(z), "logsumexp", "z"),
+    Own("minus one", lambda g, z, target: g[:, None] * less_one(softmax(z), target), "cross_entropy"),
+    Own("class numbers", lambda g, z, target: g[:, None] * (softmax(z) - onehot(target, z.shape[-1])), "cross_entropy"),
+    Own("one-hot", lambda g, z, y: g[:, None] * (softmax(z) - y), "cross_entropy"),
+    Own("einsum", lambda g, z, y: np.einsum("i,ij->ij", g, softmax(z) - y), "cross_entropy"),
+    Own("compared", lambda g, z, t: g[:, None] * (softmax(z) - (np.arange(z.shape[-1]) == t[:, None])), "cross_entropy"),
+    Own("log-probabilities", lambda g, out, target: g[:, None] * less_one(exp(out), target), "cross_entropy"),
+    Own("log-probabilities", lambda g, x, target: g[:, None] * less_one(exp(x), target), "cross_entropy", "output"),
+    Own("probabilities", lambda g, p, target: g[:, None] * less_one(p, target), "cross_entropy"),
+    Own("probabilities", lambda grad_output, x, y: grad_output[:, None] * (x - y), "cross_entropy", "softmax"),
+    Own("through log-softmax", scattered, "cross_entropy"),
+    Own("ctx", with_ctx_of_logits, "cross_entropy"),
+    Own("masked", masked_loss, "cross_entropy"),
+    Own(
+        "with an axis",
+        lambda g, z, target, axis: (
+            np.expand_dims(g, axis) * (softmax(z, axis) - np.moveaxis(onehot(target, z.shape[axis]), -1, axis))
+        ),
+        "cross_entropy",
+    ),
+]

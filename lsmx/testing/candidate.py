@@ -65,6 +65,11 @@ class Candidate:
         return cls(backward, function, where, dtype, saves, keyword("axis", "dim"), masks, always, one_hot)
 
     @property
+    def integers(self) -> str:
+        """The dtype of class numbers: JAX has no other unless it is told to, PyTorch's one_hot takes no other."""
+        return "int32" if self.where.name == "jax" else "int64"
+
+    @property
     def reduces(self) -> bool:
         """Whether the cotangent is one number a row."""
         return self.function in ("logsumexp", "cross_entropy")
@@ -135,7 +140,7 @@ class Candidate:
             if losing:
                 y = onehot(probe.target, probe.z.shape[probe.axis], probe.axis)
                 known["softmax"] = registered()["softmax"](z, axis=probe.axis, where=mask)
-                known["target"] = self.made(y) if self.one_hot else self.where.from_numpy(probe.target, "int64")
+                known["target"] = self.made(y) if self.one_hot else self.where.from_numpy(probe.target, self.integers)
                 vector = self.made(-np.expand_dims(probe.g, probe.axis) * y)
             residual = {name: known[name] for name in operator.function.residual}
             own = operator.derivative("backward", {"grad_output": vector}, residual, probe.axis, mask)

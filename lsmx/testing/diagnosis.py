@@ -15,6 +15,8 @@ from lsmx.testing.candidate import Candidate, parameters
 from lsmx.testing.gradients import RESIDUALS
 from lsmx.testing.verdict import Diagnosis, examine
 
+Shapes = Sequence[tuple[int, ...]]
+
 LOGITS = ("z", "x", "logits", "input", "inputs")  # what users call them
 CALLED = {  # what the second argument of a cross-entropy rule is, by its name
     "output": ("out", "output", "logp", "log_p", "log_probs", "logprobs", "log_softmax"),
@@ -30,7 +32,7 @@ def diagnose(
     function: str = "log_softmax",
     like: Array | None = None,
     saves: str | Sequence[str] | None = None,
-    shapes: Sequence[tuple[int, ...]] | None = None,
+    shapes: Shapes | None = None,
 ) -> Diagnosis:
     """Say whether a gradient is right, and where it is not, which known mistake it makes.
 
@@ -89,23 +91,27 @@ def diagnose(
     like = np.zeros(()) if like is None else like
     serving("like", like)
     float_name("like", like)
-    targets = (False, True) if function == "cross_entropy" else (False,)  # class numbers, or one-hot
-    readings = [Candidate.of(backward, function, like, saved, one_hot) for one_hot in targets]
-    if len(readings) > 1:
-        readings.sort(key=lambda candidate: candidate.raises(shapes))
-    tried: list[Diagnosis] = []
-    for candidate in readings:
-        found = examine(candidate, shapes)
-        tried.append(replace(found, notes=(*found.notes, ONE_HOT)) if candidate.one_hot else found)
-        if found.right or found.as_if:
-            break
-    found = tried[-1] if found.right or found.as_if else tried[0]
+    found = read(backward, function, like, saved, shapes)
     return replace(found, notes=(*found.notes, *renamed(backward, function, saved))) if found.right else found
 
 
-def checked(
-    backward: object, function: str, saves: str | Sequence[str] | None, shapes: Sequence[tuple[int, ...]]
-) -> tuple[str, ...]:
+def read(backward: Callable[..., Array], function: str, like: Array, saved: tuple[str, ...], shapes: Shapes) -> Diagnosis:
+    """Examine it; a rule with targets with class numbers or one-hot ones, whichever it takes, or both if it takes both."""
+    candidates = [Candidate.of(backward, function, like, saved)]
+    if function == "cross_entropy":
+        candidates.append(replace(candidates[0], one_hot=True))
+        raising = [candidate.raises(shapes) for candidate in candidates]
+        candidates = [candidate for candidate, n in zip(candidates, raising, strict=True) if n == min(raising)]
+    for candidate in candidates:
+        found = examine(candidate, shapes)
+        if candidate.one_hot:
+            found = replace(found, notes=(*found.notes, ONE_HOT))
+        if found.right or found.as_if:
+            break
+    return found
+
+
+def checked(backward: object, function: str, saves: str | Sequence[str] | None, shapes: Shapes) -> tuple[str, ...]:
     """What is handed over beside the cotangent; raises for arguments that are none."""
     if not callable(backward):
         raise TypeError(f"backward: {backward!r} is not callable; pass the function that computes your gradient")

@@ -55,8 +55,8 @@ def softmax(z: Values, axis: Any) -> Values:
 
 
 def onehot(target: npt.NDArray[np.int64], n: int, axis: int) -> Values:
-    """For the lines: 1 at the target's class, 0 at the others."""
-    return np.moveaxis(np.eye(n)[target], -1, axis)
+    """For the lines: 1 at the target's class, 0 at the others, and at all if it is -1 or n."""
+    return np.moveaxis(np.eye(n + 1)[target][..., :n], -1, axis)
 
 
 @functools.lru_cache(maxsize=4096)

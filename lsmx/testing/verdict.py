@@ -115,17 +115,14 @@ def wrong(found: Diagnosis, candidate: Candidate, start: Answer, answers: list[A
     seen = [a for a in answers if a.got is not None]
     raised = next((f"It raises {a.raised} on {a.probe}." for a in bad if a.raised), "")
     name, why, as_if = explanation(first.lines, answers, known) if seen else ("", "", "")
-    if not name and first.got is not None and raised:  # what is raised may be another matter
-        name, why, as_if = explanation(first.lines, seen, known)
     left = None if name or first.faults else between_calls(candidate, start)
+    if not name and not left and first.got is not None and raised:  # what is raised may be another matter
+        name, why, as_if = explanation(first.lines, seen, known)
     if left:
         (name, why, as_if), first = left
         raised = ""
     elif name == UNSAFE[0].name or (not name and first.probe.safe):
-        name, why = (
-            f"not safe with {first.probe.safe}",
-            f"It is right on ordinary logits. {why or HINTS.get(first.probe.safe, '')}".strip(),
-        )
+        name, why = f"not safe with {first.probe.safe}", f"It is right on ordinary logits. {why or unsafe(first, found.function)}"
     elif not name and raised and first.got is None:
         name, why, raised = "an exception", raised, ""
     elif not name and first.faults and first.errors(first.lines) is None:
@@ -134,6 +131,12 @@ def wrong(found: Diagnosis, candidate: Candidate, start: Answer, answers: list[A
         name, why = nearly(answers) or ("", description(answers, found.function))
     found = replace(found, right=False, correct=first.lines, mistake=name or None, why=why, as_if=as_if, probe=str(first.probe))
     return replace(found, notes=(raised,) if raised else (), **first_difference(first))
+
+
+def unsafe(answer: Answer, function: str) -> str:
+    """What is wrong on a hard input, where no known mistake explains it."""
+    finite = answer.got is not None and np.isfinite(answer.got).all()
+    return description([answer], function) if finite else HINTS.get(answer.probe.safe, "")
 
 
 def nearly(answers: list[Answer]) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lsmx.testing.gradients import OF_LOG, ONE_HOT, RULES, G
-from lsmx.testing.mistakes.edits import instead
+from lsmx.testing.mistakes.edits import EACH, instead
 
 rule, difference = partial(instead, RULES["cross_entropy"]), partial(instead, "(s - y)")
 target, s = partial(instead, f"y = {ONE_HOT}"), partial(instead, "s = p")
@@ -31,10 +31,14 @@ CROSS_ENTROPY = (
     *instead(f"{G} * ", "cotangent ignored", ONES, ""),
     *instead(f"{G} * ", "cotangent ignored", MEAN, "1 / s.shape[0] * "),
     *rule("cotangent ignored", "g multiplies both s and y.", f"{G} * s - y", f"s - {G} * y"),
+    *instead(G, "cotangent of the whole batch", EACH, "np.mean(g)", "np.sum(g)"),
     *rule("keepdims lost", LOST, "g * (s - y)", "g[:, None] * (s - y)", "g[..., None] * (s - y)"),
     *instead(f"s = {OF_LOG}", "exp missing", "out is the logarithm of the probabilities: s = exp(out).", "s = out", "s = -out"),
     *s("exp taken of the probabilities", "What was saved is the probabilities already.", "s = np.exp(p)"),
     *s("logarithm taken of the probabilities", "The rule has s itself.", "s = np.log(p)"),
+    *difference(
+        "scale", "Nothing multiplies either term.", *(f"({c} * s - y)" for c in (2, 0.5)), *(f"(s - {c} * y)" for c in (2, 0.5))
+    ),
     *difference("divided by the batch", SAME, "(s - y / s.shape[0])", "(s / s.shape[0] - y)"),
     *difference("mean in place of sum", SAME, "(s - y / s.shape[axis])", "(s / s.shape[axis] - y)"),
     *instead(
@@ -56,5 +60,6 @@ CROSS_ENTROPY = (
     *rule("softmax's rule", APPLIED, f"s * ({G} * (s - y) - np.sum({G} * (s - y) * s, axis=axis, keepdims=True))"),
     *rule("softmax's rule", APPLIED, f"{G} * (s - y) * s * (1 - s)"),
     *difference("terms exchanged", "y is subtracted from s, and s stands alone.", "(s * y)", "(1 - y)", "(1 - s)"),
+    *rule("loss in place of its gradient", "That is the loss, entry by entry.", f"{G} * (-y * np.log(s))"),
     *rule("only the target's part", "The gradient is s - y, for every class.", f"{G} * y"),
 )

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-WRONG_AXES = (-1, 0, 1, -2, None, (-2, -1))
+WRONG_AXES = (-1, 0, 1, -2, None, (0, 1), (-2, -1))
 
 PUT_BACK = (  # sentences that several tables have
     "The axis is put back in one fixed place, which is right for one axis only; keepdims=True, or expand_dims, is right for all."
 )
 EXCHANGED = "It is called as backward(grad_output, output): what it takes for one is the other."
+EACH = "g is one number a row, and multiplies its own row."
 ONE_ROW = "Every row has a sum of its own; that of one row does not serve another."
 
 

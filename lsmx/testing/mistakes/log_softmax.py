@@ -41,7 +41,6 @@ LOG_SOFTMAX = (
         "g / s.shape[0] - s",
         "g / s.size - s",
     ),
-    *second("divided by the batch", "The sum is not divided by anything.", "s / s.shape[0] * np", "s / s.size * np"),
     *second("factor s missing", "Each logit gets its share s of the sum.", "np"),
     *second("s squared", "s is in the second term once.", "s * s * np", "s * (1 - s) * np"),
     *rule("multiplied once too often", "g is in the sum already: the sum multiplies s alone.", f"g * (1 - s * {SUM_G})"),
@@ -53,7 +52,7 @@ LOG_SOFTMAX = (
     *rule("only exp's part", "That is the gradient of exp, with g for its cotangent, or without it.", "g * s", "s"),
     *rule("only log's part", "That is the gradient of the logarithm: softmax's own is to be applied to it.", "g / s"),
     *rule("tanh's rule", "That is the gradient of tanh: log-softmax couples the entries of a row.", "g * (1 - s ** 2)"),
-    *total("output summed", "The sum is that of the cotangent, not of the output.", "np.sum(out,"),
+    *total("output summed", "The sum is that of the cotangent, not of what was saved.", "np.sum(out,", "np.sum(z,"),
     *total("sum of another row", ONE_ROW, "np.sum(g[:1],", "np.sum(g[::-1],"),
     *instead("s = ", "arguments exchanged", EXCHANGED, "g, out = out, g\ns = "),
 )

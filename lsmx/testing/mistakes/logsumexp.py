@@ -3,7 +3,7 @@
 from functools import partial
 
 from lsmx.testing.gradients import LSE, OF_LSE, RULES, G, correct
-from lsmx.testing.mistakes.edits import PUT_BACK, WRONG_AXES, instead
+from lsmx.testing.mistakes.edits import EACH, PUT_BACK, WRONG_AXES, instead
 
 EXPONENT = f"z - {LSE}"
 rule, s = partial(instead, RULES["logsumexp"]), partial(instead, OF_LSE)
@@ -20,6 +20,7 @@ LOGSUMEXP = (
     *instead(EXPONENT, "sign", "The logarithm of a probability is z - lse.", f"{LSE} - z", f"z + {LSE}"),
     *instead(correct("logsumexp", ("z", "output")), "keepdims lost", LOST, "s = np.exp(z - out)\ndz = g * s"),
     *instead(G, "keepdims lost", LOST, "g"),
+    *instead(G, "cotangent of the whole batch", EACH, "np.mean(g)", "np.sum(g)"),
     *instead(LSE, "keepdims lost", LOST, "out"),
     *instead(", axis)", "keepdims lost", PUT_BACK, ", -1)", ", 1)"),
     *s("sum over the wrong axis", "Softmax runs along the axis of the forward pass.", *(f"softmax(z, {k})" for k in WRONG_AXES)),

@@ -28,6 +28,8 @@ OF_ITS_OWN = "Every row of logits has a gradient of its own: the sum is for weig
 NO_LENGTH = "The length of the row is nowhere in the rule: it has a sum of the row, not a mean."
 NOTHING = "Nothing depends on the logits any more: everything is detached, or an array of zeros is never filled in."
 
+ROWS = "(s.size // s.shape[axis])"  # how many there are
+
 
 def shared(function: str) -> Iterator[Mistake]:
     """All of them."""
@@ -44,17 +46,19 @@ def of_sums(function: str) -> Iterator[Mistake]:
     yield from instead(", keepdims=True", "keepdims lost", LOST, "")
     yield from instead(", keepdims=True)", "keepdims lost", PUT_BACK, ")[..., None]", ")[:, None]")
     yield from instead("np.sum(", "mean in place of sum", "The rule has the sum of the row, whatever its length.", "np.mean(")
+    yield from instead("np.sum(g", "divided by the batch", ONCE, *(f"1 / {n} * np.sum(g" for n in ("s.shape[0]", "s.size", ROWS)))
+    yield from instead("np.sum(g", "scale", "Nothing multiplies the sum but s.", "2 * np.sum(g", "0.5 * np.sum(g")
 
 
 def of_rule(function: str) -> Iterator[Mistake]:
     """All of it has another sign or scale, or one term too many."""
-    right, rows = RULES[function], "(s.size // s.shape[axis])"
+    right = RULES[function]
     rule = partial(instead, right)
     yield from rule("sign", "The whole gradient has the other sign.", f"-({right})")
-    yield from rule("divided by the batch", ONCE, *(f"({right}) / {n}" for n in ("s.shape[0]", "s.size", rows)))
+    yield from rule("divided by the batch", ONCE, *(f"({right}) / {n}" for n in ("s.shape[0]", "s.size", ROWS)))
     squared = f"It is divided by the square of the batch's size. {ONCE}"
-    yield from rule("divided by the batch twice", squared, f"({right}) / s.shape[0] ** 2", f"({right}) / {rows} ** 2")
-    yield from rule("multiplied by the batch", NO_BATCH, f"({right}) * s.shape[0]", f"({right}) * {rows}")
+    yield from rule("divided by the batch twice", squared, f"({right}) / s.shape[0] ** 2", f"({right}) / {ROWS} ** 2")
+    yield from rule("multiplied by the batch", NO_BATCH, f"({right}) * s.shape[0]", f"({right}) * {ROWS}")
     for reduce in ("np.sum", "np.mean"):
         over = f"{reduce}({right}, axis=0, keepdims=True)"
         yield from rule(
