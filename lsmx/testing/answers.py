@@ -42,9 +42,9 @@ class Answer:
     def errors(self, lines: str) -> Values | None:
         """The distance of each entry from what ``lines`` give, in ulp; None if one of the two has no such entries."""
         want = evaluate_lines(lines, self.given)
-        if self.got is None or isinstance(want, Exception) or self.got.shape != want[0].shape:
+        if self.got is None or isinstance(want, Exception) or self.got.shape != want.shape:
             return None
-        return distance(self.got.astype(np.float64), *want, self.dtype)
+        return distance(self.got.astype(np.float64), want, size_of(lines, self.given), self.dtype)
 
     def apart(self, lines: str) -> float:
         """The largest of them; 0 if ``lines`` raise as the candidate did."""
@@ -52,6 +52,23 @@ class Answer:
         if errors is None:
             return 0.0 if self.raised and isinstance(evaluate_lines(lines, self.given), Exception) else np.inf
         return float(errors.max())
+
+    def far(self, lines: str) -> bool:
+        """Whether some entry is so far from what ``lines`` give that it need not be measured in ulp."""
+        want = evaluate_lines(lines, self.given)
+        if self.got is None or isinstance(want, Exception) or self.got.shape != want.shape:
+            return not self.raised or not isinstance(want, Exception)
+        got, eps = self.got.astype(np.float64), EPS_AND_TINY[self.dtype][0]
+        with np.errstate(all="ignore"):
+            least = 4 * ULPS * eps * (1 + np.abs(got).max() + np.abs(want).max())
+            return bool((np.abs(got - want) > least).any())
+
+
+def size_of(lines: str, given: dict[str, Any]) -> Values:
+    """What the roundings of ``dz`` are relative to, of lines that do not raise."""
+    size = evaluate_lines(lines, given, size=True)
+    assert not isinstance(size, Exception)
+    return size
 
 
 def distance(got: Values, want: Values, size: Values, dtype: str) -> Values:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lsmx.testing.answers import EPS_AND_TINY, ULPS, Answer
+from lsmx.testing.answers import EPS_AND_TINY, ULPS, Answer, size_of
 from lsmx.testing.gradients import evaluate_lines
 from lsmx.testing.mistakes import Mistake, edited
 
@@ -33,15 +33,12 @@ def explanation(right: str, answers: list[Answer], known: Sequence[Mistake]) -> 
     A factor of the whole gradient counts as a mistake, and may come on top of two. One mistake is preferred to two.
     """
     answers = sorted(answers, key=lambda answer: answer.right)  # the wrong ones first: most edits fail on them
-    single, pairs = list(edited(right, known, 1)), list(edited(right, known, 2))
-    return (
-        exact(answers, single)
-        or scaled(answers, [(right, ())])
-        or exact(answers, pairs)
-        or scaled(answers, single)
-        or scaled(answers, pairs)
-        or ("", "", "")
-    )
+    single = list(edited(right, known, 1))
+    found = exact(answers, single) or scaled(answers, [(right, ())])
+    if not found:
+        pairs = list(edited(right, known, 2))
+        found = exact(answers, pairs) or scaled(answers, single) or scaled(answers, pairs)
+    return found or ("", "", "")
 
 
 def exact(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | None:
@@ -57,6 +54,8 @@ def exact(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | No
 def apart(answers: list[Answer], lines: str) -> float:
     """The largest distance of answers from what ``lines`` give, in ulp."""
     worst = 0.0
+    if answers[0].far(lines):
+        return np.inf
     for answer in answers:
         worst = max(worst, answer.apart(lines))
         if worst > ULPS:
@@ -71,8 +70,8 @@ def scaled(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | N
         measured = ratio(first, lines)
         if not measured:
             continue
-        scale = {measured: (("scale",), f"The whole gradient is {measured} times the right one.")}
-        for factor, (names, why) in (scale | FACTORS).items():
+        scale = (("scale",), f"The whole gradient is {measured} times the right one.")
+        for factor, (names, why) in [*FACTORS.items(), (measured, scale)]:
             multiple = f"{lines}\ndz = {factor} * dz"
             if apart(answers, multiple) <= ULPS:
                 together = sorted({*names, *(m.name for m in mistakes)})
@@ -83,13 +82,13 @@ def scaled(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | N
 def ratio(answer: Answer, lines: str) -> str:
     """What all entries that ``lines`` give are multiplied by, as simply as may be; nothing if it is no such number, or 1."""
     want = evaluate_lines(lines, answer.given)
-    if answer.got is None or isinstance(want, Exception) or want[0].shape != answer.got.shape:
+    if answer.got is None or isinstance(want, Exception) or want.shape != answer.got.shape:
         return ""
     got, eps = answer.got.astype(np.float64), EPS_AND_TINY[answer.dtype][0]
-    at = np.unravel_index(np.argmax(np.abs(want[0])), got.shape)
+    at = np.unravel_index(np.argmax(np.abs(want)), got.shape)
     with np.errstate(all="ignore"):
-        factor = float(got[at] / want[0][at])
-        same = bool((np.abs(got - factor * want[0]) <= 2 * ULPS * eps * np.abs(factor) * want[1]).all())
+        factor = float(got[at] / want[at])
+        same = bool((np.abs(got - factor * want) <= 2 * ULPS * eps * np.abs(factor) * size_of(lines, answer.given)).all())
     if not same or not 1e-6 < abs(factor) < 1e6:  # beyond, one of the two is 0 but for roundings
         return ""
     fractions = (Fraction(factor).limit_denominator(n) for n in (1, 2, 10, 100, 1000))

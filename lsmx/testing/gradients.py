@@ -33,7 +33,6 @@ PROBABILITIES: dict[
 RESIDUALS = {function: tuple(saved) for function, saved in PROBABILITIES.items()}
 ONE_HOT = "onehot(target, s.shape[axis], axis)"
 KEPT_G, KEPT_Z, MASK_DZ = "np.where(where, g, 0)", "np.where(where, z, -np.inf)", "\ndz = np.where(where, dz, 0)"
-KEPT_OF_LOGITS = OF_LOGITS.replace("z", KEPT_Z)
 
 
 def correct(function: str, saves: tuple[str, ...], masked: bool = False, one_hot: bool = False) -> str:
@@ -43,7 +42,7 @@ def correct(function: str, saves: tuple[str, ...], masked: bool = False, one_hot
         lines += f"y = {'target' if one_hot else ONE_HOT}\n"
     lines += f"dz = {RULES[function]}"
     if masked:
-        lines = lines.replace(OF_LOGITS, KEPT_OF_LOGITS)
+        lines = lines.replace(OF_LOGITS, OF_LOGITS.replace("z", KEPT_Z))
         lines = lines.replace("np.sum(g", f"np.sum({KEPT_G}") + MASK_DZ
     return lines
 
@@ -64,22 +63,20 @@ def _compiled(line: str) -> CodeType:
     return compile(line, "<gradient>", "exec")
 
 
-def evaluate_lines(lines: str, given: dict[str, Any]) -> tuple[Values, Values] | Exception:
-    """``dz`` and the magnitude of what was added up to it, which its roundings are relative to; or what was raised.
+def evaluate_lines(lines: str, given: dict[str, Any], size: bool = False) -> Values | Exception:
+    """``dz``; or with ``size`` the magnitude of what was added up to it, which its roundings are relative to; or what was raised.
 
     The magnitude is the same lines after ``s`` with absolute values, and ``+`` for ``-`` in ``dz``; ``|s|`` is larger by ``slack``
     where the error of its logarithm comes in.
     """
     value = {"np": np, "softmax": softmax, "onehot": onehot, **given}
-    size = dict(value)
     try:
         with np.errstate(all="ignore"):
             for line in lines.splitlines():
-                exec(_compiled(line), value)
-                exec(_compiled(line.replace(" - ", " + ").replace("-(", "(") if line.startswith("dz") else line), size)
-                if line.startswith("s ="):
-                    size |= {name: np.abs(size[name]) for name in ("g", "z", "out", "s", "earlier_dz") if name in size}
-                    size["s"] = size["s"] * given["slack"]
+                exec(_compiled(line.replace(" - ", " + ").replace("-(", "(") if size and line.startswith("dz") else line), value)
+                if size and line.startswith("s ="):
+                    value |= {name: np.abs(value[name]) for name in ("g", "z", "out", "s", "earlier_dz") if name in value}
+                    value["s"] = value["s"] * given["slack"]
     except Exception as error:  # as the candidate's own would be
         return error
-    return np.asarray(value["dz"]), np.asarray(np.abs(size["dz"]))
+    return np.abs(value["dz"]) if size else np.asarray(value["dz"])

@@ -88,12 +88,12 @@ def masked(reduces: bool) -> list[Probe]:
 
 def hard(reduces: bool) -> list[Probe]:
     """Rows on which rules that are right on paper come out as NaN."""
-    rows: dict[str, Any] = {
-        "logits of -inf": [[0.5, -np.inf, 1.25, -0.75], [-np.inf, -np.inf, 2.0, 1.0]],
-        "one logit that leads by far": [[0.5, 30.0, 1.25, -0.75], [-20.0, 1.0, -40.0, -20.0]],
-        "large logits": [[1000.0, -1000.0, 0.0, 10.0], [-1000.0, -1000.0, -24.0, -1000.0]],
+    rows: dict[str, Any] = {  # with the targets
+        "logits of -inf": ([[0.5, -np.inf, 1.25, -0.75], [-np.inf, -np.inf, 2.0, 1.0]], [0, 3]),
+        "one logit that leads by far": ([[0.5, 30.0, 1.25, -0.75], [-20.0, 1.0, -40.0, -20.0]], [1, 2]),
+        "large logits": ([[1000.0, -1000.0, 0.0, 10.0], [-1000.0, -1000.0, -24.0, -1000.0]], [3, 0]),
     }
     return [
-        Probe(np.asarray(z), cotangent(6000 + i, (2, 4), -1, reduces), safe=name, target=np.asarray([0, 3]))
-        for i, (name, z) in enumerate(rows.items())
+        Probe(np.asarray(z), cotangent(6000 + i, (2, 4), -1, reduces), safe=name, target=np.asarray(target))
+        for i, (name, (z, target)) in enumerate(rows.items())
     ]

@@ -97,7 +97,7 @@ def examine(candidate: Candidate, shapes: Sequence[tuple[int, ...]]) -> Diagnosi
         groups[:2] = groups[1::-1]  # what it makes of a mask may be wrong everywhere
     for group, known in groups:
         if found.right and not all(answer.right for answer in group):
-            found = wrong(found, candidate, plain[0], group, known)
+            found = wrong(found, candidate, plain, group, known)
     faults = {why: name for answer in answers for name, why in answer.faults}
     if found.right and faults:
         why, name = next(iter(faults.items()))
@@ -108,14 +108,16 @@ def examine(candidate: Candidate, shapes: Sequence[tuple[int, ...]]) -> Diagnosi
     return replace(found, notes=notes)
 
 
-def wrong(found: Diagnosis, candidate: Candidate, start: Answer, answers: list[Answer], known: Sequence[Mistake]) -> Diagnosis:
+def wrong(
+    found: Diagnosis, candidate: Candidate, plain: list[Answer], answers: list[Answer], known: Sequence[Mistake]
+) -> Diagnosis:
     """Complete what was found by the first difference, and by the mistakes that explain all answers."""
     bad = [a for a in answers if not a.right]
     first = next((a for a in bad if a.got is not None), bad[0])
     seen = [a for a in answers if a.got is not None]
     raised = next((f"It raises {a.raised} on {a.probe}." for a in bad if a.raised), "")
     name, why, as_if = explanation(first.lines, answers, known) if seen else ("", "", "")
-    left = None if name or first.faults else between_calls(candidate, start)
+    left = None if name or first.faults else between_calls(candidate, plain[0])
     if not name and not left and first.got is not None and raised:  # what is raised may be another matter
         name, why, as_if = explanation(first.lines, seen, known)
     if left:
@@ -128,7 +130,7 @@ def wrong(found: Diagnosis, candidate: Candidate, start: Answer, answers: list[A
     elif not name and first.faults and first.errors(first.lines) is None:
         name, why = first.faults[0]
     elif not name:
-        name, why = nearly(answers) or ("", description(answers, found.function))
+        name, why = nearly(answers) or ("", description(answers if answers is plain else [*plain, *answers], found.function))
     found = replace(found, right=False, correct=first.lines, mistake=name or None, why=why, as_if=as_if, probe=str(first.probe))
     return replace(found, notes=(raised,) if raised else (), **first_difference(first))
 
@@ -158,4 +160,4 @@ def first_difference(answer: Answer) -> dict[str, Any]:
     if errors is None or answer.got is None or isinstance(want, Exception):
         return {}
     index = tuple(int(i) for i in np.argwhere(errors > ULPS)[0])
-    return {"index": index, "got": float(answer.got[index]), "want": float(want[0][index])}
+    return {"index": index, "got": float(answer.got[index]), "want": float(want[index])}

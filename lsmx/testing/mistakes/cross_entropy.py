@@ -56,7 +56,7 @@ CROSS_ENTROPY = (
     *difference(
         "stale target", "The targets belong to other rows.", "(s - y[::-1])", "(s - np.roll(y, 1, 0))", "(s - np.roll(y, -1, 0))"
     ),
-    *rule("gradient by the probabilities", BY_S, f"{G} * (-y / s)", f"{G} * (s - y) / (s * (1 - s))"),
+    *rule("gradient by the probabilities", BY_S, f"{G} * (-y / s)", f"{G} * (-y / out)"),
     *rule("softmax's rule", APPLIED, f"s * ({G} * (s - y) - np.sum({G} * (s - y) * s, axis=axis, keepdims=True))"),
     *rule("softmax's rule", APPLIED, f"{G} * (s - y) * s * (1 - s)"),
     *difference("terms exchanged", "y is subtracted from s, and s stands alone.", "(s * y)", "(1 - y)", "(1 - s)"),

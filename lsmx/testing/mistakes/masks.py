@@ -2,14 +2,13 @@
 
 from functools import partial
 
-from lsmx.testing.gradients import KEPT_G, KEPT_OF_LOGITS, KEPT_Z, LSE, MASK_DZ, OF_LOGITS, OF_LSE, RULES, SUM_G, SUM_GS, G
+from lsmx.testing.gradients import KEPT_G, KEPT_Z, LSE, MASK_DZ, OF_LOGITS, OF_LSE, RULES, SUM_G, SUM_GS, G
 from lsmx.testing.mistakes.edits import instead
 
 TIMES_NAN = "0 times NaN is NaN: choose with where(), a product lets NaN and infinity through."
 IN_SUM = "What is masked out still counts in the sum of its row."
 ZERO = "Masked entries have gradient 0."
-NO_PART = "What is masked out is no part of the softmax either."
-AFTER = f"{NO_PART} Masked after it, the probabilities no longer sum to 1."
+NO_PART = "What is masked out is no part of the softmax either: masked after it, the probabilities do not sum to 1."
 FILLED = "A masked logit is -inf, so that its exp is 0; exp(0) is 1."
 KEPT = "where is True for what is kept."
 A_SUM = "The rule has a sum, whatever is masked."
@@ -22,7 +21,6 @@ LEAKS = (
     *dz(LEAK, ZERO, "", *(f"\ndz = np.where(where, dz, {x})" for x in ("g", "1", "-np.inf", "np.nan"))),
     *z(LEAK, NO_PART, "z"),
     *z(LEAK, FILLED, "np.where(where, z, 0)", "z * where"),
-    *instead(KEPT_OF_LOGITS, LEAK, AFTER, f"np.where(where, {OF_LOGITS}, 0)", f"{OF_LOGITS} * where"),
     *g(LEAK, TIMES_NAN, "g * where"),
     *dz(LEAK, TIMES_NAN, "\ndz = dz * where"),
     *instead("where(where,", "mask inverted", KEPT, "where(~where,"),

@@ -42,7 +42,8 @@ def of_sums(function: str) -> Iterator[Mistake]:
     for k in WRONG_AXES:
         yield from instead("axis=axis", "sum over the wrong axis", EVERYTHING if k is None else RUNS, f"axis={k}")
         yield from instead(OF_LOGITS, "sum over the wrong axis", ALONG, f"softmax(z, {k})")
-        yield from instead(f"s = {OF_LOG}", "sum over the wrong axis", ALONG, f"s = softmax(out, {k})")
+        if isinstance(k, int):  # over all axes, exp(out) adds up to the number of rows: it is divided by the batch
+            yield from instead(f"s = {OF_LOG}", "sum over the wrong axis", ALONG, f"s = softmax(out, {k})")
     yield from instead(", keepdims=True", "keepdims lost", LOST, "")
     yield from instead(", keepdims=True)", "keepdims lost", PUT_BACK, ")[..., None]", ")[:, None]")
     yield from instead("np.sum(", "mean in place of sum", "The rule has the sum of the row, whatever its length.", "np.mean(")
@@ -92,11 +93,10 @@ def of_logits(function: str) -> Iterator[Mistake]:
     yield from s(
         "maximum subtracted once", ONE_SHIFT, f"{e} / {total.format('np.exp(z)', 'axis')}", f"np.exp(z) / {total.format(e, 'axis')}"
     )
-    for k in (0, 1, -2):
-        other = shifted.format(k)
-        yield from s(
-            "sum over the wrong axis", ONE_SHIFT, f"{other} / {total.format(other, 'axis')}", f"{e} / {total.format(e, k)}"
-        )
+    for k in (0, 1, -2, None):
+        yield from s("sum over the wrong axis", ALONG, f"{e} / {total.format(e, k)}")
+    for other in (shifted.format(k) for k in (0, 1, -2)):
+        yield from s("sum over the wrong axis", ONE_SHIFT, f"{other} / {total.format(other, 'axis')}")
     yield from s("another base", BASES, *(f"softmax(z * np.log({base}), axis)" for base in (2, 10, 2.718, 2.71828)))
     yield from s("sign", "The larger a logit, the larger its probability.", "softmax(-z, axis)")
     yield from s("sigmoid in place of softmax", SINGLE, "1 / (1 + np.exp(-z))")

@@ -8,7 +8,7 @@ from lsmx.testing.mistakes.edits import EXCHANGED, ONE_ROW, instead
 rule, total, s = partial(instead, RULES["softmax"]), partial(instead, "np.sum(g * s,"), partial(instead, "s = out")
 
 DIAGONAL = "That is the diagonal of the Jacobian S - s s^T: every logit moves all outputs of its row."
-CONSTANT = "The sum of the row of g * s is to be subtracted from g. Is the sum in exp(z) / sum taken for a constant, or detached?"
+CONSTANT = "The sum of the row of g * s is to be subtracted from g: in exp(z) / sum, the sum is no constant, or detached."
 OF_LOG_SOFTMAX = "That is the diagonal of the Jacobian of log-softmax; softmax has S - s s^T."
 NUMERATOR = "exp(z) above the line is taken for a constant: the term s * g is missing."
 ADDED = "Off the diagonal the Jacobian is -s s^T: what the others of the row add is subtracted."
