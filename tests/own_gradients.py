@@ -30,6 +30,10 @@ def mean(x: Any, axis: Any = -1) -> Any:
     return x.mean(axis=axis, keepdims=True)
 
 
+def kept(x: Any, where: Any) -> Any:
+    return np.where(where, x, 0)
+
+
 def softmax(z: Any, axis: Any = -1) -> Any:
     e = exp(z - z.max(axis=axis, keepdims=True))
     return e / total(e, axis)
@@ -348,6 +352,76 @@ CROSS_ENTROPY = [
 WRONG = [*LOG_SOFTMAX, *FROM_LOGITS, *SOFTMAX, *LOGSUMEXP, *CROSS_ENTROPY]
 
 
+# --- wrong ones that nothing known explains -------------------------------------------------------------------------------------
+
+
+def changed(change: Callable[..., Any]) -> Callable[..., Any]:
+    """Log-softmax's own gradient, then something done to it."""
+    return lambda g, out: change(g - exp(out) * total(g), g, out)
+
+
+def changed_along(change: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda g, out, axis: change(g - exp(out) * total(g, axis), axis)
+
+
+def norm(dz: Any, axis: Any = None) -> Any:
+    return np.sqrt((dz * dz).sum(axis=axis, keepdims=True))
+
+
+def seven_where_masked(g: Any, out: Any, where: Any) -> Any:
+    g = kept(g, where)
+    return np.where(where, g - exp(out) * total(g), 7.0)
+
+
+def last(x: Any) -> Any:
+    return np.arange(x.shape[-1]) == x.shape[-1] - 1
+
+
+TERMS = "It is 1.25 times g less 1 times s * np.sum(g, axis=axis, keepdims=True)."
+OF_TARGET = "It is 1 times np.expand_dims(g, axis) * s less 0.9 times np.expand_dims(g, axis) * y."
+
+UNKNOWN = [
+    Own("in every entry, by one amount: 0.1.", changed(lambda dz, g, out: dz + 0.1)),
+    Own("in every entry, by up to 0.732, where the right values are up to 4.83.", changed(lambda dz, g, out: dz + 0.25 * g)),
+    Own(TERMS, changed(lambda dz, g, out: dz + 0.25 * g)),
+    Own(
+        "in every entry, by one multiple of s in each row: -4.26803 to 7.36763.",
+        lambda g, out: g - exp(out) * g.max(-1, keepdims=True),
+    ),
+    Own("in every entry, by one factor: 0.11255 to 0.174622.", changed(lambda dz, g, out: dz / norm(dz))),
+    Own("in every entry, by one factor in each row: 0.18772 to 1.04576.", changed(lambda dz, g, out: dz / norm(dz, -1))),
+    Own("in 71 of 195 entries, where it is cut off at 1.", changed(lambda dz, g, out: np.clip(dz, -1, 1))),
+    Own(
+        "everywhere but at positive entries of the right gradient, where it gives 0.", changed(lambda dz, g, out: np.maximum(dz, 0))
+    ),
+    Own("everywhere but at positive entries of g, by one amount: 1.", changed(lambda dz, g, out: dz + (g <= 0))),
+    Own(
+        "only at the largest logit of each row, by one amount: -1.",
+        changed(lambda dz, g, out: dz - (out == out.max(-1, keepdims=True))),
+    ),
+    Own(
+        "only at the smallest logit of each row, where it gives 0.",
+        changed(lambda dz, g, out: dz * (out > out.min(-1, keepdims=True))),
+    ),
+    Own("only at the last class, where it gives 0.", changed(lambda dz, g, out: dz * ~last(dz))),
+    Own("only at the last class, where it gives NaN or infinity.", changed(lambda dz, g, out: dz / ~last(dz))),
+    Own("everywhere but at the first row, where it gives 0.", changed(lambda dz, g, out: dz * (np.indices(dz.shape)[0] == 0))),
+    Own("in 23 of 39 rows, in the whole row, where it gives 0.", changed(lambda dz, g, out: dz * (total(g) > 3))),
+    Own("only along axis=0, in every entry, by one amount: 1.", changed_along(lambda dz, axis: dz + (axis == 0))),
+    Own("only where axis is negative, in every entry, by one amount: 1.", changed_along(lambda dz, axis: dz + (axis < 0))),
+    Own("only with three axes or more, in every entry, by one amount: 1.", changed(lambda dz, g, out: dz + (g.ndim > 2))),
+    Own("only in arrays that are not square, in every entry, ", changed(lambda dz, g, out: dz + (len(set(g.shape)) > 1))),
+    Own("on 1 of 4 inputs, in every entry, by one amount: 1.", changed(lambda dz, g, out: dz + (g.size == 36))),
+    Own("only with masks, only at what is masked out, by one amount: 7.", seven_where_masked),
+    Own(
+        "only at the target of each row, by up to 0.296, ",
+        lambda g, z, t: g[:, None] * less_one(softmax(z), t, 0.9),
+        "cross_entropy",
+    ),
+    Own(OF_TARGET, lambda g, z, t: g[:, None] * less_one(softmax(z), t, 0.9), "cross_entropy"),
+]
+
+
 # --- right ones -----------------------------------------------------------------------------------------------------------------
 
 
@@ -408,10 +482,6 @@ def counted(dz: Callable[..., Any]) -> Callable[..., Any]:
         return dz(g, out)
 
     return backward
-
-
-def kept(x: Any, where: Any) -> Any:
-    return np.where(where, x, 0)
 
 
 def masked(g: Any, out: Any, mask: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
 from lsmx.testing.mistakes import LEAKS, MISTAKES, UNSAFE
 from lsmx.testing.probes import MATRICES, SHAPES, masked, ordinary
 from tests.own_gradients import RIGHT, Own, kept, less_one, softmax, total
+from tests.own_gradients import UNKNOWN as OWN_UNKNOWN
 from tests.own_gradients import WRONG as OWN_WRONG
 
 exp = np.exp
@@ -477,29 +479,29 @@ def test_masked_entries_that_leak(function: str, backward: Gradient) -> None:
     assert "np.where(where, dz, 0)" in found.correct
 
 
-@pytest.mark.parametrize(
-    ("name", "words", "saves", "backward"),
-    [
-        ("masked entries leak", "exp(0) is 1", "z", lambda g, z, where=True: kept(g - softmax(z * where) * total(kept(g, where)), where)),
-        ("masked entries leak", "no part", "z", lambda g, z, where=True: kept(g - softmax(z) * total(kept(g, where)), where)),
-        ("masked entries leak", "in the sum", None, lambda g, out, mask=True: kept(g - exp(out) * total(g), mask)),
-        ("masked entries leak", "gradient 0", None, lambda g, out, mask: np.where(mask, g - exp(out) * total(kept(g, mask)), np.nan)),
-        ("mask inverted", "for what is kept", None, lambda g, out, mask: kept(g - exp(out) * total(kept(g, ~mask)), ~mask)),
-        ("mask inverted", "sum is over that", None, lambda g, out, where: kept(g - exp(out) * total(kept(g, ~where)), where)),
-        ("mean in place of sum", "whatever is masked", None, lambda g, out, where: mean_of_kept(g, out, where)),
-        ("row sum missing", "diagonal", None, lambda g, out, where: kept(g * (1 - exp(out)), where)),
-    ],
-)  # fmt: skip
-def test_other_mistakes_with_masks(name: str, words: str, saves: Any, backward: Gradient) -> None:
-    found = diagnose(backward, saves=saves)
-    assert found.mistake == name, str(found)
-    assert words in found.why
-
-
 def mean_of_kept(g: Any, out: Any, where: Any) -> Any:
     """The mean of what is kept, times the length of the row."""
     g = kept(g, where)
     return kept(g - exp(out) * total(g) / total(where) * g.shape[-1], where)
+
+
+MASKING = [
+    ("masked entries leak", "exp(0) is 1", lambda g, z, where=True: kept(g - softmax(z * where) * total(kept(g, where)), where)),
+    ("masked entries leak", "no part", lambda g, z, where=True: kept(g - softmax(z) * total(kept(g, where)), where)),
+    ("masked entries leak", "in the sum", lambda g, out, mask=True: kept(g - exp(out) * total(g), mask)),
+    ("masked entries leak", "gradient 0", lambda g, out, mask: np.where(mask, g - exp(out) * total(kept(g, mask)), np.nan)),
+    ("mask inverted", "for what is kept", lambda g, out, mask: kept(g - exp(out) * total(kept(g, ~mask)), ~mask)),
+    ("mask inverted", "sum is over that", lambda g, out, where: kept(g - exp(out) * total(kept(g, ~where)), where)),
+    ("mean in place of sum", "whatever is masked", mean_of_kept),
+    ("row sum missing", "diagonal", lambda g, out, where: kept(g * (1 - exp(out)), where)),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "backward"), MASKING)
+def test_other_mistakes_with_masks(name: str, words: str, backward: Gradient) -> None:
+    found = diagnose(backward, saves="z" if "z" in inspect.signature(backward).parameters else None)
+    assert found.mistake == name, str(found)
+    assert words in found.why
 
 
 def test_masks_that_hold() -> None:
@@ -522,51 +524,13 @@ def test_none_of_the_known_mistakes() -> None:
     assert found.index == (0, 0)
 
 
-UNKNOWN: list[tuple[str, str, Gradient]] = [
-    ("in every entry, by one amount: 0.1.", "log_softmax", lambda g, out: OWN["log_softmax"](g, out) + 0.1),
-    (
-        "in every entry, by up to 0.732, where the right values are up to 4.83. It is 1.25 times g less 1 times s * np.sum(g, axis=axis, keepdims=True).",
-        "log_softmax",
-        lambda g, out: 1.25 * g - exp(out) * total(g),
-    ),
-    ("in every entry, by one multiple of s in each row: -4.26803 to 7.36763.", "log_softmax", lambda g, out: g - exp(out) * g.max(-1, keepdims=True)),
-    ("in every entry, by one factor: 0.11255 to 0.174622.", "log_softmax", lambda g, out: normalised(OWN["log_softmax"](g, out))),
-    ("in every entry, by one factor in each row: ", "log_softmax", lambda g, out: normalised(OWN["log_softmax"](g, out), axis=-1)),
-    ("in 71 of 195 entries, where it is cut off at 1.", "log_softmax", lambda g, out: np.clip(OWN["log_softmax"](g, out), -1, 1)),
-    (
-        "everywhere but at positive entries of the right gradient, where it gives 0.",
-        "log_softmax",
-        lambda g, out: np.maximum(OWN["log_softmax"](g, out), 0),
-    ),
-    ("everywhere but at positive entries of g, by one amount: 1.", "softmax", lambda g, s: OWN["softmax"](g, s) + (g <= 0)),
-    ("only at the largest logit of each row, by one amount: -1.", "softmax", lambda g, s: OWN["softmax"](g, s) - (s == s.max(-1, keepdims=True))),
-    ("only at the smallest logit of each row, where it gives 0.", "softmax", lambda g, s: OWN["softmax"](g, s) * (s > s.min(-1, keepdims=True))),
-    ("only at the last class, where it gives 0.", "softmax", lambda g, s: OWN["softmax"](g, s) * (np.arange(s.shape[-1]) < s.shape[-1] - 1)),
-    ("everywhere but at the first row, where it gives 0.", "softmax", lambda g, s: OWN["softmax"](g, s) * (np.indices(s.shape)[0] == 0)),
-    ("in 23 of 39 rows, in the whole row, where it gives 0.", "softmax", lambda g, s: OWN["softmax"](g, s) * (total(g) > 3)),
-    ("only at the last class, where it gives NaN or infinity.", "softmax", lambda g, s: OWN["softmax"](g, s) / (np.arange(s.shape[-1]) < s.shape[-1] - 1)),
-    ("only along axis=0, in every entry, ", "log_softmax", lambda g, out, axis: OWN["log_softmax"](g, out, axis=axis) + 0.5 * (axis == 0)),
-    ("only where axis is negative, in every entry, by one amount", "log_softmax", lambda g, out, axis: OWN["log_softmax"](g, out, axis=axis) + (axis < 0)),
-    ("only with three axes or more, in every entry, ", "log_softmax", lambda g, out: OWN["log_softmax"](g, out) + (g.ndim > 2)),
-    ("only in arrays that are not square, in every entry, ", "log_softmax", lambda g, out: OWN["log_softmax"](g, out) + (len(set(g.shape)) > 1)),
-    ("on 1 of 4 inputs, in every entry, ", "log_softmax", lambda g, out: OWN["log_softmax"](g, out) + (g.size == 36)),
-    ("only with masks, only at what is masked out, by one amount: 7.", "log_softmax", lambda g, out, where=True: kept(OWN["log_softmax"](kept(g, where), out), where) + 7 * ~np.asarray(where)),
-    ("only at the target of each row, by up to 0.296, ", "cross_entropy", lambda g, z, t: g[:, None] * less_one(softmax(z), t, 0.9)),
-    ("It is 1 times np.expand_dims(g, axis) * s less 0.9 times np.expand_dims(g, axis) * y.", "cross_entropy", lambda g, z, t: g[:, None] * less_one(softmax(z), t, 0.9)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("words", "function", "backward"), UNKNOWN)
-def test_where_and_by_how_much_an_unknown_one_is_off(words: str, function: str, backward: Gradient) -> None:
-    found = diagnose(backward, function=function)
+@pytest.mark.parametrize("own", OWN_UNKNOWN, ids=lambda own: own.words)
+def test_where_and_by_how_much_an_unknown_one_is_off(own: Own) -> None:
+    found = diagnose(own.rule, function=own.function)
     assert (found.right, found.mistake, found.as_if) == (False, None, "")
     assert found.why.startswith("It is off ")
-    assert words in found.why, found.why
+    assert own.words in found.why, found.why
     assert found.why in str(found)
-
-
-def normalised(dz: Any, axis: Any = None) -> Any:
-    return dz / np.sqrt((dz * dz).sum(axis=axis, keepdims=True))
 
 
 def test_an_exception_is_told() -> None:

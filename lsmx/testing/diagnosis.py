@@ -39,24 +39,30 @@ def diagnose(
     Parameters
     ----------
     backward
-        Your gradient, called as ``backward(grad_output, output)`` for log-softmax and softmax, and as
-        ``backward(grad_output, z, output)`` for logsumexp, whose ``grad_output`` and ``output`` lack the reduced axis. If it takes
-        a keyword ``axis`` (or ``dim``), it is tried along every axis, otherwise along the last; if it takes ``where``, with masks.
-        With a first argument called ``ctx`` it is called as ``backward(ctx, grad_output)``, along the last axis, and finds the rest
-        in ``ctx.saved_tensors``. Put anything else into a lambda.
+        Your gradient, called as ``backward(grad_output, output)`` for log-softmax and softmax, as
+        ``backward(grad_output, z, output)`` for logsumexp, and as ``backward(grad_output, z, target)`` for cross-entropy. Where a
+        row becomes one number, ``grad_output`` and ``output`` lack its axis. If it takes a keyword ``axis`` (or ``dim``), it is
+        tried along every axis, otherwise along the last; if it takes ``where`` (or ``mask``), with masks, true for what is kept.
+        With a first argument called ``ctx`` it is called as ``backward(ctx, grad_output)``, along the last axis, finds the rest
+        in ``ctx.saved_tensors``, and may return ``None`` for what has no gradient. Put anything else into a lambda.
     function
-        ``"log_softmax"``, ``"softmax"`` or ``"logsumexp"``.
+        ``"log_softmax"``, ``"softmax"``, ``"logsumexp"`` or ``"cross_entropy"``, the loss of each row, not their mean: the mean's
+        ``1 / n`` comes with ``grad_output``. Targets are class numbers, or one-hot rows if your gradient takes those.
     like
         An array of the library, dtype and device to try it on. By default NumPy, float64.
     saves
-        What your forward pass saves for it, if that is something else: ``"z"``, ``"output"``, or ``("z", "output")`` for both.
+        What your forward pass saves for it, if that is something else: ``"z"``, ``"output"``, or ``("z", "output")`` for both. For
+        cross-entropy ``"z"``, ``"output"`` (the log-probabilities) or ``"softmax"`` (the probabilities); by default the name of
+        the second argument tells, such as ``z``, ``log_probs`` or ``probs``.
     shapes
-        Of the logits to try, with two axes or more: some square and some not, as mistakes hide in squares.
+        Of the logits to try, with two axes or more: some square and some not, as mistakes hide in squares. By default of two and
+        three axes, for cross-entropy of two.
 
     Returns
     -------
     Diagnosis
-        Print it.
+        Print it. Where no known mistake, or two of them together, give what your gradient gave, its ``why`` says in which entries
+        it is off, and by how much.
 
     Raises
     ------
@@ -84,6 +90,15 @@ def diagnose(
       correct  s = np.exp(out); dz = g - s * np.sum(g, axis=axis, keepdims=True)
     >>> bool(diagnose(lambda g, out: g - np.exp(out) * g.sum(axis=-1, keepdims=True)))
     True
+    >>> diagnose(lambda g, probs, y: (y - probs) / len(y), function="cross_entropy").mistake
+    'cotangent ignored and sign'
+    >>> print(diagnose(lambda g, out: 1.25 * g - np.exp(out) * g.sum(axis=-1, keepdims=True)))
+    gradient of log_softmax: wrong: none of the known mistakes
+      It is off in every entry, by up to 0.732, where the right values are up to 4.83. It is 1.25 times g less 1 times
+      s * np.sum(g, axis=axis, keepdims=True).
+      first seen on logits of shape (5, 7), axis=-1
+      first difference at (0, 0): yours is -3.5783868, right is -3.8574686
+      correct  s = np.exp(out); dz = g - s * np.sum(g, axis=axis, keepdims=True)
     """
     if shapes is None:
         shapes = probes.MATRICES if function == "cross_entropy" else probes.SHAPES

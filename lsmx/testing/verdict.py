@@ -36,7 +36,7 @@ class Diagnosis:
         The name of the mistake; several are joined by "and", or by "or" where they cannot be told apart. ``None`` if it is right,
         or wrong in a way that is not known.
     why
-        The mistake in a sentence.
+        The mistake in a sentence; of one that is not known, in which entries the gradient is off, and by how much.
     as_if
         The lines that give what the candidate gave, if they are known.
     probe
