@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import array_api_strict
+import jax
 import numpy as np
 import pytest
 import torch
 
 import lsmx
 from lsmx.testing import Diagnosis, diagnose, quantise
-from lsmx.testing.candidate import EPS_AND_TINY, Answer, Candidate
-from lsmx.testing.diagnosis import explanation
+from lsmx.testing.answers import EPS_AND_TINY, Answer
+from lsmx.testing.candidate import Candidate
+from lsmx.testing.explaining import explanation
 from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
-from lsmx.testing.mistakes import LEAKS, MISTAKES
-from lsmx.testing.probes import SHAPES, masked, ordinary
+from lsmx.testing.mistakes import LEAKS, MISTAKES, UNSAFE
+from lsmx.testing.probes import MATRICES, SHAPES, masked, ordinary
+from tests.own_gradients import RIGHT, Own, kept, less_one, softmax, total
+from tests.own_gradients import UNKNOWN as OWN_UNKNOWN
+from tests.own_gradients import WRONG as OWN_WRONG
 
 exp = np.exp
 Gradient = Callable[..., Any]
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 LIKE = [*(np.zeros((), d) for d in ("float16", "float32", "float64")), *(torch.zeros((), dtype=getattr(torch, d)) for d in DTYPES)]
-
-
-def total(x: Any, axis: Any = -1) -> Any:
-    return x.sum(axis=axis, keepdims=True)
-
-
-def softmax(z: Any, axis: Any = -1) -> Any:
-    e = exp(z - z.max(axis=axis, keepdims=True))
-    return e / total(e, axis)
 
 
 # --- right ones -----------------------------------------------------------------------------------------------------------------
@@ -104,6 +101,15 @@ def test_torch_is_right(function: str, like: Any) -> None:
     found = diagnose(TORCH[function], function=function, like=like)
     assert found, str(found)
     assert found.inputs == 19
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("own", RIGHT, ids=lambda own: f"{own.function}-{own.words}")
+def test_right_ones_as_people_write_them(own: Own, dtype: str) -> None:
+    found = diagnose(own.rule, function=own.function, saves=own.saves, like=np.zeros((), dtype))
+    assert found.right, str(found)
+    assert (found.mistake, found.why, found.as_if) == (None, "", "")
+    assert found.worst < 4
 
 
 def test_other_ways_to_write_it_are_right() -> None:
@@ -223,6 +229,20 @@ def test_a_mistake_in_torch(name: str, backward: Gradient, dtype: str) -> None:
     assert found.mistake == name, str(found)
 
 
+@pytest.mark.parametrize("own", OWN_WRONG, ids=lambda own: f"{own.function}-{own.words}")
+def test_wrong_ones_as_people_write_them(own: Own) -> None:
+    found = diagnose(own.rule, function=own.function, saves=own.saves)
+    assert not found
+    assert found.mistake, str(found)
+    assert own.words in f"{found.mistake}. {found.why}", str(found)
+    assert found.why.endswith(".")
+
+
+def test_enough_of_them() -> None:
+    assert len({own.rule for own in OWN_WRONG}) >= 200
+    assert len({own.rule for own in RIGHT}) >= 45
+
+
 SAVED_LOGITS = [
     ("logits taken for the output", "log_softmax", lambda g, z: g - exp(z) * total(g)),
     ("logits taken for the output", "log_softmax", lambda g, z, axis: g - exp(z) * total(g, axis)),
@@ -274,13 +294,170 @@ def test_an_argument_called_like_the_logits_is_remarked_on() -> None:
 def test_two_mistakes_together(name: str, function: str, backward: Gradient) -> None:
     found = diagnose(backward, function=function)
     assert sorted((found.mistake or "").split(" and ")) == sorted(name.split(" and ")), str(found)
+    assert found.as_if.count("\n") == 1  # both are in the lines that it prints
+
+
+@pytest.mark.parametrize(
+    ("names", "last", "backward"),
+    [
+        ("exp missing and row sum missing and sign", "dz = -1 * dz", lambda g, out: g * (out - 1)),
+        (
+            "divided by the batch and exp missing and keepdims lost",
+            "dz = 1 / s.shape[0] * dz",
+            lambda g, out: (g - out * g.sum(-1)) / len(g),
+        ),
+        (
+            "mean in place of sum and scale and sum over the wrong axis",
+            "dz = 3 * dz",
+            lambda g, out: 3 * (g - exp(out) * g.mean(0)),
+        ),
+        ("scale", "dz = 1 / 2 * dz", lambda g, out: (g - exp(out) * total(g)) / 2),
+        ("scale", "dz = 0.7182818 * dz", lambda g, out: 0.7182818 * (g - exp(out) * total(g))),
+        ("another base", "dz = 1 / np.log(2) * dz", lambda g, out: (g - exp(out) * total(g)) / np.log(2)),
+        (
+            "scaled by the row's length",
+            "dz = 1 / np.sqrt(s.shape[axis]) * dz",
+            lambda g, out: OWN["log_softmax"](g, out) / np.sqrt(out.shape[-1]),
+        ),
+    ],
+)
+def test_a_factor_of_all_of_it(names: str, last: str, backward: Gradient) -> None:
+    found = diagnose(backward)
+    assert found.mistake == names, str(found)
+    assert found.as_if.splitlines()[-1] == last
+
+
+# --- cross-entropy --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_rule_with_targets_is_read_as() -> None:
+    by_name = {
+        "z": lambda g, z, target: g[:, None] * less_one(softmax(z), target),
+        "output": lambda g, log_probs, target: g[:, None] * less_one(exp(log_probs), target),
+        "softmax": lambda g, probs, target: g[:, None] * less_one(probs, target),
+    }
+    lines = {"z": "softmax(z, axis)", "output": "np.exp(out)", "softmax": "p"}
+    for saves, rule in by_name.items():
+        for found in (diagnose(rule, function="cross_entropy"), diagnose(rule, function="cross_entropy", saves=saves)):
+            assert found.right, str(found)
+            assert found.notes == ()
+            assert found.correct.startswith(f"s = {lines[saves]}\ny = onehot(target, s.shape[axis], axis)\ndz = ")
+            assert found.inputs == 6
+    one_hot = diagnose(lambda g, z, y: g[:, None] * (softmax(z) - y), function="cross_entropy")
+    assert one_hot.right
+    assert one_hot.notes == ("it is read as taking one-hot targets, not class numbers",)
+    assert one_hot.correct == "s = softmax(z, axis)\ny = target\ndz = np.expand_dims(g, axis) * (s - y)"
+    called = diagnose(lambda g, z, y: g[:, None] * (exp(z) - y), function="cross_entropy", saves="output")
+    assert "its argument z was given the log-probabilities" in str(called)
+
+
+@pytest.mark.parametrize("like", LIKE, ids=name_of)
+def test_cross_entropy_has_the_bits_of_log_softmax(like: Any) -> None:
+    def backward(g: Any, log_probs: Any, y: Any) -> Any:
+        return lsmx.log_softmax_backward(-g[:, None] * y, log_probs)
+
+    found = diagnose(backward, function="cross_entropy", like=like)
+    assert found.right, str(found)
+    assert found.equal_bits
+
+
+def test_cross_entropy_in_torch_and_jax() -> None:
+    def in_torch(ctx: Any, g: Any) -> Any:
+        z, target = ctx.saved_tensors
+        s = torch.softmax(z, -1)
+        s[torch.arange(len(target)), target] -= 1
+        return (g[:, None] * s, None) if ctx.needs_input_grad[0] else (None, None)
+
+    def in_jax(g: Any, logits: Any, labels: Any) -> Any:
+        return g[:, None] * (jax.nn.softmax(logits) - jax.nn.one_hot(labels + 1, logits.shape[-1]))
+
+    for dtype in (torch.float64, torch.bfloat16):
+        found = diagnose(in_torch, function="cross_entropy", like=torch.zeros((), dtype=dtype))
+        assert found.right, str(found)
+        found = diagnose(lambda ctx, g: (-in_torch(ctx, g)[0], None), function="cross_entropy", like=torch.zeros((), dtype=dtype))
+        assert found.mistake == "sign", str(found)
+    found = diagnose(in_jax, function="cross_entropy", like=jax.numpy.zeros((), "float32"))
+    assert found.mistake == "target off by one", str(found)
+    assert "onehot(target + 1, s.shape[axis], axis)" in found.as_if
+
+
+# --- what is kept between calls --------------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """Rules that are right once."""
+
+    def __init__(self, *first: Any) -> None:
+        self.old: Any = first[0] if first else None
+        self.by_shape: dict[Any, Any] = {}
+        self.drawn = iter(range(10**6))
+
+    def first_output(self, g: Any, out: Any) -> Any:
+        self.old = out if self.old is None else self.old
+        return g - exp(self.old) * total(g)
+
+    def first_output_of_the_shape(self, g: Any, out: Any) -> Any:
+        return g - exp(self.by_shape.setdefault(out.shape, out)) * total(g)
+
+    def output_of_the_call_before(self, g: Any, out: Any) -> Any:
+        old = self.by_shape.get(out.shape, out)
+        self.by_shape[out.shape] = out
+        return g - exp(old) * total(g)
+
+    def first_output_along_an_axis(self, g: Any, out: Any, axis: int) -> Any:
+        return g - exp(self.by_shape.setdefault(out.shape, out)) * total(g, axis)
+
+    def first_cotangent(self, g: Any, out: Any) -> Any:
+        g = self.by_shape.setdefault(g.shape, g)
+        return g - exp(out) * total(g)
+
+    def first_gradient(self, g: Any, out: Any) -> Any:
+        return self.by_shape.setdefault(g.shape, g - exp(out) * total(g))
+
+    def added_up(self, g: Any, out: Any) -> Any:
+        self.by_shape[g.shape] = self.by_shape.get(g.shape, 0) + g - exp(out) * total(g)
+        return self.by_shape[g.shape]
+
+    def added_up_whatever_the_shape(self, g: Any, out: Any) -> Any:
+        self.old = (0 if self.old is None else self.old) + g - exp(out) * total(g)
+        return self.old
+
+    def drops_out(self, g: Any, out: Any) -> Any:
+        return (g - exp(out) * total(g)) * (np.arange(g.shape[-1]) != next(self.drawn) % 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "as_if", "backward"),
+    [
+        ("stale output", "out = earlier_out", Kept().first_output),
+        ("stale output", "out = earlier_out", Kept().first_output_of_the_shape),
+        ("stale output", "out = earlier_out", Kept().output_of_the_call_before),
+        ("stale output", "out = earlier_out", Kept().first_output_along_an_axis),
+        ("stale cotangent", "g = earlier_g", Kept().first_cotangent),
+        ("stale gradient", "dz = earlier_dz", Kept().first_gradient),
+        ("gradient accumulated", " + earlier_dz", Kept().added_up),
+        ("gradient accumulated", " + earlier_dz", Kept().added_up_whatever_the_shape),
+        ("not the same twice", "", Kept().drops_out),
+    ],
+)
+def test_what_is_kept_between_calls(name: str, as_if: str, backward: Gradient) -> None:
+    found = diagnose(backward)
+    assert found.mistake == name, str(found)
+    assert as_if in found.as_if
+    assert "call" in found.why
+
+
+def test_a_stale_target() -> None:
+    kept_targets: dict[Any, Any] = {}
+
+    def backward(g: Any, z: Any, target: Any) -> Any:
+        return g[:, None] * less_one(softmax(z), kept_targets.setdefault(z.shape, target))
+
+    found = diagnose(backward, function="cross_entropy")
+    assert found.mistake == "stale target", str(found)
 
 
 # --- masks ----------------------------------------------------------------------------------------------------------------------
-
-
-def kept(g: Any, where: Any) -> Any:
-    return np.where(where, g, 0)
 
 
 LEAKING = [
@@ -302,6 +479,31 @@ def test_masked_entries_that_leak(function: str, backward: Gradient) -> None:
     assert "np.where(where, dz, 0)" in found.correct
 
 
+def mean_of_kept(g: Any, out: Any, where: Any) -> Any:
+    """The mean of what is kept, times the length of the row."""
+    g = kept(g, where)
+    return kept(g - exp(out) * total(g) / total(where) * g.shape[-1], where)
+
+
+MASKING = [
+    ("masked entries leak", "exp(0) is 1", lambda g, z, where=True: kept(g - softmax(z * where) * total(kept(g, where)), where)),
+    ("masked entries leak", "no part", lambda g, z, where=True: kept(g - softmax(z) * total(kept(g, where)), where)),
+    ("masked entries leak", "in the sum", lambda g, out, mask=True: kept(g - exp(out) * total(g), mask)),
+    ("masked entries leak", "gradient 0", lambda g, out, mask: np.where(mask, g - exp(out) * total(kept(g, mask)), np.nan)),
+    ("mask inverted", "for what is kept", lambda g, out, mask: kept(g - exp(out) * total(kept(g, ~mask)), ~mask)),
+    ("mask inverted", "sum is over that", lambda g, out, where: kept(g - exp(out) * total(kept(g, ~where)), where)),
+    ("mean in place of sum", "whatever is masked", mean_of_kept),
+    ("row sum missing", "diagonal", lambda g, out, where: kept(g * (1 - exp(out)), where)),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "backward"), MASKING)
+def test_other_mistakes_with_masks(name: str, words: str, backward: Gradient) -> None:
+    found = diagnose(backward, saves="z" if "z" in inspect.signature(backward).parameters else None)
+    assert found.mistake == name, str(found)
+    assert words in found.why
+
+
 def test_masks_that_hold() -> None:
     def backward(g: Any, out: Any, *, axis: int = -1, where: Any = True) -> Any:
         g = kept(g, where)
@@ -318,7 +520,17 @@ def test_none_of_the_known_mistakes() -> None:
     found = diagnose(lambda g, out: 1.25 * g - exp(out) * total(g))
     assert (found.right, found.mistake, found.as_if) == (False, None, "")
     assert "none of the known mistakes" in str(found)
+    assert found.why
     assert found.index == (0, 0)
+
+
+@pytest.mark.parametrize("own", OWN_UNKNOWN, ids=lambda own: own.words)
+def test_where_and_by_how_much_an_unknown_one_is_off(own: Own) -> None:
+    found = diagnose(own.rule, function=own.function)
+    assert (found.right, found.mistake, found.as_if) == (False, None, "")
+    assert found.why.startswith("It is off ")
+    assert own.words in found.why, found.why
+    assert found.why in str(found)
 
 
 def test_an_exception_is_told() -> None:
@@ -399,34 +611,61 @@ def planted(answers: list[Answer], lines: str) -> list[Answer]:
     """The answers of a candidate that runs ``lines`` exactly and rounds the result to its dtype."""
     results = [(answer, evaluate_lines(lines, answer.given)) for answer in answers]
     return [
-        replace(a, got=None, raised=str(dz)) if isinstance(dz, Exception) else replace(a, got=quantise(dz[0], a.dtype))
+        replace(a, got=None, raised=str(dz)) if isinstance(dz, Exception) else replace(a, got=quantise(dz, a.dtype))
         for a, dz in results
     ]
 
 
-@pytest.mark.parametrize("axes", [True, False], ids=["every-axis", "last-axis"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("function", "saves"), [(f, saves) for f in FUNCTIONS for saves in RESIDUALS[f]])
-def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...], dtype: str, axes: bool) -> None:
-    right = correct(function, saves)
-    candidate = Candidate.of(lambda g, *saved, **_: g, function, torch.zeros((), dtype=getattr(torch, dtype)), saves)
-    answers = [candidate.answer(p) for p in ordinary(SHAPES, axes, function == "logsumexp")]
+TABLES = [(f, saves, one_hot) for f in MISTAKES for saves in RESIDUALS[f] for one_hot in {False, f == "cross_entropy"}]
+
+
+@pytest.mark.parametrize(("axes", "dtype"), [(True, "bfloat16"), (False, "float64")])
+@pytest.mark.parametrize(("function", "saves", "one_hot"), TABLES)
+def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...], one_hot: bool, dtype: str, axes: bool) -> None:
+    right = correct(function, saves, one_hot=one_hot)
+    like = torch.zeros((), dtype=getattr(torch, dtype))
+    candidate = Candidate.of(lambda g, *saved, **_: g, function, like, saves, one_hot)
+    shapes = MATRICES if function == "cross_entropy" else SHAPES
+    answers = [candidate.answer(p) for p in ordinary(shapes, axes, candidate.reduces)]
     assert all(a.right for a in planted(answers, right))
     for mistake in MISTAKES[function]:
         lines = right.replace(mistake.right, mistake.wrong)
         if lines == right or ("np.exp(z)" in lines and "z" not in saves):
             continue  # is about something that is not in these lines, or not at hand
+        if dtype == "bfloat16" and "2.718" in mistake.wrong:
+            continue  # is e, in so few digits
         wrong = planted(answers, lines)
         if not axes and all(a.right for a in wrong):
-            assert any(last in mistake.wrong for last in ("-1", "[..., None]")), mistake  # it is right along the last axis
+            matrices = ("1", "[:, None]") if function == "cross_entropy" else ("-1", "[..., None]")
+            assert any(last in mistake.wrong for last in (*matrices, "[..., None]")), mistake  # it is right along the last axis
             continue
         assert not all(a.right for a in wrong), mistake
         assert explanation(right, wrong, MISTAKES[function])[0] == mistake.name, mistake
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_mistake_is_written_twice(function: str) -> None:
+    edits = [(m.right, m.wrong) for m in MISTAKES[function]]
+    assert len(set(edits)) == len(edits)
+    for saves in RESIDUALS[function]:
+        lines = [correct(function, saves).replace(right, wrong) for right, wrong in edits]
+        changed = [text for text in lines if text != correct(function, saves)]
+        assert len(set(changed)) == len(changed)
+
+
+def test_every_mistake_has_a_sentence() -> None:
+    for mistake in (*(m for table in MISTAKES.values() for m in table), *LEAKS, *UNSAFE):
+        assert mistake.why.endswith((".", "?")), mistake
+        assert mistake.name[0].islower() or mistake.name[0] in "1J", mistake
+        assert " and " not in mistake.name, mistake  # which joins two of them
+        assert " or " not in mistake.name, mistake
+
+
 def test_every_leak_is_an_edit_of_some_correct_lines() -> None:
-    masks = [correct(function, saves, masked=True) for function in FUNCTIONS for saves in RESIDUALS[function]]
-    assert all(any(m.right in lines for lines in masks) for m in LEAKS)
+    lines = [correct(function, saves, masked=True) for function in MISTAKES for saves in RESIDUALS[function]]
+    assert all(any(m.right in text for text in lines) for m in LEAKS)
+    lines = [correct(function, saves) for function in MISTAKES for saves in RESIDUALS[function]]
+    assert all(any(m.right in text for text in lines) for m in UNSAFE)
 
 
 def test_cotangents_hide_nothing() -> None:
@@ -440,7 +679,7 @@ def test_cotangents_hide_nothing() -> None:
 @pytest.mark.parametrize(
     ("error", "options", "reason"),
     [
-        (ValueError, {"function": "sofmax"}, "^function: 'sofmax' is not one of log_softmax, softmax, logsumexp"),
+        (ValueError, {"function": "sofmax"}, "^function: 'sofmax' is not one of log_softmax, softmax, logsumexp, cross_entropy"),
         (ValueError, {"saves": "logits"}, r"^saves: 'logits', but the gradient of log_softmax is made from one of \('output',\)"),
         (ValueError, {"saves": "output", "function": "logsumexp"}, "^saves: 'output', but"),
         (ValueError, {"shapes": [(5,)]}, r"^shapes: \[\(5,\)\]"),

@@ -5,9 +5,10 @@ And `diagnose`, for somebody's own gradient.
 
 from lsmx.extend import DIRECTIONS
 from lsmx.testing.bits import bits, combined, differing, digest, quantise, ulp_error
-from lsmx.testing.diagnosis import Diagnosis, diagnose
+from lsmx.testing.diagnosis import diagnose
 from lsmx.testing.inputs import Case, cases, logits_cases
 from lsmx.testing.tasks import Target, evaluate, host_target, target, wanted
+from lsmx.testing.verdict import Diagnosis
 
 __all__ = [
     "DIRECTIONS",

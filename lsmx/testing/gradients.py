@@ -7,6 +7,7 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lsmx.testing.inputs import Values
 
@@ -18,53 +19,64 @@ RULES = {
     "log_softmax": f"g - s * {SUM_G}",
     "softmax": f"s * (g - {SUM_GS})",
     "logsumexp": f"{G} * s",
+    "cross_entropy": f"{G} * (s - y)",
 }
-PROBABILITIES = {"log_softmax": "np.exp(out)", "softmax": "out", "logsumexp": f"np.exp(z - {LSE})"}
-OF_LOGITS = "softmax(z, axis)"
-RESIDUALS = {  # what a gradient can be made from, the usual first
-    "log_softmax": (("output",), ("z",), ("z", "output")),
-    "softmax": (("output",), ("z",), ("z", "output")),
-    "logsumexp": (("z", "output"), ("z",)),
+OF_LOGITS, OF_LOG, OF_LSE = "softmax(z, axis)", "np.exp(out)", f"np.exp(z - {LSE})"
+PROBABILITIES: dict[
+    str, dict[tuple[str, ...], str]
+] = {  # of what a gradient can be made from, the usual first; for cross-entropy "output" is the log-probabilities
+    "log_softmax": {("output",): OF_LOG, ("z",): OF_LOGITS, ("z", "output"): OF_LOG},
+    "softmax": {("output",): "out", ("z",): OF_LOGITS, ("z", "output"): "out"},
+    "logsumexp": {("z", "output"): OF_LSE, ("z",): OF_LOGITS},
+    "cross_entropy": {("z",): OF_LOGITS, ("output",): OF_LOG, ("softmax",): "p"},
 }
+RESIDUALS = {function: tuple(saved) for function, saved in PROBABILITIES.items()}
+ONE_HOT = "onehot(target, s.shape[axis], axis)"
 KEPT_G, KEPT_Z, MASK_DZ = "np.where(where, g, 0)", "np.where(where, z, -np.inf)", "\ndz = np.where(where, dz, 0)"
 
 
-def correct(function: str, saves: tuple[str, ...], masked: bool = False) -> str:
-    """The lines that give ``dz`` from ``g`` and what was saved: ``out``, ``z`` or both."""
-    s = PROBABILITIES[function] if "output" in saves else OF_LOGITS
-    lines = f"s = {s}\ndz = {RULES[function]}"
+def correct(function: str, saves: tuple[str, ...], masked: bool = False, one_hot: bool = False) -> str:
+    """The lines that give ``dz`` from ``g`` and what was saved: ``z``, ``out``, ``p``; and ``target``, class numbers or one-hot."""
+    lines = f"s = {PROBABILITIES[function][saves]}\n"
+    if function == "cross_entropy":
+        lines += f"y = {'target' if one_hot else ONE_HOT}\n"
+    lines += f"dz = {RULES[function]}"
     if masked:
-        lines = lines.replace(OF_LOGITS, f"softmax({KEPT_Z}, axis)")
+        lines = lines.replace(OF_LOGITS, OF_LOGITS.replace("z", KEPT_Z))
         lines = lines.replace("np.sum(g", f"np.sum({KEPT_G}") + MASK_DZ
     return lines
 
 
-def softmax(z: Values, axis: int | None) -> Values:
+def softmax(z: Values, axis: Any) -> Values:
     """For the lines: from logits, ``exp(z - max) / sum``."""
     e: Values = np.exp(z - np.max(z, axis=axis, keepdims=True))
     return np.asarray(e / np.sum(e, axis=axis, keepdims=True))
 
 
-@functools.cache
+def onehot(target: npt.NDArray[np.int64], n: int, axis: int) -> Values:
+    """For the lines: 1 at the target's class, 0 at the others, and at all if it is -1 or n."""
+    return np.moveaxis(np.eye(n + 1)[target][..., :n], -1, axis)
+
+
+@functools.lru_cache(maxsize=4096)
 def _compiled(line: str) -> CodeType:
     return compile(line, "<gradient>", "exec")
 
 
-def evaluate_lines(lines: str, given: dict[str, Any]) -> tuple[Values, Values] | Exception:
-    """``dz`` and the magnitude of what was added up to it, which its roundings are relative to; or what was raised.
+def evaluate_lines(lines: str, given: dict[str, Any], size: bool = False) -> Values | Exception:
+    """``dz``; or with ``size`` the magnitude of what was added up to it, which its roundings are relative to; or what was raised.
 
-    The magnitude is the same lines with ``|g|`` and ``|s|``, and ``+`` for ``-`` in ``dz``; ``|s|`` is larger by ``slack`` where
-    the error of its logarithm comes in.
+    The magnitude is the same lines after ``s`` with absolute values, and ``+`` for ``-`` in ``dz``; ``|s|`` is larger by ``slack``
+    where the error of its logarithm comes in.
     """
-    value = {"np": np, "softmax": softmax, **given}
-    size = dict(value, g=np.abs(given["g"]))
+    value = {"np": np, "softmax": softmax, "onehot": onehot, **given}
     try:
         with np.errstate(all="ignore"):
             for line in lines.splitlines():
-                exec(_compiled(line), value)
-                exec(_compiled(line.replace(" - ", " + ").replace("-(", "(") if line.startswith("dz") else line), size)
-                if line.startswith("s ="):
-                    size["s"] = np.abs(size["s"]) * given["slack"]
+                exec(_compiled(line.replace(" - ", " + ").replace("-(", "(") if size and line.startswith("dz") else line), value)
+                if size and line.startswith("s ="):
+                    value |= {name: np.abs(value[name]) for name in ("g", "z", "out", "s", "earlier_dz") if name in value}
+                    value["s"] = value["s"] * given["slack"]
     except Exception as error:  # as the candidate's own would be
         return error
-    return np.asarray(value["dz"]), np.asarray(np.abs(size["dz"]))
+    return np.abs(value["dz"]) if size else np.asarray(value["dz"])
