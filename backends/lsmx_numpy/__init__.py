@@ -6,27 +6,30 @@ PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for py
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 import array_api_compat.numpy as xp
 import numpy as np
 
 from lsmx import get_num_threads
-from lsmx.extend import DOUBLE, SINGLE, Backend, Format, Memory, Ops, fused, power_from_bits, row_blocks
+from lsmx.extend import Backend, Format, Memory, Ops, fused, power_from_bits, row_blocks
 from lsmx_numpy.blocked import numpy_blocks
 from lsmx_numpy.subclasses import serves
 
 NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
 addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
-OPS = {
-    fmt.dtype: Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
-    for fmt in (SINGLE, DOUBLE)
-}
 
 
 def ops(x: Any, fmt: Format) -> Ops:
     """NumPy's operations."""
-    return OPS[fmt.dtype]
+    return ops_in(fmt)
+
+
+@functools.cache
+def ops_in(fmt: Format) -> Ops:
+    """The operations in a format."""
+    return Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
 
 
 def quiet() -> Any:
