@@ -70,6 +70,7 @@ def test_narrow_numbers_in_torch(name: str) -> None:
         lsmx.log_softmax(t)
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 def test_casts_that_a_library_does_not_have_say_so() -> None:
     import torch
 
