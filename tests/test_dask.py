@@ -254,6 +254,11 @@ def test_explain_tells_what_runs_and_runs_it() -> None:
     backward = lsmx.explain(g, z, direction="backward", where=z > 0)
     assert backward.runs == "whole rows by blocks"
     assert differing(computed(backward.run()), lsmx.log_softmax_backward(G, Z, where=Z > 0)) is None
+    ctx = extend.Context()
+    out = lsmx.backend_for(z).by_task["logsumexp", "forward"][0].plan(ctx, z, axis=0, keepdims=True)()
+    assert ctx.axis == 0  # type: ignore[attr-defined]
+    assert ctx.saved_tensors[0] is z
+    assert ctx.saved_tensors[1] is out
     jacobian = lsmx.explain(z, function="softmax", direction="jacobian")
     assert differing(computed(jacobian.run()), lsmx.softmax_jacobian(Z)) is None
 
@@ -290,7 +295,7 @@ def test_a_call_has_one_name_and_can_be_sent() -> None:
     }
     assert len(names) == 4
     assert all(name.startswith(("lsmx-log_softmax-", "lsmx-softmax-")) for name in names)
-    task = Task("logsumexp", "forward", (0,), False, 0, (("keepdims", True),), False)
+    task = Task("logsumexp", "forward", False, 0, (("keepdims", True),), False)
     sent = pickle.loads(pickle.dumps(task))
     assert sent == task
     assert differing(sent(Z), lsmx.logsumexp(Z, axis=0, keepdims=True)) is None
@@ -355,7 +360,7 @@ class Weighted(extend.Function):
 
     takes: ClassVar = {"z": extend.ROWS, "w": extend.PER_CLASS, "index": extend.INDEX}
     gradients = ("z", "w")
-    residual = ("z", "w", "index")
+    residual = ("w", "z", "index")
     reduces = True
 
     @staticmethod
@@ -367,12 +372,17 @@ class Weighted(extend.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any, /) -> Any:
-        z, w, index = ctx.saved_tensors
+        w, z, index = ctx.saved_tensors
         rows = extend.Rows.of("z", z, *extend.recall(ctx))
         spread = rows.ops.where(rows.chosen("index", index), rows.expand("grad_output", g), 0.0)
         kept = tuple(i for i in range(z.ndim) if i not in rows.axes)
-        dw = np.asarray(rows.product(spread, rows.enter("z", z, 0.0)).sum(axis=kept))  # of small integers, so that it is exact
+        dw = np.asarray(rows.product(spread, rows.enter("z", z, 0.0)).sum(axis=kept, keepdims=w.ndim == z.ndim))  # exact: integers
         return rows.leave(rows.product(spread, rows.classes("w", w)), 0.0), dw
+
+
+def saved(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The residual, in its order."""
+    return {name: arrays[name] for name in Weighted.residual}
 
 
 @pytest.fixture
@@ -381,16 +391,18 @@ def weighted() -> Iterator[extend.Operator]:
     extend.unregister("weighted")
 
 
+@pytest.mark.parametrize("flat", [True, False])
 @pytest.mark.parametrize("chunks", [(2, 3, 10), (4, 2, 3)])
-def test_functions_of_several_arrays(weighted: extend.Operator, chunks: Any) -> None:
+def test_functions_of_several_arrays(weighted: extend.Operator, chunks: Any, flat: bool) -> None:
     z, w = RNG.integers(-9, 9, Z.shape).astype(np.float32), RNG.integers(-9, 9, 10).astype(np.float32)
     index, g = RNG.integers(0, 10, Z.shape[:2]), RNG.integers(-9, 9, Z.shape[:2]).astype(np.float32)
+    w = w if flat else w.reshape(1, 1, 10)
     here = {"z": z, "w": w, "index": index}
     there = {"z": da.from_array(z, chunks=chunks), "w": da.from_array(w, chunks=4), "index": da.from_array(index, chunks=1)}
     assert differing(computed(weighted(*there.values())), weighted(*here.values())) is None
     for by in ("z", "w"):
-        want = weighted.derivative(f"backward {by}", {"grad_output": g}, here, -1)
-        got = weighted.derivative(f"backward {by}", {"grad_output": da.from_array(g, chunks=3)}, there, -1)
+        want = weighted.derivative(f"backward {by}", {"grad_output": g}, saved(here), -1)
+        got = weighted.derivative(f"backward {by}", {"grad_output": da.from_array(g, chunks=3)}, saved(there), -1)
         assert want.any()
         assert got.shape == want.shape
         assert differing(computed(got), want) is None, by

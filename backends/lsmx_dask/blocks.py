@@ -27,7 +27,6 @@ class Task:
 
     function: str
     direction: str
-    order: tuple[int, ...]
     masked: bool
     axis: Any
     options: tuple[tuple[str, Any], ...]
@@ -39,7 +38,7 @@ class Task:
         where = arrays.pop() if self.masked else None
         operation = registered()[self.function].operations[self.direction]
         with using("reference") if self.reference else nullcontext():
-            return operation.compute(tuple(arrays[i] for i in self.order), self.axis, where, dict(self.options), None)
+            return operation.compute(tuple(arrays), self.axis, where, dict(self.options), None)
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,14 @@ def bind(
 def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any, options: Options) -> Any:
     """The plan of an operation, whose result is one of its arguments' kinds or has axes of its own."""
     check(operation, arrays, axis, where)
-    axes, at, kinds = operation.axes(arrays, axis), operation.at, tuple(operation.takes.values())
+    axes, at = operation.axes(arrays, axis), operation.at
     result = operation.takes[operation.result] if isinstance(operation.result, str) else operation.result
     parts = [lazily(x) for x in arrays]
     single = range(parts[at].ndim) if result is PER_CLASS else axes  # one number a class comes from all rows
     rows = parts[at] = in_one_chunk(operation.rows, parts[at], single)
     shape = operation.shape([x.shape for x in parts], axes, options)
 
-    order = sorted(range(len(parts)), key=lambda i: i != at)  # Dask takes the sizes of the blocks from the first
-    given = [(operation.names[i], parts[i], kinds[i]) for i in order]
+    given = list(zip(operation.names, parts, operation.takes.values(), strict=True))
     if where is not None:
         given.append(("where", lazily(where), MASK))
     pairs = []
@@ -102,11 +100,10 @@ def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any
         index = letters(kind, x.ndim, rows.ndim, axes)
         pairs += [cut_like(name, x, index, rows), index]
 
-    index, new, sizes = placed(result, shape, rows.ndim, axes, single)
+    index, new, sizes = placed(result, shape, rows.chunks, axes, single)
     task = Task(
         function=operation.family["forward"].name,
         direction=next(direction for direction, one in operation.family.items() if one is operation),
-        order=tuple(order.index(i) for i in range(len(order))),
         masked=where is not None,
         axis=operation.axis(arrays, axes),
         options=tuple(options.items()),

@@ -24,14 +24,15 @@ def letters(kind: Kind, ndim: int, rows: int, axes: Index) -> Index:
     return axes if kind is PER_CLASS else tuple(i for i in range(rows) if i not in axes)
 
 
-def placed(kind: Kind, shape: tuple[Any, ...], rows: int, axes: Index, single: Sequence[int]) -> tuple[Index, Any, Any]:
-    """The axes of a result, the sizes of those that the rows lack, and of those that are one block."""
+def placed(kind: Kind, shape: tuple[Any, ...], chunks: Any, axes: Index, single: Sequence[int]) -> tuple[Index, Any, Any]:
+    """The axes of a result, the sizes of those that the rows lack, and the chunks along the others: those of the rows, or one."""
+    rows = len(chunks)
     if kind in (ROWS, PER_ROW, PER_CLASS, INDEX):
         index, new = letters(kind, len(shape), rows, axes), {}
     else:  # a Jacobian: two axes more
         index = (*letters(PER_ROW, len(shape) - 2, rows, axes), rows, rows + 1)
         new = {rows: shape[-2], rows + 1: shape[-1]}
-    return index, new, {i: n for i, n in zip(index, shape, strict=True) if i in single}
+    return index, new, {i: (n,) if i in single else chunks[i] for i, n in zip(index, shape, strict=True) if i < rows}
 
 
 def in_one_chunk(name: str, x: Any, axes: Sequence[int]) -> Any:

@@ -43,7 +43,7 @@ def asking() -> Iterator[None]:
             raise  # a rule that a function does not give
         raise BackendError(
             f"the array's library does not compute what the array API standard asks for ({type(error).__name__}: {error}); convert "
-            "the array first, as in numpy.asarray(z)"
+            "the array first, by numpy.asarray(z) or by what its library has for it"
         ) from error
 
 
