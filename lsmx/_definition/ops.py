@@ -130,8 +130,8 @@ def lacks(library: str, part: str, error: object = None) -> BackendError:
     """The error about a library without a part of the standard."""
     why = "" if error is None else f" ({type(error).__name__}: {error})"
     return BackendError(
-        f"{library}: has no {part} as the array API standard asks for{why}; convert the array first, by numpy.asarray(z) or by what "
-        "its library has for it"
+        f"{library}: has no {part} as the array API standard asks for{why}; convert the array first, by numpy.asarray(z) or by "
+        "what its library has for it"
     )
 
 
