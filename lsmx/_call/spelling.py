@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -67,6 +66,8 @@ def by_keyword(key: str, value: object, arrays: Sequence[str], left: list[str]) 
     """What to do with a keyword that is none of the options. The option that it stands for is taken from ``left``."""
     if key in arrays or key in ARRAYS:
         return f"{key}=: pass arrays by position, without a name"
+    import difflib
+
     option = OPTIONS.get(key, key)
     if option not in left:
         option = next(iter(difflib.get_close_matches(option, left, 1)), option)

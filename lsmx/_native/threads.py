@@ -7,10 +7,12 @@ import itertools
 import numbers
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 from lsmx._errors import ThreadsError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 VARIABLE = "LSMX_NUM_THREADS"
 WORTH = 2**19
@@ -96,6 +98,8 @@ def set_num_threads(n: SupportsIndex | None) -> None:
 @functools.cache
 def pool(helpers: int) -> ThreadPoolExecutor:
     """The threads beside the caller's own."""
+    from concurrent.futures import ThreadPoolExecutor  # which most programs that import lsmx never need
+
     return ThreadPoolExecutor(helpers, thread_name_prefix="lsmx")
 
 
