@@ -40,6 +40,11 @@ def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:
     return x if x.dtype is dtype else x.to(dtype)
 
 
+def asarray(x: Any, /, *, dtype: torch.dtype | None = None, device: Any = None) -> torch.Tensor:
+    """A tensor as it is; PyTorch's own would move it to the default device. Numbers on ``device``."""
+    return x if isinstance(x, torch.Tensor) else torch.asarray(x, dtype=dtype, device=device)
+
+
 def sum(x: torch.Tensor, /, *, axis: Any, keepdims: bool, dtype: Any = None) -> torch.Tensor:  # noqa: A001
     """A sum over several axes."""
     return torch.sum(x, axis, keepdim=keepdims, dtype=dtype) if axis else x.to(dtype)
