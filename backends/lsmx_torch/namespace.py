@@ -23,6 +23,7 @@ from torch import (  # noqa: F401
     ones_like,
     reshape,
     round,  # noqa: A004
+    sum,  # noqa: A004
     where,
     zeros_like,
 )
@@ -43,11 +44,6 @@ def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:
 def asarray(x: Any, /, *, dtype: torch.dtype | None = None, device: Any = None) -> torch.Tensor:
     """A tensor as it is; PyTorch's own would move it to the default device. Numbers on ``device``."""
     return x if isinstance(x, torch.Tensor) else torch.asarray(x, dtype=dtype, device=device)
-
-
-def sum(x: torch.Tensor, /, *, axis: Any, keepdims: bool, dtype: Any = None) -> torch.Tensor:  # noqa: A001
-    """A sum over several axes."""
-    return torch.sum(x, axis, keepdim=keepdims, dtype=dtype) if axis else x.to(dtype)
 
 
 def take(x: torch.Tensor, index: torch.Tensor, /, *, axis: int) -> torch.Tensor:
