@@ -223,11 +223,9 @@ def test_torch_transforms_inside() -> None:
 
 @pytest.mark.parametrize("imports", ["import torch, lsmx", "import lsmx, torch"])
 def test_torch_compiles_from_a_cold_start(imports: str) -> None:
-    """The very first call of a process, inside ``fullgraph=True``: nothing is imported or looked up in a way beyond tracing."""
+    """The very first call of a process, inside ``fullgraph=True``: nothing is looked up in a way beyond tracing."""
     program = f"""
-import sys
 {imports}
-assert "lsmx_torch" not in sys.modules
 z, g = torch.randn(3, 5, requires_grad=True), torch.randn(3, 5)
 f = torch.compile(lambda z: lsmx.softmax(z, axis=0), fullgraph=True, backend="aot_eager")
 out = f(z)

@@ -65,12 +65,13 @@ def to_numpy(x: Any) -> Any:
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def refusing(place: str) -> Callable[[Any], str | None]:
-    """Why kernels cannot read or write the memory of a tensor as it is, where they are for plain tensors on one type of device."""
+def refusing(device: str) -> Callable[[Any], str | None]:
+    """Why kernels for plain tensors on one type of device cannot read or write the memory of a tensor as it is."""
+    elsewhere = "not in the host's memory" if device == "cpu" else f"not on a {device.upper()} device"
 
     def refuse(x: Any) -> str | None:
-        if x.device.type != place:
-            return f"on {x.device}, not on {place}"
+        if x.device.type != device:
+            return f"on {x.device}, {elsewhere}"
         if type(x) not in PLAIN:
             return f"a {type(x).__name__}, not a plain tensor"
         if x.dtype not in NAMES:
@@ -105,9 +106,9 @@ def empty_on_host(shape: tuple[int, ...], like: Any) -> Any:
     return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
 
 
-def memory(place: str, empty: Callable[[tuple[int, ...], Any], Any]) -> Memory:
+def memory(device: str, empty: Callable[[tuple[int, ...], Any], Any]) -> Memory:
     """The memory of plain tensors on a type of device."""
-    refuse = refusing(place)
+    refuse = refusing(device)
     return Memory(
         refuse=refuse,
         dtype=lambda x: NAMES[x.dtype],
