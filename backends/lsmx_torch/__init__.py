@@ -93,20 +93,13 @@ def simple_by(refuse: Callable[[Any], str | None]) -> Callable[[Any], str | None
 
 
 def empty(shape: tuple[int, ...], like: Any) -> Any:
-    """A new tensor on the same device."""
-    if shape == like.shape:
-        return torch.empty_like(like, memory_format=torch.contiguous_format)
-    return like.new_empty(shape)
+    """A new tensor on the same device. NumPy asks for large pages, which take a fraction of the time to come by."""
+    if math.prod(shape) >= LARGE and like.is_cpu:
+        return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
+    return torch.empty_like(like, memory_format=torch.contiguous_format) if shape == like.shape else like.new_empty(shape)
 
 
-def empty_on_host(shape: tuple[int, ...], like: Any) -> Any:
-    """A new tensor. NumPy asks for large pages, which take a fraction of the time to come by; PyTorch does not."""
-    if math.prod(shape) < LARGE:
-        return empty(shape, like)
-    return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
-
-
-def memory(device: str, empty: Callable[[tuple[int, ...], Any], Any]) -> Memory:
+def memory(device: str) -> Memory:
     """The memory of plain tensors on a type of device."""
     refuse = refusing(device)
     return Memory(
@@ -124,7 +117,7 @@ def memory(device: str, empty: Callable[[tuple[int, ...], Any], Any]) -> Memory:
     )
 
 
-MEMORY = memory("cpu", empty_on_host)
+MEMORY = memory("cpu")
 
 backend = Backend(
     name="torch",
@@ -138,7 +131,7 @@ backend = Backend(
     to_numpy=to_numpy,
     kernels=(
         *fused(MEMORY),
-        *fused(memory("cuda", empty), cuda_engine(DEVICE)),
+        *fused(memory("cuda"), cuda_engine(DEVICE)),
         *row_blocks(namespace, 2**19, elsewhere),
     ),
     bind=bind,

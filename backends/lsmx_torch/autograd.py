@@ -63,7 +63,6 @@ class Plain(_SingleLevelFunction):
     @staticmethod
     def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
-        ctx.set_materialize_grads(False)
         ctx.first = 1  # of its arguments, which is an array
         ctx.bind, ctx.operation, ctx.axis, where, ctx.options = call
         result: torch.Tensor = ctx.operation.compute(arrays, ctx.axis, where, ctx.options, None)

@@ -32,18 +32,13 @@ from torch import permute as permute_dims  # noqa: F401
 
 
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None) -> torch.Tensor:
-    """A tensor of a Python number; a tensor as it is."""
+    """A tensor of a Python number; a tensor as it is, which PyTorch's own would move to the default device."""
     return x if isinstance(x, torch.Tensor) else torch.asarray(x, dtype=dtype, device=device)
 
 
 def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:
     """A cast."""
     return x if x.dtype is dtype else x.to(dtype)
-
-
-def asarray(x: Any, /, *, dtype: torch.dtype | None = None, device: Any = None) -> torch.Tensor:
-    """A tensor as it is; PyTorch's own would move it to the default device. Numbers on ``device``."""
-    return x if isinstance(x, torch.Tensor) else torch.asarray(x, dtype=dtype, device=device)
 
 
 def take(x: torch.Tensor, index: torch.Tensor, /, *, axis: int) -> torch.Tensor:

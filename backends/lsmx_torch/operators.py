@@ -48,12 +48,15 @@ def bind(
         or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
     ):
         return seen(operation, arrays, axis, where, options, out)
-    followed = torch.is_grad_enabled() and any(map(REQUIRES_GRAD, given)) and wants_grad(operation, arrays, out)
+    followed = torch.is_grad_enabled() and any(map(REQUIRES_GRAD, given))
+    if followed and len(operation.moving) < len(arrays):
+        followed = wants_grad(operation, arrays, out)
     if followed and any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):  # of a transform that is over
         arrays = tuple(map(torch._C._functorch.unwrap_if_dead, arrays))
     try:
         if followed:
-            check_differentiable(operation)
+            if not operation.pull:
+                check_differentiable(operation)
             result: torch.Tensor = Plain.apply((bind, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
         else:
             result = operation.compute(arrays, axis, where, options, out)
