@@ -223,7 +223,7 @@ def test_torch_transforms_inside() -> None:
 
 @pytest.mark.parametrize("imports", ["import torch, lsmx", "import lsmx, torch"])
 def test_torch_compiles_from_a_cold_start(imports: str) -> None:
-    """The very first call of a process, inside ``fullgraph=True``: nothing is imported or looked up in a way beyond tracing."""
+    """The very first call of a process, inside ``fullgraph=True``: nothing is looked up in a way beyond tracing."""
     program = f"""
 {imports}
 z, g = torch.randn(3, 5, requires_grad=True), torch.randn(3, 5)

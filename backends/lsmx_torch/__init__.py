@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
 import numpy as np
 import torch
 
-from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, fused, power_from_bits, row_blocks
+from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, cuda_engine, fused, power_from_bits, row_blocks
 from lsmx_torch import namespace
-from lsmx_torch.cuda import on_cuda
-from lsmx_torch.operators import bind, operator_of
+from lsmx_torch.cuda import DEVICE
+from lsmx_torch.operators import PLAIN, bind, operator_of
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
@@ -64,53 +65,59 @@ def to_numpy(x: Any) -> Any:
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def refuse(x: Any) -> str | None:
-    """Kernels read the memory of plain tensors on the host."""
-    return unusual(x) if x.device.type == "cpu" else f"on {x.device}, not in the host's memory"
+def refusing(device: str) -> Callable[[Any], str | None]:
+    """Why kernels for plain tensors on one type of device cannot read or write the memory of a tensor as it is."""
+    elsewhere = "not in the host's memory" if device == "cpu" else f"not on a {device.upper()} device"
+
+    def refuse(x: Any) -> str | None:
+        if x.device.type != device:
+            return f"on {x.device}, {elsewhere}"
+        if type(x) not in PLAIN:
+            return f"a {type(x).__name__}, not a plain tensor"
+        if x.dtype not in NAMES:
+            return f"dtype {x.dtype}"
+        if x.is_neg():
+            return "a negative view, whose memory has the other sign; pass z.resolve_neg()"
+        try:
+            address = x.data_ptr()
+        except RuntimeError as error:
+            return f"no memory of its own: {error}"
+        return None if address or not x.numel() else "no memory of its own: it stands for zeros"
+
+    return refuse
 
 
-def unusual(x: Any) -> str | None:
-    """Why the memory of a tensor cannot be read as it is."""
-    if type(x) not in (torch.Tensor, torch.nn.Parameter):
-        return f"a {type(x).__name__}, not a plain tensor"
-    if x.dtype not in NAMES:
-        return f"dtype {x.dtype}"
-    if x.is_neg():
-        return "a negative view, whose memory has the other sign; pass z.resolve_neg()"
-    try:
-        address = x.data_ptr()
-    except RuntimeError as error:
-        return f"no memory of its own: {error}"
-    return None if address or not x.numel() else "no memory of its own: it stands for zeros"
-
-
-def simple(x: Any) -> str | None:
-    """What kernels take without a further look."""
-    if x.device.type != "cpu" or unusual(x) is not None or not x.is_contiguous() or not x.numel() or not x.dim():
-        return None
-    return NAMES[x.dtype]
+def simple_by(refuse: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+    """The dtype of what kernels take without a further look."""
+    return lambda x: NAMES[x.dtype] if x.is_contiguous() and x.numel() and x.dim() and refuse(x) is None else None
 
 
 def empty(shape: tuple[int, ...], like: Any) -> Any:
-    """A new tensor. NumPy asks for large pages, which take a fraction of the time to come by; PyTorch does not."""
-    if math.prod(shape) < LARGE:
-        return torch.empty(shape, dtype=like.dtype, device=like.device)
-    return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
+    """A new tensor on the same device. NumPy asks for large pages, which take a fraction of the time to come by."""
+    if math.prod(shape) >= LARGE and like.is_cpu:
+        return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
+    return torch.empty_like(like, memory_format=torch.contiguous_format) if shape == like.shape else like.new_empty(shape)
 
 
-MEMORY = Memory(
-    refuse=refuse,
-    dtype=lambda x: NAMES[x.dtype],
-    address=methodcaller("data_ptr"),
-    strides=methodcaller("stride"),
-    width=methodcaller("element_size"),
-    simple=simple,
-    is_writable=lambda x: True,
-    empty=empty,
-    masked=lambda x, where, value: torch.where(where, x, value).contiguous(),
-    fill=lambda x, where, value: x.masked_fill_(~where, value),
-    threads=lambda: chosen_threads() or torch.get_num_threads(),
-)
+def memory(device: str) -> Memory:
+    """The memory of plain tensors on a type of device."""
+    refuse = refusing(device)
+    return Memory(
+        refuse=refuse,
+        dtype=lambda x: NAMES[x.dtype],
+        address=methodcaller("data_ptr"),
+        strides=methodcaller("stride"),
+        width=methodcaller("element_size"),
+        simple=simple_by(refuse),
+        is_writable=lambda x: True,
+        empty=empty,
+        masked=lambda x, where, value: torch.where(where, x, value).contiguous(),
+        fill=lambda x, where, value: x.masked_fill_(~where, value),
+        threads=lambda: chosen_threads() or torch.get_num_threads(),
+    )
+
+
+MEMORY = memory("cpu")
 
 backend = Backend(
     name="torch",
@@ -122,7 +129,11 @@ backend = Backend(
     dtypes=("float16", "bfloat16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*fused(MEMORY), *on_cuda(MEMORY, unusual), *row_blocks(namespace, 2**19, elsewhere)),
+    kernels=(
+        *fused(MEMORY),
+        *fused(memory("cuda"), cuda_engine(DEVICE)),
+        *row_blocks(namespace, 2**19, elsewhere),
+    ),
     bind=bind,
     define=operator_of,
     place=lambda x: x.device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,20 +18,24 @@ from lsmx_torch import onnx
 Bind = Callable[..., torch.Tensor]
 
 
-def gradients(bind: Bind, operation: Operation, ctx: Any, cotangent: torch.Tensor, needed: tuple[bool, ...]) -> list[Any]:
-    """The VJP along each argument that asks for it."""
+def pull(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
+    """The VJP along each argument that asks for it; a derivative that is followed comes back through ``ctx.bind``."""
+    operation, needed = ctx.operation, ctx.needs_input_grad
+    grads: list[torch.Tensor | None] = [None] * len(needed)
+    if cotangent is None:
+        return tuple(grads)
     where, *saved = ctx.saved_tensors
-    d = Calculus(bind, operation.family, ctx.axis, where, ctx.options)
+    d = Calculus(ctx.bind, operation.family, ctx.axis, where, ctx.options)
     at = dict(zip(operation.saves, saved, strict=True))
-    return [
-        operation.rule("pull", name)(d, cotangent, at) if needs and operation.moves(name) else None
-        for name, needs in zip(operation.names, needed, strict=True)
-    ]
+    for i, name in enumerate(operation.names, ctx.first):
+        if needed[i] and (name in operation.pull or operation.moves(name)):
+            grads[i] = (operation.pull.get(name) or operation.rule("pull", name))(d, cotangent, at)
+    return tuple(grads)
 
 
-def refuse_compiled_autograd(operation: Operation) -> tuple[Any, ...]:
+def refuse_compiled_autograd(ctx: Any) -> tuple[Any, ...]:
     """A compiled backward pass would be traced through what its rules decide."""
-    raise NotImplementedError(f"{operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
+    raise NotImplementedError(f"{ctx.operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
 
 
 def check_differentiable(operation: Operation) -> None:
@@ -42,27 +47,28 @@ def check_differentiable(operation: Operation) -> None:
         )
 
 
-class Plain(torch.autograd.Function):
-    """Ordinary autograd, where nothing else looks on. A derivative that is followed comes back through ``bind``."""
+@functools.cache
+def kept(operation: Operation) -> tuple[int, ...]:
+    """Which of the arguments and the result the rules ask for."""
+    names = (*operation.names, "output")
+    return tuple(map(names.index, operation.saves))
+
+
+class Plain(_SingleLevelFunction):
+    """Ordinary autograd, where nothing else looks on. Its arguments are those of ``bind`` that are no arrays, and the arrays."""
+
+    backward = staticmethod(pull)
+    _compiled_autograd_key = staticmethod(refuse_compiled_autograd)
 
     @staticmethod
-    def forward(
-        ctx: Any, bind: Bind, operation: Operation, axis: Any, where: Any, options: Mapping[str, Any], *arrays: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
-        result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
-        ctx.bind, ctx.operation, ctx.axis, ctx.options = bind, operation, axis, options
-        ctx.save_for_backward(where, *operation.saved(arrays, result).values())
+        ctx.first = 1  # of its arguments, which is an array
+        ctx.bind, ctx.operation, ctx.axis, where, ctx.options = call
+        result: torch.Tensor = ctx.operation.compute(arrays, ctx.axis, where, ctx.options, None)
+        # the mask too: PyTorch notices if it is changed in place
+        ctx.save_for_backward(where, *map((*arrays, result).__getitem__, kept(ctx.operation)))
         return result
-
-    @staticmethod
-    def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
-        return refuse_compiled_autograd(ctx.operation)
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
-        """The VJPs."""
-        return None, None, None, None, None, *gradients(ctx.bind, ctx.operation, ctx, cotangent, ctx.needs_input_grad[5:])
 
 
 def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., torch.Tensor]:
@@ -78,6 +84,9 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
     class Bridge(_SingleLevelFunction):
         """One level of autograd: PyTorch calls the operator once for each transform of ``torch.func``."""
 
+        backward = staticmethod(pull)
+        _compiled_autograd_key = staticmethod(refuse_compiled_autograd)
+
         @staticmethod
         def forward(*args: Any) -> torch.Tensor:
             with outer_levels():
@@ -86,20 +95,12 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
             axes, where, *values = inputs[n:]
-            ctx.axis, ctx.options, ctx.shape = operation.axis(inputs[:n], axes), operation.named(values), output.shape
-            saved = where, *operation.saved(inputs[:n], output).values()
             ctx.set_materialize_grads(False)  # a tangent that is not there is None, and no array of zeros
-            ctx.save_for_backward(*saved)  # the mask too: PyTorch notices if it is changed in place
+            ctx.first, ctx.bind, ctx.operation, ctx.axis = 0, bind, operation, operation.axis(inputs[:n], axes)
+            ctx.options, ctx.shape = operation.named(values), output.shape
+            saved = where, *map((*inputs[:n], output).__getitem__, kept(operation))
+            ctx.save_for_backward(*saved)
             ctx.save_for_forward(*saved)
-
-        @staticmethod
-        def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
-            return refuse_compiled_autograd(operation)
-
-        @staticmethod
-        def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
-            grads = gradients(bind, operation, ctx, cotangent, ctx.needs_input_grad[:n])
-            return *grads, *[None] * (2 + len(operation.options))
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
@@ -120,7 +121,8 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
     def run(*args: Any) -> torch.Tensor:
         if onnx.exporting():
             axes, where, *values = args[n:]
-            return onnx.translated(operation, args[:n], tuple(axes), where, operation.named(values))
+            translated: torch.Tensor = onnx.translated(operation, args[:n], tuple(axes), where, operation.named(values))
+            return translated
         if not followed(operation, args[:n]):
             return below(*args)
         check_differentiable(operation)
@@ -136,12 +138,13 @@ def followed(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> bool:
     return wants_grad(operation, arrays) or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
 
 
-def wants_grad(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> bool:
-    """Whether ordinary autograd looks at an operation on these tensors."""
+def wants_grad(operation: Operation, arrays: tuple[torch.Tensor, ...], out: torch.Tensor | None = None) -> bool:
+    """Whether ordinary autograd looks at an operation on these tensors: at those that it changes with, or at where it is put."""
     if torch.is_grad_enabled():
         for i in operation.moving:
             if arrays[i].requires_grad:
                 return True
+        return out is not None and out.requires_grad
     return False
 
 

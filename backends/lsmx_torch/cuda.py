@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from lsmx.extend import CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
+from lsmx.extend import CudaDevice, cuda_source
 
 INSTALL = 'pip install "lsmx[cuda]"'
 _kernels: dict[tuple[int, str], Any] = {}
@@ -89,18 +88,3 @@ def launch(
 
 
 DEVICE = CudaDevice(unavailable=unavailable, shared=lambda x: shared(x.device.index), launch=launch)
-
-
-def on_cuda(host: Memory, unusual: Callable[[torch.Tensor], str | None]) -> tuple[Kernel, ...]:
-    """The kernels for CUDA tensors, given the memory of the others and why a tensor is not plain."""
-
-    def refuse(x: torch.Tensor) -> str | None:
-        return unusual(x) if x.device.type == "cuda" else f"on {x.device}, not on a CUDA device"
-
-    def simple(x: torch.Tensor) -> str | None:
-        return host.dtype(x) if refuse(x) is None and x.is_contiguous() and x.numel() and x.dim() else None
-
-    def empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-        return torch.empty(shape, dtype=like.dtype, device=like.device)
-
-    return fused(replace(host, refuse=refuse, simple=simple, empty=empty), cuda_engine(DEVICE))

@@ -1,4 +1,4 @@
-"""DTensors of ``torch.distributed``: each process computes the rows that it holds, with the bits that they have in the whole."""
+"""DTensors of ``torch.distributed``: each process computes the rows that it has, with the bits that they have in the whole."""
 
 from __future__ import annotations
 
@@ -25,71 +25,83 @@ def distributed(*kinds: type) -> bool:
 def on_local(
     bind: Callable[..., torch.Tensor],
     operation: Operation,
-    arrays: tuple[torch.Tensor, ...],
+    arrays: tuple[Any, ...],
     axis: Any,
-    where: torch.Tensor | None,
+    where: Any,
     options: Mapping[str, Any],
 ) -> torch.Tensor:
-    """An operation on what this process holds of DTensors, bound to it by ``bind``, and the result as a DTensor again.
+    """An operation on what this process has of DTensors, computed by ``bind``, as a DTensor again.
 
     The others follow the placement of the one whose rows are walked. A plain mask is taken to be the same in all processes.
     """
     from torch.distributed.tensor import DTensor, Replicate, Shard
 
-    names, kinds, rows = operation.names, tuple(operation.takes.values()), arrays[operation.at]
-    for name, x in zip(names, arrays, strict=True):
-        if not isinstance(x, DTensor):
-            raise ArrayTypeError(
-                f"{name}: a plain tensor among DTensors; pass torch.distributed.tensor.distribute_tensor({name}, mesh, placements)"
-            )
-    assert isinstance(rows, DTensor)
-    mesh, ndim = rows.device_mesh, rows.dim()
-    axes = operation.axes(arrays, axis)
-    splits = [split(operation, axes, rows, placement) for placement in rows.placements]
+    check_all_distributed(operation, arrays)
+    rows = arrays[operation.at]
+    mesh, ndim, axes = rows.device_mesh, rows.dim(), operation.axes(arrays, axis)
+    splits = divided(operation, rows, axes)  # for each dimension of the mesh, along which dimension of the rows, if any
 
-    def placed(dims: list[int | None]) -> list[Any]:
+    def placements(kind: Kind, shape: tuple[int, ...]) -> list[Any]:
+        dims = [None if d is None else dim_of(kind, shape, ndim, axes, d) for d in splits]
         return [Replicate() if dim is None else Shard(dim) for dim in dims]
 
+    def summed(placed: list[Any]) -> bool:
+        """Whether something is the same for rows in several processes, so that its gradient, or itself, is a sum over them."""
+        return any(d is not None and p.is_replicate() for d, p in zip(splits, placed, strict=True))
+
     def local(name: str, kind: Kind, x: Any) -> torch.Tensor:
-        dims = [None if d is None else dim_of(kind, tuple(x.shape), ndim, axes, d) for d in splits]
-        if x.requires_grad and dims.count(None) > splits.count(None):
+        placed = placements(kind, tuple(x.shape))
+        if x.requires_grad and summed(placed):
             raise NotImplementedError(
-                f"{name}: the same for rows that {operation.rows} holds in several processes, so that its gradient is a sum over "
-                f"them; pass {operation.rows}.redistribute(placements=[Replicate()]), or {name}.detach()"
+                f"{name}: its gradient is a sum over processes, as {operation.rows} is divided among them; pass "
+                f"{operation.rows}.redistribute(placements={[Replicate()] * mesh.ndim}), or {name}.detach()"
             )
-        part: torch.Tensor = x.redistribute(mesh, placed(dims)).to_local()
+        part: torch.Tensor = x.redistribute(mesh, placed).to_local()
         return part
 
     if where is not None and not isinstance(where, DTensor):
-        where = DTensor.from_local(where, mesh, placed([None] * mesh.ndim), run_check=False)
-    parts = tuple(local(name, kind, x) for name, kind, x in zip(names, kinds, arrays, strict=True))
+        where = DTensor.from_local(where, mesh, [Replicate()] * mesh.ndim, run_check=False)
+    parts = tuple(local(name, kind, x) for (name, kind), x in zip(operation.takes.items(), arrays, strict=True))
     mask = None if where is None else local("where", MASK, where)
     shape = operation.shape([tuple(x.shape) for x in arrays], axes, options)
     kind = operation.takes[operation.result] if isinstance(operation.result, str) else operation.result
-    dims = [None if d is None else dim_of(kind, shape, ndim, axes, d) for d in splits]
-    if dims.count(None) > splits.count(None):
+    placed = placements(kind, shape)
+    if summed(placed):
         raise NotImplementedError(
-            f"{operation.name}: a sum over rows that {operation.rows} holds in several processes; pass "
-            f"{operation.rows}.redistribute(placements=[Replicate()])"
+            f"{operation.name}: a sum over processes, as {operation.rows} is divided among them; pass "
+            f"{operation.rows}.redistribute(placements={[Replicate()] * mesh.ndim})"
         )
-    here = mesh.get_coordinate() is not None
-    result = bind(operation, parts, axis, mask, options) if here else parts[operation.at]
+    takes_part = mesh.get_coordinate() is not None
+    result = bind(operation, parts, axis, mask, options) if takes_part else parts[operation.at]
     strides = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-    return DTensor.from_local(result, mesh, placed(dims), run_check=False, shape=torch.Size(shape), stride=strides)
+    return DTensor.from_local(result, mesh, placed, run_check=False, shape=torch.Size(shape), stride=strides)
 
 
-def split(operation: Operation, axes: Axes, rows: Any, placement: Any) -> int | None:
-    """The dimension along which the rows are divided among processes; None if all have them all, or shall (pending sums)."""
-    from torch.distributed.tensor import Shard
+def check_all_distributed(operation: Operation, arrays: tuple[Any, ...]) -> None:
+    """Raise for a plain tensor among DTensors."""
+    for name, x in zip(operation.names, arrays, strict=True):
+        if not distributed(type(x)):
+            raise ArrayTypeError(
+                f"{name}: a plain tensor among DTensors; pass torch.distributed.tensor.distribute_tensor({name}, mesh, placements)"
+            )
 
-    if placement.is_replicate() or placement.is_partial():
-        return None
-    if type(placement) is not Shard or placement.dim % rows.dim() in axes:
-        raise NotImplementedError(
-            f"{operation.rows}: placed as {placement}, so that no process has whole rows along axis {list(axes)}; pass "
-            f"{operation.rows}.redistribute(placements=[Replicate()]), or one that is divided along another axis"
-        )
-    return int(placement.dim % rows.dim())
+
+def divided(operation: Operation, rows: Any, axes: Axes) -> list[int | None]:
+    """Along which dimension the rows are divided among processes, for each dimension of the mesh.
+
+    None where all have them all, or shall have, as for sums that are pending.
+    """
+    from torch.distributed.tensor import Replicate, Shard
+
+    whole = [type(p) is Shard and p.dim % rows.dim() not in axes for p in rows.placements]
+    for p, fine in zip(rows.placements, whole, strict=True):
+        if not (fine or p.is_replicate() or p.is_partial()):
+            instead = [q if ok else Replicate() for q, ok in zip(rows.placements, whole, strict=True)]
+            raise NotImplementedError(
+                f"{operation.rows}: placed as {p}, so that no process has whole rows along axis {', '.join(map(str, axes))}; pass "
+                f"{operation.rows}.redistribute(placements={instead}), or divide it along another axis"
+            )
+    return [int(p.dim % rows.dim()) if fine else None for p, fine in zip(rows.placements, whole, strict=True)]
 
 
 def dim_of(kind: Kind, shape: tuple[int, ...], ndim: int, axes: Axes, d: int) -> int | None:

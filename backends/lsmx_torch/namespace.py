@@ -23,6 +23,7 @@ from torch import (  # noqa: F401
     ones_like,
     reshape,
     round,  # noqa: A004
+    sum,  # noqa: A004
     where,
     zeros_like,
 )
@@ -31,18 +32,13 @@ from torch import permute as permute_dims  # noqa: F401
 
 
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None) -> torch.Tensor:
-    """A tensor of a Python number; a tensor as it is."""
+    """A tensor of a Python number; a tensor as it is, which PyTorch's own would move to the default device."""
     return x if isinstance(x, torch.Tensor) else torch.asarray(x, dtype=dtype, device=device)
 
 
 def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:
     """A cast."""
     return x if x.dtype is dtype else x.to(dtype)
-
-
-def sum(x: torch.Tensor, /, *, axis: Any, keepdims: bool, dtype: Any = None) -> torch.Tensor:  # noqa: A001
-    """A sum over several axes."""
-    return torch.sum(x, axis, keepdim=keepdims, dtype=dtype) if axis else x.to(dtype)
 
 
 def take(x: torch.Tensor, index: torch.Tensor, /, *, axis: int) -> torch.Tensor:

@@ -5,6 +5,7 @@ An operator is opaque to ``torch.compile``: nothing that is compiled around it c
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch.autograd import forward_ad
 
 from lsmx import BackendError
-from lsmx.extend import MASK, Operation
+from lsmx.extend import MASK, Operation, serving
 from lsmx_torch import layouts, onnx
 from lsmx_torch.autograd import Plain, check_differentiable, differentiable, wants_grad
 from lsmx_torch.distributed import distributed, on_local
@@ -20,6 +21,9 @@ from lsmx_torch.distributed import distributed, on_local
 LIBRARY = torch.library.Library("lsmx", "FRAGMENT")
 TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
 NARROW = (torch.float16, torch.bfloat16)
+PLAIN = frozenset((torch.Tensor, torch.nn.Parameter))
+REQUIRES_GRAD = operator.attrgetter("requires_grad")
+NONE: Mapping[str, Any] = {}
 _operators: dict[str, tuple[Operation, Any]] = {}
 
 
@@ -28,19 +32,32 @@ def bind(
     arrays: tuple[torch.Tensor, ...],
     axis: Any,
     where: torch.Tensor | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] = NONE,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """An operation: at once, and into ``out``, where nothing in PyTorch looks on; by ordinary autograd; or for who looks on."""
-    options = {} if options is None else options
+    """An operation: at once, and into ``out``, where nothing looks on; by ordinary autograd; or in the way of what looks on."""
     given = arrays if where is out is None else (*arrays, *(x for x in (where, out) if x is not None))
-    if not plain(given):
+    if (
+        torch.compiler.is_dynamo_compiling()
+        or not PLAIN.issuperset(map(type, given))
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or any(map(torch._C._functorch.is_legacy_batchedtensor, given))  # of PyTorch's first vmap
+        or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
+    ):
         return seen(operation, arrays, axis, where, options, out)
+    followed = torch.is_grad_enabled() and any(map(REQUIRES_GRAD, given))
+    if followed and len(operation.moving) < len(arrays):
+        followed = wants_grad(operation, arrays, out)
+    if followed and any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):  # of a transform that is over
+        arrays = tuple(map(torch._C._functorch.unwrap_if_dead, arrays))
     try:
-        if wants_grad(operation, arrays) or (out is not None and torch.is_grad_enabled() and out.requires_grad):
+        if followed:
             if not operation.pull:
                 check_differentiable(operation)
-            result: torch.Tensor = Plain.apply(bind, operation, axis, where, options, *arrays)  # type: ignore[no-untyped-call]
+            result: torch.Tensor = Plain.apply((bind, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
         else:
             result = operation.compute(arrays, axis, where, options, out)
             if result is out and not out.is_inference():
@@ -49,22 +66,6 @@ def bind(
         layouts.check(operation, arrays, where, out)
         raise
     return result
-
-
-def plain(tensors: tuple[torch.Tensor, ...]) -> bool:
-    """Whether these are plain tensors, and no mode of PyTorch looks on but ordinary autograd."""
-    for x in tensors:
-        if type(x) is not torch.Tensor and type(x) is not torch.nn.Parameter:
-            return False
-    return not (
-        torch.compiler.is_dynamo_compiling()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or any(map(torch._C._functorch.is_legacy_batchedtensor, tensors))  # of PyTorch's first vmap
-        or (tensors[0].is_cuda and torch.is_autocast_enabled("cuda"))
-    )
 
 
 def seen(
@@ -102,6 +103,7 @@ def define(operation: Operation) -> Any:
 
     def compute(*args: Any) -> torch.Tensor:
         axes, where, *values = args[n:]
+        serving(operation.rows, args[at])  # compiled programs run inside `using` too
         axis = operation.axis(args[:n], axes)
         result: torch.Tensor = operation.compute(args[:n], axis, where, operation.named(values), None)
         return result.contiguous()
