@@ -12,7 +12,7 @@ class ArrayTypeError(LsmxError, TypeError):
 
 
 class ArgumentError(LsmxError, TypeError):
-    """An argument that the function does not take, such as an axis by position, or an option by the name of another library."""
+    """An argument that the function does not take: an axis by position, another library's name of an option, a flag that is no bool."""
 
 
 class DTypeError(LsmxError, TypeError):
@@ -25,10 +25,6 @@ class ShapeError(LsmxError, ValueError):
 
 class AxisError(LsmxError, ValueError, IndexError):
     """An axis that is out of range, repeated, or missing."""
-
-
-class FlagError(LsmxError, TypeError):
-    """An option that is neither True nor False."""
 
 
 class DeviceError(LsmxError, ValueError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.ops import Array
-from lsmx._errors import AxisError, DTypeError, FlagError, ShapeError
+from lsmx._errors import ArgumentError, AxisError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
 _names: dict[tuple[type, Any], str] = {}  # of the float dtypes of all libraries
@@ -93,7 +93,7 @@ def checked_flag(name: str, value: object) -> bool:
     """An option that is True or False; a number or a text is neither, and an array has no truth of its own."""
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
-    raise FlagError(f"{name}: {value!r} is not a bool; pass True or False")
+    raise ArgumentError(f"{name}: {value!r} is not a bool; pass True or False")
 
 
 def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
