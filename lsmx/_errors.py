@@ -12,7 +12,7 @@ class ArrayTypeError(LsmxError, TypeError):
 
 
 class ArgumentError(LsmxError, TypeError):
-    """An argument that the function does not take: an axis by position, another library's name of an option, a flag that is no bool."""
+    """An argument that is not taken: an axis by position, another library's name for an option, a flag that is no bool."""
 
 
 class DTypeError(LsmxError, TypeError):
