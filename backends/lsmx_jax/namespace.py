@@ -13,9 +13,10 @@ def __getattr__(name: str) -> Any:
 
 
 def astype(x: Any, dtype: Any, /, **options: Any) -> Any:
-    """A cast as asked for, of what is rounded: all that enters a computation comes through here, and what made it may be fused.
+    """A cast to the very dtype that is asked for: without 64-bit types switched on, JAX would make float64 float32.
 
-    Without 64-bit types switched on, JAX would make float64 float32.
+    Every argument of a rule is cast when it enters. It may be a product that XLA would contract with the rule's first addition, so
+    it is marked as rounded here.
     """
     with jax.enable_x64(True):
         return jnp.astype(rounded(x) if jnp.issubdtype(x.dtype, jnp.floating) else x, dtype, **options)

@@ -81,7 +81,10 @@ def distance(got: Values, want: Values, size: Values, dtype: str) -> Values:
 
 
 def slack(z: Values, axis: int) -> Values:
-    """By how much more than an ``exp`` an ``exp(z - lse)`` is off: by half an ulp of ``z - lse`` and of ``lse``, which is small."""
+    """The error that ``exp(z - lse)`` may have, as a multiple of that of ``exp``.
+
+    Its argument is rounded by half an ulp of ``z - lse`` and of ``lse``, which the exponential turns into a relative error.
+    """
     z = np.where(np.isfinite(z), z, 0.0)
     relative: Values = 1.0 + (4.0 + np.abs(z - np.max(z, axis=axis, keepdims=True))) / (2 * ULPS)
     return relative

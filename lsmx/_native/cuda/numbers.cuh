@@ -27,7 +27,7 @@ template <class F> using Wrapping = typename Integers<F>::Wrapping;
 LAW unsigned wrapping(int x) { return x; }
 LAW unsigned long long wrapping(long long x) { return x; }
 
-// Rounded once; only ever of a product that is exact, so that it says no more than which instruction to take.
+// a b + c in one instruction. Only for products that are exact: then it gives the bits of the product and the sum rounded apart.
 LAW float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 LAW double fused(double a, double b, double c) { return __fma_rn(a, b, c); }
 

@@ -56,7 +56,8 @@ struct Team {
         return reduce(v, [](F a, F b) { return unordered(a) ? a : unordered(b) ? b : larger(a, b); });
     }
 
-    // Whether any team that has to go along says so
+    // Whether a barrier that follows has to be met: by this team's own word, or, where the teams of a block share their barriers
+    // (side_by_side), by that of any of them
     LAW bool any(bool yes) const { return side_by_side ? __syncthreads_or(yes) : yes; }
 };
 
