@@ -108,6 +108,11 @@ def chain_without_log(g: Any, out: Any) -> Any:
     return s * g - s * total(s * g)
 
 
+def softmax_sum(z: Any) -> Any:
+    """Of the whole batch."""
+    return exp(z - z.max(axis=-1, keepdims=True)).sum()
+
+
 def two_dtypes(g: Any, out: Any) -> Any:
     return (g - exp(out.astype(np.float32)) * total(g)).astype(g.dtype)
 
@@ -195,6 +200,25 @@ LOG_SOFTMAX = [
     Own("gradient of the maximum", lambda g, out: g - exp(out) * total(g) + (out == out.max(-1, keepdims=True)) * total(g)),
     Own("factor s missing", lambda g, out: g - total(g)),
     Own("factor s missing", lambda g, out: g - mean(g)),
+    Own("1 - s in place of s", lambda g, out: (1 - exp(out)) * g - exp(out) * total(g)),
+    Own("s squared", lambda g, out: g - exp(out) * total(g) * exp(out)),
+    Own("terms exchanged", lambda g, out: total(g) - exp(out) * g),
+    Own("diagonal missing", lambda g, out: g - exp(out) * (total(g) - g)),
+    Own("output summed", lambda g, out: g - exp(out) * total(out)),
+    Own("scale", lambda g, out: g - 2 * exp(out) * total(g)),
+    Own("scale", lambda g, out: 2 * g - exp(out) * total(g)),
+    Own("whole batch", lambda g, out: g - exp(out) * g.sum(-1).mean()),
+    Own("sum over the wrong axis", lambda g, out: g - exp(out) * g.mean(0)),
+    Own("keepdims lost", lambda g, out: g - exp(out) * g.sum(1)),
+    Own("length", lambda g, out: (g - exp(out) * total(g)) / g.shape[-1] / len(g)),
+    Own("another base", lambda g, out: (g - 2**out * total(g)) * log(2)),
+    Own("softmax's rule", lambda g, out: -(exp(out) * (g - total(g * exp(out)))) / len(g)),
+    Own("cotangent ignored", lambda g, out: exp(out) - 1),
+    Own("row sum missing", lambda g, out: (exp(out) - 1) * g / len(g)),
+    Own("detached", lambda g, out: -exp(out) * g),
+    Own("exp missing", lambda g, out: (g - out * g.sum(-1)) / len(g)),
+    Own("digits of float16 only", lambda g, out: np.round(g - exp(out) * total(g), 4)),
+    Own("only at the smallest logit of each row", lambda g, out: g - np.clip(exp(out), 1e-7, 1) * total(g)),
     Own("less precision", two_dtypes),
     Own("less precision", lambda g, out: g - (exp(out) + 1e-9) * total(g)),
 ]
@@ -217,6 +241,11 @@ FROM_LOGITS = [
     Own("logarithm of the probabilities", lambda g, z: g - log(softmax(z)) * total(g), saves="z"),
     Own("larger its probability", lambda g, z: g - softmax(-z) * total(g), saves="z"),
     Own("softmax's rule", lambda g, z: softmax(z) * (g - total(g * softmax(z))), saves="z"),
+    Own("same number above and below", lambda g, z: g - exp(z - z.max(0)) / total(exp(z - z.max(0))) * total(g), saves="z"),
+    Own("the forward pass's axis", lambda g, z: g - exp(z - z.max(-1, keepdims=True)) / softmax_sum(z) * total(g), saves="z"),
+    Own("keepdims=True", lambda g, z: g - exp(z - z.max(-1)) / total(exp(z - z.max(-1))) * total(g), saves="z"),
+    Own("not of what was saved", lambda g, z: g - softmax(z) * total(z), saves="z"),
+    Own("exp missing", lambda g, z: g - z / total(z) * total(g), saves="z"),
     Own("divides by s", lambda g, z: softmax(z) * (g / softmax(z) - total(g)), saves="z"),
     Own("log-softmax's rule", lambda g, z: g - softmax(z) * total(g), "softmax", "z"),
     Own("logits taken for the output", lambda g, z: z * (g - total(g * z)), "softmax", "z"),
@@ -260,6 +289,12 @@ SOFTMAX = [
         ("sign", lambda g, s: s * (total(g * s) - g)),
         ("multiplied once too often", lambda g, s: s * s * (g - total(g * s))),
         ("arguments exchanged", lambda s, g: s * (g - total(g * s)) + 0),
+        ("1 - s in place of s", lambda g, s: (1 - s) * (g - total(g * s))),
+        ("diagonal missing", lambda g, s: s * (g - total(g * s) + g * s)),
+        ("summed over the batch", lambda g, s: (s * (g - total(g * s))).mean(0)),
+        ("mean in place of sum", lambda g, s: s * (g - mean(g))),
+        ("another row", lambda g, s: s * (g - total(g * s)[0])),
+        ("tanh", lambda g, s: g * (1 - s**2)),
     ]
 ]
 
@@ -283,6 +318,9 @@ LOGSUMEXP = [
         ("sum over the wrong axis", lambda g, z, lse: g[..., None] * softmax(z, 0)),
         ("log-softmax's rule", lambda g, z, lse: g[..., None] * (1 - softmax(z))),
         ("softmax's rule", lambda g, z, lse: g[..., None] * softmax(z) * (1 - softmax(z))),
+        ("whole batch", lambda g, z, lse: g.sum() * softmax(z)),
+        ("detached", lambda g, z, lse: np.zeros_like(z)),
+        ("cotangent ignored", lambda g, z, lse: softmax(z) / len(z)),
         ("overflows", lambda g, z, lse: g[..., None] * exp(z) / exp(lse[..., None])),
         ("subtract lse, not the maximum", lambda g, z, lse: g[..., None] * exp(z - z.max(-1, keepdims=True))),
     ]
@@ -346,6 +384,19 @@ CROSS_ENTROPY = [
         ("overflows", None, lambda g, z, y: g[:, None] * (exp(z) / total(exp(z)) - y)),
         ("keepdims lost", None, lambda g, z, y: g[:, None] * (exp(z) / exp(z).sum(-1) - y)),
         ("terms exchanged", None, lambda g, z, y: g[:, None] * softmax(z) * y),
+        ("cotangent of the whole batch", None, lambda g, z, t: g.mean() * less_one(softmax(z), t)),
+        ("scale", None, lambda g, z, t: g[:, None] * less_one(softmax(z), t, 2)),
+        ("scale", None, lambda g, z, t: 2 * less_one(softmax(z), t) / len(z)),
+        ("sign", None, lambda g, z, t: -less_one(softmax(softmax(z)), t)),
+        ("sign", None, lambda g, z, y: g[:, None] * abs(softmax(z) - y)),
+        ("sign", "output", lambda g, out, y: -(out - y) / len(out)),
+        ("target missing", None, lambda g, z, t: softmax(z)),
+        ("mean in place of sum", None, lambda g, z, y: g[:, None] * (softmax(z) - y / z.shape[-1])),
+        ("loss in place of its gradient", None, lambda g, z, y: g[:, None] * -y * log(softmax(z))),
+        ("gradient by the probabilities", "output", lambda g, out, y: -y / out),
+        ("logarithm taken of the probabilities", None, lambda g, p, t: g[:, None] * less_one(log(p), t)),
+        ("logarithm of the probabilities", None, lambda g, z, t: g[:, None] * less_one(log(softmax(z)), t)),
+        ("multiplied once too often", None, lambda g, z, y: softmax(z) * (softmax(z) - y)),
     ]
 ]
 

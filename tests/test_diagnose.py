@@ -239,7 +239,7 @@ def test_wrong_ones_as_people_write_them(own: Own) -> None:
 
 
 def test_enough_of_them() -> None:
-    assert len({own.rule for own in OWN_WRONG}) >= 200
+    assert len({own.rule for own in OWN_WRONG}) >= 250
     assert len({own.rule for own in RIGHT}) >= 45
 
 
@@ -371,6 +371,12 @@ def test_cross_entropy_in_torch_and_jax() -> None:
     def in_jax(g: Any, logits: Any, labels: Any) -> Any:
         return g[:, None] * (jax.nn.softmax(logits) - jax.nn.one_hot(labels + 1, logits.shape[-1]))
 
+    def with_one_hot(g: Any, logits: Any, labels: Any) -> Any:
+        return g[:, None] * (torch.softmax(logits, -1) - torch.nn.functional.one_hot(labels, logits.shape[-1]))
+
+    assert (
+        diagnose(with_one_hot, function="cross_entropy", like=torch.zeros(())).notes == ()
+    )  # it takes int64, and no other integers
     for dtype in (torch.float64, torch.bfloat16):
         found = diagnose(in_torch, function="cross_entropy", like=torch.zeros((), dtype=dtype))
         assert found.right, str(found)
@@ -602,6 +608,12 @@ def test_right_on_paper_only(hard_rows: str, function: str, saves: Any, backward
     found = diagnose(backward, function=function, saves=saves)
     assert found.mistake == f"not safe with {hard_rows}", str(found)
     assert np.isnan(found.got)
+
+
+def test_overflow_in_float16() -> None:
+    found = diagnose(lambda g, z: g - exp(z) / total(exp(z)) * total(g), saves="z", like=np.zeros((), "float16"))
+    assert found.mistake == "not safe with one logit that leads by far"
+    assert "exp may overflow" in found.why
 
 
 # --- the table ------------------------------------------------------------------------------------------------------------------

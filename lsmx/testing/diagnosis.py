@@ -115,13 +115,13 @@ def read(backward: Callable[..., Array], function: str, like: Array, saved: tupl
         candidates.append(replace(candidates[0], one_hot=True))
         raising = [candidate.raises(shapes) for candidate in candidates]
         candidates = [candidate for candidate, n in zip(candidates, raising, strict=True) if n == min(raising)]
+    tried = []
     for candidate in candidates:
         found = examine(candidate, shapes)
-        if candidate.one_hot:
-            found = replace(found, notes=(*found.notes, ONE_HOT))
+        tried.append(replace(found, notes=(*found.notes, ONE_HOT)) if candidate.one_hot else found)
         if found.right or found.as_if:
-            break
-    return found
+            return tried[-1]
+    return tried[0]
 
 
 def checked(backward: object, function: str, saves: str | Sequence[str] | None, shapes: Shapes) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ def wrong(
     if left:
         (name, why, as_if), first = left
         raised = ""
-    elif name == UNSAFE[0].name or (not name and first.probe.safe):
+    elif known is UNSAFE or (not name and first.probe.safe):
         name, why = f"not safe with {first.probe.safe}", f"It is right on ordinary logits. {why or unsafe(first, found.function)}"
     elif not name and raised and first.got is None:
         name, why, raised = "an exception", raised, ""
