@@ -311,6 +311,8 @@ def test_two_mistakes_together(name: str, function: str, backward: Gradient) -> 
             "dz = 3 * dz",
             lambda g, out: 3 * (g - exp(out) * g.mean(0)),
         ),
+        ("divided by the batch and sign", "dz = -1 / s.shape[0] * dz", lambda g, out: (exp(out) * total(g) - g) / len(g)),
+        ("scale and sum over the wrong axis", "dz = 2 * dz", lambda g, out: 2 * (g - exp(out) * g.sum())),
         ("scale", "dz = 1 / 2 * dz", lambda g, out: (g - exp(out) * total(g)) / 2),
         ("scale", "dz = 0.7182818 * dz", lambda g, out: 0.7182818 * (g - exp(out) * total(g))),
         ("another base", "dz = 1 / np.log(2) * dz", lambda g, out: (g - exp(out) * total(g)) / np.log(2)),
@@ -347,6 +349,15 @@ def test_what_a_rule_with_targets_is_read_as() -> None:
     assert one_hot.right
     assert one_hot.notes == ("it is read as taking one-hot targets, not class numbers",)
     assert one_hot.correct == "s = softmax(z, axis)\ny = target\ndz = np.expand_dims(g, axis) * (s - y)"
+    calls: list[str] = []
+
+    def subtracted(g: Any, z: Any, y: Any) -> Any:
+        calls.append(y.dtype.kind)
+        return g[:, None] * (y - softmax(z))
+
+    found = diagnose(subtracted, function="cross_entropy")
+    assert found.as_if == "s = softmax(z, axis)\ny = target\ndz = np.expand_dims(g, axis) * (y - s)"
+    assert calls.count("i") == 3  # that it raises on class numbers is enough
     called = diagnose(lambda g, z, y: g[:, None] * (exp(z) - y), function="cross_entropy", saves="output")
     assert "its argument z was given the log-probabilities" in str(called)
 
@@ -374,9 +385,8 @@ def test_cross_entropy_in_torch_and_jax() -> None:
     def with_one_hot(g: Any, logits: Any, labels: Any) -> Any:
         return g[:, None] * (torch.softmax(logits, -1) - torch.nn.functional.one_hot(labels, logits.shape[-1]))
 
-    assert (
-        diagnose(with_one_hot, function="cross_entropy", like=torch.zeros(())).notes == ()
-    )  # it takes int64, and no other integers
+    found = diagnose(with_one_hot, function="cross_entropy", like=torch.zeros(()))
+    assert (found.right, found.notes) == (True, ()), str(found)
     for dtype in (torch.float64, torch.bfloat16):
         found = diagnose(in_torch, function="cross_entropy", like=torch.zeros((), dtype=dtype))
         assert found.right, str(found)
@@ -678,6 +688,14 @@ def test_every_leak_is_an_edit_of_some_correct_lines() -> None:
     assert all(any(m.right in text for text in lines) for m in LEAKS)
     lines = [correct(function, saves) for function in MISTAKES for saves in RESIDUALS[function]]
     assert all(any(m.right in text for text in lines) for m in UNSAFE)
+
+
+def test_squares_have_targets_of_the_first_and_the_last_class() -> None:
+    for probe in ordinary(MATRICES, True, True):
+        rows, n = np.delete(probe.z.shape, probe.axis), probe.z.shape[probe.axis]
+        assert probe.target.shape == tuple(rows)
+        assert ({0, n - 1} <= set(probe.target.flat)) == (probe.z.shape == (6, 6))
+        assert ((probe.target >= 0) & (probe.target < n)).all()
 
 
 def test_cotangents_hide_nothing() -> None:

@@ -80,7 +80,7 @@ def scaled(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | N
 
 
 def ratio(answer: Answer, lines: str) -> str:
-    """What all entries that ``lines`` give are multiplied by, as simply as may be; nothing if it is no such number, or 1."""
+    """What all entries that ``lines`` give are multiplied by, as simply as may be; nothing if there is no such number."""
     want = evaluate_lines(lines, answer.given)
     if answer.got is None or isinstance(want, Exception) or want.shape != answer.got.shape:
         return ""
@@ -89,9 +89,8 @@ def ratio(answer: Answer, lines: str) -> str:
     with np.errstate(all="ignore"):
         factor = float(got[at] / want[at])
         same = bool((np.abs(got - factor * want) <= 2 * ULPS * eps * np.abs(factor) * size_of(lines, answer.given)).all())
-    if not same or not 1e-6 < abs(factor) < 1e6:  # beyond, one of the two is 0 but for roundings
+    if not same or factor == 0.0:
         return ""
     fractions = (Fraction(factor).limit_denominator(n) for n in (1, 2, 10, 100, 1000))
     near = (str(f).replace("/", " / ") for f in fractions if abs(float(f) - factor) <= ULPS * eps * abs(factor))
-    text = next(near, repr(factor))
-    return "" if text == "1" else text
+    return next(near, repr(factor))
