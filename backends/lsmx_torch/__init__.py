@@ -16,8 +16,8 @@ import torch
 
 from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, cuda_engine, fused, power_from_bits, row_blocks
 from lsmx_torch import namespace
+from lsmx_torch.bind import PLAIN, bind, define
 from lsmx_torch.cuda import DEVICE
-from lsmx_torch.operators import PLAIN, bind, operator_of
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
@@ -135,7 +135,7 @@ backend = Backend(
         *row_blocks(namespace, 2**19, elsewhere),
     ),
     bind=bind,
-    define=operator_of,
+    define=define,
     place=lambda x: x.device,
     xp=namespace,
 )

@@ -5,99 +5,46 @@ An operator is opaque to ``torch.compile``: nothing that is compiled around it c
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
-from lsmx import BackendError
+from lsmx import BackendError, registered
 from lsmx.extend import MASK, Operation, serving
-from lsmx_torch import layouts, onnx
-from lsmx_torch.autograd import Plain, check_differentiable, differentiable, wants_grad
-from lsmx_torch.distributed import distributed, on_local
+from lsmx_torch.autograd import Bind, differentiable
 
-LIBRARY = torch.library.Library("lsmx", "FRAGMENT")
 TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
 NARROW = (torch.float16, torch.bfloat16)
-PLAIN = frozenset((torch.Tensor, torch.nn.Parameter))
-REQUIRES_GRAD = operator.attrgetter("requires_grad")
-NONE: Mapping[str, Any] = {}
-_operators: dict[str, tuple[Operation, Any]] = {}
+_operators: dict[str, tuple[Operation, Any, torch.library.Library]] = {}
+_outlived: dict[
+    Operation, tuple[Any, torch.library.Library]
+] = {}  # of functions that have been unregistered, and whose names others have now
 
 
-def bind(
-    operation: Operation,
-    arrays: tuple[torch.Tensor, ...],
-    axis: Any,
-    where: torch.Tensor | None = None,
-    options: Mapping[str, Any] = NONE,
-    out: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """An operation: at once, and into ``out``, where nothing looks on; by ordinary autograd; or in the way of what looks on."""
-    given = arrays if where is out is None else (*arrays, *(x for x in (where, out) if x is not None))
-    if (
-        torch.compiler.is_dynamo_compiling()
-        or not PLAIN.issuperset(map(type, given))
-        or torch._C._get_tracing_state() is not None
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or any(map(torch._C._functorch.is_legacy_batchedtensor, given))  # of PyTorch's first vmap
-        or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
-    ):
-        return seen(operation, arrays, axis, where, options, out)
-    followed = torch.is_grad_enabled() and any(map(REQUIRES_GRAD, given))
-    if followed and len(operation.moving) < len(arrays):
-        followed = wants_grad(operation, arrays, out)
-    if followed and any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):  # of a transform that is over
-        arrays = tuple(map(torch._C._functorch.unwrap_if_dead, arrays))
-    try:
-        if followed:
-            if not operation.pull:
-                check_differentiable(operation)
-            result: torch.Tensor = Plain.apply((bind, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
-        else:
-            result = operation.compute(arrays, axis, where, options, out)
-            if result is out and not out.is_inference():
-                torch.autograd.graph.increment_version(out)  # for whom has saved it
-    except RuntimeError:
-        layouts.check(operation, arrays, where, out)
-        raise
-    return result
+def operator_of(operation: Operation, bind: Bind) -> Any:
+    """The operator of an operation, made on first use if it is not known yet; its derivatives are computed by ``bind``."""
+    known, op, _ = _operators.get(operation.name, (None, None, None))
+    if known is operation:
+        return op
+    return _outlived[operation][0] if operation in _outlived else define(operation, bind)
 
 
-def seen(
-    operation: Operation,
-    arrays: tuple[torch.Tensor, ...],
-    axis: Any,
-    where: torch.Tensor | None,
-    options: Mapping[str, Any],
-    out: torch.Tensor | None,
-) -> torch.Tensor:
-    """An operation on tensors of other kinds, or inside a mode: by its operator, where there is no way of its own."""
-    layouts.check(operation, arrays, where, out)
-    if onnx.exporting():
-        return onnx.translated(operation, arrays, operation.axes(arrays, axis), where, options)
-    if distributed(*map(type, arrays), type(where)):
-        return on_local(bind, operation, arrays, axis, where, options)
-    result: torch.Tensor = operator_of(operation)(*arrays, operation.axes(arrays, axis), where, *operation.values(options))
-    return result
+def is_registered(operation: Operation) -> bool:
+    """Whether it is of a function that is registered."""
+    return any(operation is other for function in registered().values() for other in function.operations.values())
 
 
-def operator_of(operation: Operation) -> Any:
-    """The operator of an operation, made on first use if it is not known yet."""
-    known, op = _operators.get(operation.name, (None, None))
-    return op if known is operation else define(operation)
-
-
-def define(operation: Operation) -> Any:
-    """Make the operator, with what it does in each part of PyTorch."""
+def define(operation: Operation, bind: Bind) -> Any:
+    """Make the operator, with what it does in each part of PyTorch. It has the operation's name, unless another needs it."""
     name = operation.name
-    while hasattr(torch.ops.lsmx, name):  # taken by a function that was unregistered since
+    holder, _, library = _operators.get(name, (None, None, None))
+    outlived = holder is not None and is_registered(holder)
+    if library is not None and not outlived:
+        library._destroy()
+    while hasattr(torch.ops.lsmx, name):
         name += "_"
-    LIBRARY.define(name + schema(operation))
+    library = torch.library.Library("lsmx", "FRAGMENT")
+    library.define(name + schema(operation))
     op = getattr(torch.ops.lsmx, name).default
     n, at, kinds = len(operation.names), operation.at, tuple(operation.takes.values())
 
@@ -138,13 +85,16 @@ def define(operation: Operation) -> Any:
         shaped: torch.Tensor = result.reshape(size, *wanted)
         return shaped, 0
 
-    LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
-    LIBRARY.impl(name, differentiable(operation, op, bind), "Autograd")
+    library.impl(name, compute, "CompositeExplicitAutograd")
+    library.impl(name, differentiable(operation, op, bind), "Autograd")
     if operation is operation.family.get("forward"):
-        LIBRARY.impl(name, cast_first, "AutocastCUDA")
-    torch.library.register_fake(f"lsmx::{name}", fake, lib=LIBRARY)
-    torch.library.register_vmap(f"lsmx::{name}", batched, lib=LIBRARY)
-    _operators[operation.name] = operation, op
+        library.impl(name, cast_first, "AutocastCUDA")
+    torch.library.register_fake(f"lsmx::{name}", fake, lib=library)
+    torch.library.register_vmap(f"lsmx::{name}", batched, lib=library)
+    if outlived:
+        _outlived[operation] = op, library
+    else:
+        _operators[operation.name] = operation, op, library
     return op
 
 
