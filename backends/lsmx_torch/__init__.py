@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from operator import methodcaller
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, cuda_engine, fused, power_from_bits, row_blocks
-from lsmx_torch import namespace
+from lsmx_torch import namespace, onnx
 from lsmx_torch.bind import PLAIN, bind, define
 from lsmx_torch.cuda import DEVICE
 
@@ -30,7 +31,8 @@ def owns(kind: type) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """PyTorch's operations, through array-api-compat."""
-    return ops_on(x.device, fmt)
+    found = ops_on(x.device, fmt)
+    return replace(found, xp=onnx.NAMESPACE) if onnx.translating.get() else found
 
 
 @functools.cache

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 import lsmx
 from lsmx.extend import Operation, constant_when_compiled, forced
+from lsmx_torch import namespace
 
+translating: ContextVar[bool] = ContextVar("lsmx_torch_onnx", default=False)
+"""Whether the definition is being written down, in the operations of ``NAMESPACE``."""
 INFINITY = float("inf")
 NARROW = (torch.float16, torch.bfloat16)
 
@@ -42,10 +47,20 @@ def softmax(z: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
 
 
 def logsumexp(z: torch.Tensor, axes: tuple[int, ...], *, keepdims: bool) -> torch.Tensor:
-    """``m + log(sum(exp(z - m)))``."""
-    return torch.logsumexp(z, axes, keepdim=keepdims)
+    """``m + log(sum(exp(z - m)))``, with 0 for an ``m`` that is not finite: ONNX's own may lose NaN beside infinity."""
+    m = torch.amax(z, axes, keepdim=True)
+    m = torch.where(torch.isfinite(m), m, 0.0)
+    total = torch.sum(torch.exp(z - m), axes, keepdim=keepdims)
+    return torch.log(total) + (m if keepdims else torch.reshape(m, total.shape))
 
 
+def maximum(x: torch.Tensor, *, axis: Any, keepdims: bool) -> torch.Tensor:
+    """The maximum, NaN if there is any, of which ONNX's own says nothing."""
+    undefined = torch.any(torch.isnan(x), axis, keepdim=keepdims)
+    return torch.where(undefined, float("nan"), torch.amax(x, axis, keepdim=keepdims))
+
+
+NAMESPACE = SimpleNamespace(**{**vars(namespace), "max": maximum})
 OWN: dict[str, tuple[Callable[..., torch.Tensor], float | None]] = {
     "log_softmax": (log_softmax, -INFINITY),
     "softmax": (softmax, 0.0),
@@ -64,8 +79,12 @@ def translated(
     """The operation in operations that ONNX has."""
     name = operation.name
     if forced() == "reference" or name not in OWN or operation is not lsmx.registered()[name].operations["forward"]:
-        with lsmx.using("reference"):
-            result: torch.Tensor = operation.compute(arrays, axes or None, where, options, None)
+        token = translating.set(True)
+        try:
+            with lsmx.using("reference"):
+                result: torch.Tensor = operation.compute(arrays, axes or None, where, options, None)
+        finally:
+            translating.reset(token)
         return result
     function, absent = OWN[name]
     (z,) = arrays
