@@ -35,7 +35,13 @@ def started(*words: str, folder: pathlib.Path | None = None, **options: Any) -> 
     """The command, with what is in ``folder`` importable."""
     command = [sys.executable, "-m", "lsmx", *words]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen(command, text=True, env=environment(*([folder] if folder else [])), **streams)
+    given = environment(*([folder] if folder else []))
+    return subprocess.Popen(command, text=True, env=given, preexec_fn=interruptible, **streams)
+
+
+def interruptible() -> None:
+    """Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def install(folder: pathlib.Path, source: str) -> None:

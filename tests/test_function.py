@@ -86,9 +86,9 @@ def test_a_hand_written_engine_trains() -> None:
 def test_the_engine_gets_the_bits_of_the_public_functions() -> None:
     rng = np.random.default_rng(8)
     z, g = rng.standard_normal((2, 5, 6))
-    for name, operator in lsmx.registered().items():
+    for name in ("log_softmax", "softmax", "logsumexp"):
         node = Node(z)
-        out = call(operator.function, node)
+        out = call(lsmx.registered()[name].function, node)
         cotangent = g[:, 0] if name == "logsumexp" else g
         out.backward(cotangent)
         residual = (z, out.value) if name == "logsumexp" else (out.value,)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import mpmath as mp
 
 mp.mp.dps = 60
-TARGET = pathlib.Path(__file__).parents[1] / "lsmx" / "_arithmetic" / "constants.py"
+TARGET = pathlib.Path(__file__).parents[1] / "lsmx" / "_definition" / "constants.py"
 TABLE = 64  # intervals of [1, 2) for the logarithm and the reciprocal
 FACTOR_BITS = 8  # a table factor has so many bits, so that its products with half words are exact
 

@@ -1,4 +1,4 @@
-// The law: what lsmx/_arithmetic says of arrays, operation by operation, on one number. Compiled with contraction off.
+// The law: what lsmx/_definition says of arrays, operation by operation, on one number. Compiled with contraction off.
 // Integers wrap around: they are unsigned wherever they may.
 
 namespace lsmx {
