@@ -21,7 +21,7 @@ def registered() -> dict[str, Operator]:
     Examples
     --------
     >>> import lsmx
-    >>> sorted(lsmx.registered())
-    ['log_softmax', 'logsumexp', 'softmax']
+    >>> {'log_softmax', 'logsumexp', 'softmax'} <= lsmx.registered().keys()
+    True
     """
     return dict(operators)

@@ -70,14 +70,14 @@ class LogSoftmax(Function):
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, output: Array) -> tuple[Array]:
         # g . J v = sum(g v) - sum(g) sum(s v):  by output, - s v sum(g)
-        return (-d.times_sum(d.times_exp(v, output), g),)
+        return (d.times_sum(-d.times_exp(v, output), g),)
 
     @classmethod
     def backward_along(cls, d: Any, g: Array, /, output: Array) -> tuple[Callable[[Array], Array]]:
         # g - s sum(g):  - s doutput sum(g)
-        return (lambda doutput: -d.times_sum(d.times_exp(doutput, output), g),)
+        return (lambda doutput: d.times_sum(-d.times_exp(doutput, output), g),)
 
     @classmethod
     def jvp_along(cls, d: Any, v: Array, /, output: Array) -> tuple[Callable[[Array], Array]]:
         # v - sum(s v):  - sum(s v doutput)
-        return (lambda doutput: -d.sum(d.times(d.times_exp(v, output), doutput)),)
+        return (lambda doutput: d.sum(d.times(-d.times_exp(v, output), doutput)),)
