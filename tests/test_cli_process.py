@@ -31,12 +31,17 @@ def environment(*more: pathlib.Path) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | {"PYTHONPATH": paths}
 
 
-def started(*words: str, folder: pathlib.Path | None = None, **options: Any) -> subprocess.Popen[str]:
-    """The command, with what is in ``folder`` importable."""
+@contextlib.contextmanager
+def started(*words: str, folder: pathlib.Path | None = None, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """The command, with what is in ``folder`` importable; ended at the latest where the block ends."""
     command = [sys.executable, "-m", "lsmx", *words]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     given = environment(*([folder] if folder else []))
-    return subprocess.Popen(command, text=True, env=given, preexec_fn=interruptible, **streams)
+    with subprocess.Popen(command, text=True, env=given, preexec_fn=interruptible, **streams) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
 
 
 def interruptible() -> None:

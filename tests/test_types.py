@@ -96,7 +96,7 @@ def is_of(value: Any, kind: Any) -> bool:
 def test_the_stub_says_what_the_functions_take() -> None:
     tree = ast.parse(pathlib.Path(_api.__file__).with_suffix(".pyi").read_text())
     overloads = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    functions = {name: f for name, f in vars(_api).items() if getattr(lsmx, name, None) is f}
+    functions = {name: f for name, f in vars(_api).items() if name in lsmx.__all__}
     assert {node.name for node in overloads} == set(functions)
     for node in overloads:
         parameters = inspect.signature(functions[node.name]).parameters.values()
