@@ -8,7 +8,7 @@ from lsmx.testing import Target, matrix
 from lsmx.testing.matrix import backend
 
 __all__ = ["backend"]
-collect_ignore = ["typed"]  # calls for type checkers, see test_types.py
+collect_ignore = ["typed", "programs"]  # calls for type checkers, and what processes of their own run
 CUDA = ("torch-cuda", "cupy")
 
 

@@ -22,6 +22,8 @@ from lsmx._cli.progress import Progress, clock
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
 LIMIT = 60  # seconds after which something hangs
+INTERRUPTIBLE = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+"""Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, pipes and terminals of POSIX")
 
@@ -34,19 +36,14 @@ def environment(*more: pathlib.Path) -> dict[str, str]:
 @contextlib.contextmanager
 def started(*words: str, folder: pathlib.Path | None = None, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """The command, with what is in ``folder`` importable; ended at the latest where the block ends."""
-    command = [sys.executable, "-m", "lsmx", *words]
+    command = [sys.executable, "-c", INTERRUPTIBLE, sys.executable, "-m", "lsmx", *words]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     given = environment(*([folder] if folder else []))
-    with subprocess.Popen(command, text=True, env=given, preexec_fn=interruptible, **streams) as run:
+    with subprocess.Popen(command, text=True, env=given, **streams) as run:
         try:
             yield run
         finally:
             run.kill()
-
-
-def interruptible() -> None:
-    """Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def install(folder: pathlib.Path, source: str) -> None:

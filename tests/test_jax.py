@@ -228,7 +228,7 @@ def test_a_process_ends_with_calls_under_way(keep: str) -> None:
 
 def test_arrays_divided_among_devices() -> None:
     """On eight devices of the host, in a process of their own: JAX fixes their number when it starts."""
-    script = Path(__file__).with_name("jax_divided.py")
+    script = Path(__file__).with_name("programs") / "jax_divided.py"
     done = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["51", "equal"]

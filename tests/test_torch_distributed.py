@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-SCRIPT = pathlib.Path(__file__).with_name("torch_divided.py")
+SCRIPT = pathlib.Path(__file__).with_name("programs") / "torch_divided.py"
 
 
 @pytest.mark.skipif(
@@ -18,7 +18,7 @@ SCRIPT = pathlib.Path(__file__).with_name("torch_divided.py")
 )
 def test_dtensors_of_four_processes(tmp_path: pathlib.Path) -> None:
     """Replicated and divided, on a line and on a grid; each process has a part of the whole, and all have its bits."""
-    home = SCRIPT.parents[1]
+    home = SCRIPT.parents[2]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (home, home / "backends"))), "OMP_NUM_THREADS": "1"}
     start = [sys.executable, "-W", "ignore", str(SCRIPT)]
     processes = [

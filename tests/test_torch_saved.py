@@ -20,7 +20,7 @@ from lsmx import extend
 from lsmx.testing import differing
 
 HERE = pathlib.Path(__file__).parent
-PATH = os.pathsep.join(map(str, (HERE.parent, HERE.parent / "backends", HERE)))
+PATH = os.pathsep.join(map(str, (HERE.parent, HERE.parent / "backends", HERE / "programs")))
 RNG = np.random.default_rng(43)
 Z, G = (torch.from_numpy(x) for x in RNG.standard_normal((2, 3, 5)).astype(np.float32))
 MASK = torch.from_numpy(RNG.random((3, 5)) < 0.7)
@@ -89,7 +89,7 @@ for path in files:
 @pytest.fixture
 def functions(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Callable[..., torch.Tensor]]]:
     """All of them, with one that a user has registered."""
-    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.syspath_prepend(str(HERE / "programs"))
     import saved_functions
 
     yield FORWARD | {"own function": lambda x: saved_functions.saved_cube(x, sharp=2.0)}
