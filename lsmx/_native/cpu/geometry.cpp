@@ -57,12 +57,15 @@ static int sorted(Axis* axes, int count) {
 
 const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OPERANDS], const View& rows, uint64_t reduced) {
     const Shape& s = shape_of(pass);
-    int64_t strides[OPERANDS][DIMENSIONS] = {};
+    int64_t strides[OPERANDS][DIMENSIONS];
     c.pass = pass;
     c.format = format;
     for (int o = 0; o < OPERANDS; ++o) {
         c.at[o] = arrays[o] ? arrays[o]->at : Operand();
-        if (!arrays[o]) continue;
+        if (!arrays[o]) {
+            for (int k = 0; k < rows.dimensions; ++k) strides[o][k] = 0;
+            continue;
+        }
         const char* why = expand(*arrays[o], o == ONE || (o == OUT && s.reduces), o == MASK, rows, reduced, strides[o]);
         if (why) return why;
     }

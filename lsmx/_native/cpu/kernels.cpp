@@ -15,7 +15,7 @@ constexpr int64 ON_STACK = 1 << 14;                        // bytes of scratch t
 // Where rows begin, counted through the axes from row to row
 struct Cursor {
     const lsmx::Call& c;
-    int64 index[lsmx::DIMENSIONS] = {}, offset[lsmx::OPERANDS] = {};
+    int64 index[lsmx::DIMENSIONS], offset[lsmx::OPERANDS] = {};
 
     Cursor(const lsmx::Call& c, int64 row) : c(c) {
         for (int k = c.across_count - 1; k >= 0; --k) {
@@ -96,12 +96,6 @@ template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent)
     for (; i + W <= n; i += W) store(x + i, where(load<One<F>>(mask + i) == F(0), spread<One<F>>(absent), load<One<F>>(x + i)));
     for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
 }
-
-// What the operands are called in a pass: those of rows in order, of which the one that has one number a row is none
-template <class F> struct Source {
-    bool used, copied;
-    F* block;
-};
 
 template <class Pass, class F> bool run_lines(const lsmx::Call& c, const Plan<F>& plan, int64 start, int64 stop) {
     constexpr int64 W = lanes<F>;

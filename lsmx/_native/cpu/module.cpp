@@ -1,13 +1,9 @@
 // The Python module lsmx._native.core, in the limited API of Python 3.11.
-#define Py_LIMITED_API 0x030b0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include "geometry.h"
+#include "module.h"
 
 namespace lsmx {
 
-static PyObject* refuse(const char* why) {
+PyObject* refuse(const char* why) {
     PyErr_SetString(PyExc_ValueError, why);
     return nullptr;
 }
@@ -15,7 +11,7 @@ static PyObject* refuse(const char* why) {
 static bool numbers_of(PyObject* tuple, int64_t* to, int& count) {
     const Py_ssize_t n = PyTuple_Size(tuple);
     if (n < 0) return false;
-    if (n > DIMENSIONS) return refuse("too many axes");
+    if (n > DIMENSIONS) return refuse("too many axes") != nullptr;
     count = int(n);
     for (Py_ssize_t i = 0; i < n; ++i) to[i] = PyLong_AsLongLong(PyTuple_GetItem(tuple, i));
     return !PyErr_Occurred();
@@ -23,13 +19,13 @@ static bool numbers_of(PyObject* tuple, int64_t* to, int& count) {
 
 // (address, type, shape, strides in bytes); a type from 8 on is of the other byte order; a mask's is TYPES
 static bool view_of(PyObject* tuple, View& x) {
-    if (PyTuple_Size(tuple) != 4) return !PyErr_Occurred() && refuse("an array is given by four things");
+    if (PyTuple_Size(tuple) != 4) return !PyErr_Occurred() && refuse("an array is given by four things") != nullptr;
     x.at.data = static_cast<char*>(PyLong_AsVoidPtr(PyTuple_GetItem(tuple, 0)));
     const long type = PyLong_AsLong(PyTuple_GetItem(tuple, 1));
     int more;
     if (PyErr_Occurred() || !numbers_of(PyTuple_GetItem(tuple, 2), x.shape, x.dimensions) || !numbers_of(PyTuple_GetItem(tuple, 3), x.strides, more))
         return false;
-    if (type < 0 || (type & 7) > TYPES || more != x.dimensions) return refuse("a type, a shape, or strides");
+    if (type < 0 || (type & 7) > TYPES || more != x.dimensions) return refuse("a type, a shape, or strides") != nullptr;
     x.at.type = Type(type & 7);
     x.at.swapped = type >= 8;
     return true;
@@ -92,16 +88,83 @@ static PyObject* use_name(PyObject*, PyObject* name) {
     Py_RETURN_NONE;
 }
 
+// set_up(ndarray, empty, threads): NumPy's type and function, and what tells how many threads to use
+static PyObject* set_up(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+    if (count != 3) return refuse("set_up takes three arguments");
+    State& s = state_of(module);
+    PyObject** to[] = {&s.ndarray, &s.empty, &s.threads};
+    for (int i = 0; i < 3; ++i) {
+        PyObject* before = *to[i];
+        Py_INCREF(args[i]);
+        *to[i] = args[i];
+        Py_XDECREF(before);
+    }
+    const char* names[TYPES] = {"float16", nullptr, "float32", "float64"};
+    for (int i = 0; i < TYPES; ++i) {
+        if (!names[i] || s.dtypes[i]) continue;
+        PyObject* module = PyImport_ImportModule("numpy");
+        s.scalars[i] = module ? PyObject_GetAttrString(module, names[i]) : nullptr;
+        s.dtypes[i] = s.scalars[i] ? PyObject_CallMethod(module, "dtype", "O", s.scalars[i]) : nullptr;
+        Py_XDECREF(module);
+        if (!s.dtypes[i]) return nullptr;
+    }
+    Py_RETURN_NONE;
+}
+
+static int each(PyObject* module, visitproc visit, void* arg) {
+    State& s = state_of(module);
+    Py_VISIT(s.ndarray);
+    Py_VISIT(s.empty);
+    Py_VISIT(s.threads);
+    for (int i = 0; i < TYPES; ++i) {
+        Py_VISIT(s.dtypes[i]);
+        Py_VISIT(s.scalars[i]);
+    }
+    return 0;
+}
+
+static int clear(PyObject* module) {
+    State& s = state_of(module);
+    Py_CLEAR(s.ndarray);
+    Py_CLEAR(s.empty);
+    Py_CLEAR(s.threads);
+    for (int i = 0; i < TYPES; ++i) {
+        Py_CLEAR(s.dtypes[i]);
+        Py_CLEAR(s.scalars[i]);
+    }
+    return 0;
+}
+
+static void release(void* module) { clear(static_cast<PyObject*>(module)); }
+
 #define FAST(F) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(F))
 static PyMethodDef methods[] = {
     {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads)"},
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},
+    {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, empty, threads)"},
     {nullptr, nullptr, 0, nullptr},
 };
-static PyModuleDef_Slot slots[] = {{0, nullptr}};
-static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "core", nullptr, 0, methods, slots, nullptr, nullptr, nullptr};
+
+// The passes as functions of NumPy arrays, and their numbers for `run`
+static int add_passes(PyObject* module) {
+    static PyMethodDef calls[PASSES + 1];
+    PyObject* numbers = PyDict_New();
+    if (!numbers) return -1;
+    for (int i = 0; i < PASSES; ++i) {
+        const char* name = shape_of(Pass(i)).name;
+        calls[i] = {name, FAST(call_of(Pass(i))), METH_FASTCALL, "Of NumPy arrays: (arrays..., axis, where, dtype, out, keepdims); None if it has to go a longer way."};
+        PyObject* number = PyLong_FromLong(i);
+        if (!number || PyDict_SetItemString(numbers, name, number)) return -1;
+        Py_DECREF(number);
+    }
+    if (PyModule_AddFunctions(module, calls)) return -1;
+    return PyModule_AddObject(module, "passes", numbers);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(add_passes)}, {0, nullptr}};
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "core", nullptr, sizeof(State), methods, slots, each, clear, release};
 
 }  // namespace lsmx
 

@@ -1,0 +1,23 @@
+// What the files of the Python module share. The limited API of Python 3.11.
+#pragma once
+#define Py_LIMITED_API 0x030b0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "geometry.h"
+
+namespace lsmx {
+
+// Of one module in one interpreter
+struct State {
+    PyObject *ndarray, *empty, *threads;          // NumPy's type and function; tells how many threads to use
+    PyObject *dtypes[TYPES], *scalars[TYPES];     // NumPy's dtypes, and the types of their scalars
+};
+inline State& state_of(PyObject* module) { return *static_cast<State*>(PyModule_GetState(module)); }
+
+PyObject* refuse(const char* why);  // a ValueError
+
+using Function = PyObject* (*)(PyObject* module, PyObject* const* args, Py_ssize_t count);
+Function call_of(Pass);
+
+}  // namespace lsmx
