@@ -69,7 +69,7 @@ def log_softmax(
     Notes
     -----
     ``out = (z - m) - L`` with ``m = max(z)`` and ``L = ln(sum(exp(z - m)))``, in lsmx's portable arithmetic: the bits depend on
-    the row, the mask and the dtypes only. At most 2 ulp from the exact value where that is at least 2^-30 (float64: 2^-45) in
+    the row, the mask and the dtypes only. At most 2 ulp from the exact value where that is at least 2^-90 (float64: 2^-950) in
     magnitude. The shifted form is analysed in [1]_.
 
     References
@@ -190,7 +190,7 @@ def logsumexp(
     Notes
     -----
     ``lse = m + ln(sum(exp(z - m)))`` with ``m = max(z)``, the logarithm ``L`` carried in two words. At most 2 ulp
-    of the larger of ``|m|`` and ``L`` from the exact value, where that is at least 2^-30 (float64: 2^-45). Results below twice the
+    of the larger of ``|m|`` and ``L`` from the exact value, where that is at least 2^-90 (float64: 2^-950). Results below twice the
     least normal number are 0. Formula: see the reference of `log_softmax`.
 
     Examples
@@ -322,14 +322,16 @@ def logsumexp_backward(
     out: Array | None = None,
     **unknown: Never,
 ) -> Array:
-    """Gradient of `logsumexp`: ``g * exp(z - lse)``.
+    """Gradient of `logsumexp`: ``g * softmax(z)``.
 
     Parameters
     ----------
     grad_output
         Cotangent ``g`` of the output, of its shape, with or without the reduced axes.
-    z, output
-        The input and output of `logsumexp`: its residual.
+    z
+        The input of `logsumexp`: its residual.
+    output
+        What it returned. The gradient does not depend on it.
     axis, where
         As given to `logsumexp`.
     out
@@ -347,8 +349,8 @@ def logsumexp_backward(
 
     Notes
     -----
-    The gradient of log-sum-exp is softmax. It is taken from ``output`` as given, so the rounding of ``output`` to its
-    dtype is part of it.
+    The gradient of log-sum-exp is softmax, with the bits of `softmax` before they are rounded to 16 bits. It is computed from ``z``,
+    so the rounding of ``output`` is no part of it.
 
     Examples
     --------
@@ -359,7 +361,7 @@ def logsumexp_backward(
     """
     if extra or unknown:
         raise misspelt(logsumexp_backward, extra, unknown)
-    return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z, "output": output}, axis, where, out)
+    return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z}, axis, where, out, beside={"output": output})
 
 
 @honest
@@ -455,14 +457,16 @@ def logsumexp_jvp(
     where: Array | None = None,
     **unknown: Never,
 ) -> Array:
-    """Directional derivative of `logsumexp`: ``sum(exp(z - lse) * v)``.
+    """Directional derivative of `logsumexp`: ``sum(softmax(z) * v)``.
 
     Parameters
     ----------
     tangent
         Direction ``v`` in ``z``, of its shape.
-    z, output
-        The input and output of `logsumexp`.
+    z
+        The input of `logsumexp`.
+    output
+        What it returned, whose shape the result has.
     axis, where
         As given to `logsumexp`.
 
@@ -485,7 +489,7 @@ def logsumexp_jvp(
     """
     if extra or unknown:
         raise misspelt(logsumexp_jvp, extra, unknown)
-    return _logsumexp.derivative("jvp", {"tangent": tangent}, {"z": z, "output": output}, axis, where)
+    return _logsumexp.derivative("jvp", {"tangent": tangent}, {"z": z}, axis, where, beside={"output": output})
 
 
 @honest

@@ -11,7 +11,7 @@ import pytest
 
 import lsmx
 from lsmx.testing import Case, Target, differing, evaluate, quantise, wanted
-from tests.test_fused import KINDS, nasty
+from tests.rows import KINDS, nasty
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 # around a thread (16), a warp (512), a block (8192), shared memory, and on to the longest

@@ -16,7 +16,7 @@ from lsmx._native.cuda import launch
 from lsmx.testing import cases, differing, evaluate, target, wanted
 from tests import cuda_host
 from tests.cuda_host import COMPILER, FLAGS, built, emulated, serving
-from tests.test_fused import KINDS, nasty
+from tests.rows import KINDS, nasty, residual
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -57,20 +57,25 @@ def bits(x: torch.Tensor) -> np.ndarray:
 
 
 def both(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where: Any = None) -> list[np.ndarray]:
-    """Forward and backward."""
+    """Forward and backward, of log-softmax at its output and at its input."""
     out = getattr(lsmx, function)(z, axis=axis, where=where)
-    residual = (z, out) if function == "logsumexp" else (out,)
     g = torch.amax(g, axis) if function == "logsumexp" else g
-    return [bits(out), bits(getattr(lsmx, f"{function}_backward")(g, *residual, axis=axis, where=where))]
+    results = [out, getattr(lsmx, f"{function}_backward")(g, *residual(function, z, out), axis=axis, where=where)]
+    if function == "log_softmax":
+        operator = lsmx.registered()[function]
+        results.append(operator.derivative("backward_z", {"grad_output": g}, {"z": z}, axis, where))
+    return list(map(bits, results))
 
 
 def check(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where: Any = None, kernel: str = "cuda") -> None:
     """By the kernel and by the definition."""
     assert lsmx.explain(z, function=function, axis=axis, where=where).runs == kernel
+    if function == "log_softmax":
+        assert lsmx.explain(z, function=function, direction="backward_z", axis=axis, where=where).runs == kernel
     got = both(function, z, g, axis, where)
     with lsmx.using("reference"):
         want = both(function, z, g, axis, where)
-    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None, None]
+    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None] * len(want)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -141,7 +146,7 @@ def test_masks(function: str, seen: list[Any]) -> None:
     mask[3], mask[4] = False, True
     for where in (mask, mask[:1]):
         check(function, z, g, where=where)
-    assert len(seen) == 4
+    assert len(seen) == (6 if function == "log_softmax" else 4)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -215,7 +220,7 @@ def test_kernels_under_flushing_hardware(function: str) -> None:
             got = both(function, z, g)
         finally:
             torch.set_flush_denormal(False)
-    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None, None]
+    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None] * len(want)
 
 
 FAULTS = {  # what is written instead of what, and the direction that it spoils
@@ -223,12 +228,18 @@ FAULTS = {  # what is written instead of what, and the direction that it spoils
         "exp_polynomial(F x) { return horner(x, F(0x1.6",
         "exp_polynomial(F x) { return horner(x, F(0x1.7",
     ),
-    "no fine limb": ("single ? fine : 0", "0"),
-    "a sum of one limb": ("second += Word<F>(b);", ""),
+    "the grid of the largest": ("F e = exponent_of(t2)", "F e = F(0)"),
+    "the largest enters": ("exp_difference(x < z2 ? x : z2, m)", "exp_difference(x, m)"),
+    "one copy too many": ("n.first - one.first", "n.first"),
+    "no second largest in a thread": ("larger(x < top.first ? x : top.first, top.second)", "top.second"),
+    "no second largest among threads": ("x < first ? x : first)", "second)"),
+    "a sum of one limb": ("n.second += Word<F>(b);", ""),
     "the low word of x - m": ("counts ? d.low : F(0)", "F(0)"),
     "a shuffle that is left out": ("int step = count / 2; step;", "int step = count / 2; step > 1;"),
-    "NaN is lost": ("any_nan ? not_a_number<F>() : top", "top"),
-    "a carry": ("second += fine >> C::w2;", ""),
+    "NaN is lost": ("if (any_nan) top.first = not_a_number<F>();", ""),
+    "a carry": ("n.first * 2 + (n.second >> C::w1)", "n.first * 2"),
+    "pieces that are cut elsewhere": ("first * (1LL << up) + (second >> C::piece)", "first * (1LL << up)"),
+    "another NaN": ("unordered(x) ? not_a_number<T>() : x", "unordered(x) ? -not_a_number<T>() : x"),
     "no flush": ("F(0) : x; }\ntemplate <class F> LAW F product", "x : x; }\ntemplate <class F> LAW F product"),
     "near-certain classes": ("flush(s.k == F(0) ? near : far)", "flush(far)"),
 }

@@ -24,7 +24,7 @@ from lsmx._native.memory import WIDTH
 from lsmx.testing import differing
 from tests import cuda_host
 from tests.cuda_host import COMPILER, SHARED, emulated, serving
-from tests.test_fused import nasty
+from tests.rows import nasty
 
 FORWARD = (2, 0, 0, 2)
 BACKWARD = (2, 2, 0, 2)

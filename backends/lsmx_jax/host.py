@@ -30,7 +30,7 @@ def forward(name: str) -> Callable[..., str | Callable[[], Any]]:
     def plan(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> str | Callable[[], Any]:
         def run() -> Any:
             out = call(operator.operations["forward"], (z,), axis, where, options)
-            keep(ctx, operator.function, (z,), out, axis, where)
+            keep(ctx, operator.function, (z,), out, axis, where, **options)
             return out
 
         return elsewhere(z) or run

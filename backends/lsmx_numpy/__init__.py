@@ -13,8 +13,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from lsmx import get_num_threads
-from lsmx.extend import Backend, Format, Memory, Ops, fused, power_from_bits, row_blocks
-from lsmx_numpy.blocked import numpy_blocks
+from lsmx.extend import Backend, Format, Memory, Ops, power_from_bits, row_blocks
 from lsmx_numpy.subclasses import serves
 
 NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
@@ -113,7 +112,7 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*fused(MEMORY), *numpy_blocks(), *row_blocks(xp, block=2**17)),
+    kernels=row_blocks(xp, block=2**17),
     quiet=quiet,
     one_place=True,
 )

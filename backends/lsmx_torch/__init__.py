@@ -132,7 +132,6 @@ backend = Backend(
     from_numpy=from_numpy,
     to_numpy=to_numpy,
     kernels=(
-        *fused(MEMORY),
         *fused(memory("cuda"), cuda_engine(DEVICE)),
         *row_blocks(namespace, 2**19, elsewhere),
     ),

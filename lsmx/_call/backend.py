@@ -26,7 +26,8 @@ class Kernel:
     name
         Shown by ``explain`` and ``lsmx info``.
     function, direction
-        What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``.
+        What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``; or a derivative of 16-bit
+        rows, as ``backward_z``.
     plan
         Called with the arguments of the function's static method, ``ctx`` first: the reason why it does not take them, or what
         computes the result when it is called, without arguments, and saves what the static method saves. That may put its result
@@ -49,7 +50,7 @@ class Kernel:
     unavailable: Callable[[], str | None] = lambda: None
 
     def __post_init__(self) -> None:
-        if self.direction not in DIRECTIONS:
+        if self.direction.partition("_")[0] not in DIRECTIONS:
             raise BackendError(f"kernel {self.name!r}: direction {self.direction!r} is not one of {', '.join(DIRECTIONS)}")
         for name in ("plan", "unavailable"):
             if not callable(getattr(self, name)):

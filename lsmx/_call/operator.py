@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lsmx._call.backend import Backend
-from lsmx._call.calculus import operations_of
+from lsmx._call.calculus import operations_of, suffix_of
 from lsmx._call.deferred import public, taken_over
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
@@ -17,12 +17,15 @@ from lsmx._call.registry import _forced, backend_for, constant_when_compiled, fo
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
 from lsmx._call.validate import cast_to, check_flags, described, write
+from lsmx._definition.checks import float_name, normal_axes
 from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
-from lsmx._definition.kinds import ROWS, Kind
+from lsmx._definition.kinds import PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError
 from lsmx._typing import Axis, DTypeLike
+
+NOTHING: Mapping[str, Array] = {}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,13 @@ class Operator:
         object.__setattr__(self, "operations", operations_of(self))
         known = inspect.signature(self.function.forward).parameters
         object.__setattr__(self, "unknown", tuple(name for name in ("axis", "where") if name not in known))
+
+    def rule(self, direction: str) -> Callable[..., Any]:
+        """What computes a direction: one of the function's own, or of those for 16-bit rows."""
+        narrow = self.function.narrow
+        suffix = "" if narrow is None else suffix_of(narrow)
+        found = getattr(narrow, direction.removesuffix(suffix)) if suffix and direction.endswith(suffix) else None
+        return found or getattr(self.function, direction)
 
     def __call__(
         self,
@@ -95,20 +105,26 @@ class Operator:
         where: Array | None = None,
         out: Array | None = None,
         options: Mapping[str, Any] | None = None,
+        beside: Mapping[str, Array] = NOTHING,
     ) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments.
 
-        Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``.
+        Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``. Arrays
+        ``beside`` the residual go together with it, but no number depends on them.
         """
         name, x = next(iter(residual.items()))
         arrays = (*vectors.values(), *residual.values())
         given = {"where": where, "out": out}
         try:
             serving(name, x)
-            backend = together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
+            backend = together(name, x, **vectors, **residual, **beside, **{k: v for k, v in given.items() if v is not None})
         except ArrayTypeError as error:
-            return taken_over(error, public.get(f"{self.name}_{direction}"), arrays, {"axis": axis, **given, **(options or {})})
-        return self.apply(direction, backend, arrays, axis, where, options or {}, out)
+            called = public.get(f"{self.name}_{direction}")
+            return taken_over(error, called, (*arrays, *beside.values()), {"axis": axis, **given, **(options or {})})
+        options = options or {}
+        for other, y in beside.items():
+            options = {**options, **one_each(name, x, axis, other, y)}
+        return self.apply(direction, backend, arrays, axis, where, options, out)
 
     def apply(
         self,
@@ -127,6 +143,15 @@ class Operator:
         else:
             result = backend.bind(operation, arrays, axis, where, options, out)
         return result if out is None else write(result, out)
+
+
+def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:
+    """Raise unless an array has one number for each row of ``x``, and say whether it has all the axes."""
+    float_name(name, x)
+    shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
+    if all(n == n for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes
+        PER_ROW.check(other, y, x.dtype, shape, axes)
+    return {"keepdims": True} if len(y.shape) == len(shape) else {}
 
 
 def register(name: str, function: type[Function]) -> Operator:

@@ -98,6 +98,10 @@ class Ops:
             b = made[b] if b in made else self.constant(b)
         return self.xp.where(condition, a, b)
 
+    def flush(self, x: Array) -> Array:
+        """+0 for zeros of either sign and for all below twice the least normal number, where hardware that flushes would differ."""
+        return self.where(self.xp.abs(x) < self.format.least, 0.0, x)
+
     def look_up(self, table: Sequence[float], index: Array) -> Array:
         """``table[index]``, elementwise."""
         values = self.xp.asarray(table, dtype=self.dtype, device=self.device)

@@ -57,84 +57,71 @@ template <class F> LAW F power(F shifted) {
 // 2^e for an integer-valued float
 template <class F> LAW F power_of(F e) { return power(e + Format<F>::round_0); }
 
-// exp(x - m); below the normal numbers some exp(underflow), which every limb rounds to 0
+// exp(x - m), 0 below the normal numbers
 template <class F> LAW F exp_difference(F x, F m) {
     Words<F> d = minus_words(x, m);
     bool counts = d.high > Format<F>::underflow;
     Exponential<F> e = exp(Words<F>{counts ? d.high : Format<F>::underflow, counts ? d.low : F(0)});
-    return times_power(F(1) + e.expm1, e.shifted);
+    return counts ? times_power(F(1) + e.expm1, e.shifted) : F(0);
 }
 
-// ---- exact sums: values are rounded to a fixed-point grid and added as integers
+// ---- exact sums: values are scaled to a fixed-point grid and added as integers
 
 template <class F> struct Limbs {
     Wrapping<F> first, second;  // in the low bits of floats
-    F rest;                     // what they leave
 };
 
-// The two coarse limbs of 0 <= t <= 1
-template <class F> LAW Limbs<F> coarse_limbs(F t) {
-    F first = t + Format<F>::round_w0;
-    t = t - (first - Format<F>::round_w0);
-    F second = t + Format<F>::round_w1;
-    return {wrapping(bits(first)), wrapping(bits(second)), t - (second - Format<F>::round_w1)};
+// Limbs of -2 <= v <= 2, the coarse one of 2^-(w0 - 1): the definition's is one bit finer, their sum is the same
+template <class F> LAW Limbs<F> limbs_of(F v) {
+    F first = v + Format<F>::round_first;
+    v = v - (first - Format<F>::round_first);
+    return {wrapping(bits(first)), wrapping(bits(v + Format<F>::round_second))};
 }
 
-// Limbs of -2 < t < 2, the coarse one of 2^-(w0 - 1): the definition's is one bit finer, their sum is the same
-template <class F> LAW Limbs<F> signed_limbs(F t) {
-    F first = t + Format<F>::round_g;
-    t = t - (first - Format<F>::round_g);
-    return {wrapping(bits(first)), wrapping(bits(t + Format<F>::round_w1)), F(0)};
+// The sums of the limbs of many
+struct Digits {
+    long long first, second;
+};
+
+template <class F> LAW Digits digits_of(F v) {
+    const Limbs<F> zero = limbs_of(F(0)), limbs = limbs_of(v);
+    return {Word<F>(limbs.first - zero.first), Word<F>(limbs.second - zero.second)};
 }
 
-// The limb of what the coarse ones leave: the products are exact, the conversion rounds to nearest-even
-template <class F> LAW long long fine_limb(F rest) { return to_integer(rest * Format<F>::w01 * Format<F>::w2_power); }
-
-// Where the coarse limbs put sum - 1 below 1, so that the fine ones count
-template <class F> LAW bool dominated(long long first, long long second) {
-    const long long one = 1LL << Format<F>::w0;
-    return first - one + (second >> Format<F>::w1) < one;
-}
-
-// A carried number as a double word: pieces that are exact as floats, coarse to fine
-template <class F> LAW Words<F> words(long long first, long long second, long long fine) {
+// The number as a double word: its pieces, counted from its last bit upwards, are exact as floats and added coarse to fine
+template <class F> LAW Words<F> words(Digits n) {
     using C = Format<F>;
-    const long long mask = (1LL << C::piece) - 1;
-    const F pieces[] = {F((first >> C::piece) & mask) * C::first_middle, F(first & mask) * C::first_low,
-                        F(second >> C::piece) * C::second_high,          F(second & mask) * C::second_low,
-                        F(fine >> C::piece) * C::fine_high};
-    F high = F(first >> C::piece >> C::piece) * C::first_high, rest = F(0);
+    const long long mask = (1LL << C::piece) - 1, second = n.second & ((1LL << C::w1) - 1);
+    const long long first = n.first * 2 + (n.second >> C::w1);  // of 2^-w0
+    constexpr int up = C::w1 > C::piece ? C::w1 - C::piece : 0, down = C::piece > C::w1 ? C::piece - C::w1 : 0;
+    const long long lowest = (second | (first & ((1LL << down) - 1)) << (down ? C::w1 : 0)) & mask;
+    const long long upper = down ? first >> down : first * (1LL << up) + (second >> C::piece);
+    const F pieces[] = {F((upper >> C::piece) & mask) * C::third, F(upper & mask) * C::second, F(lowest) * C::last};
+    F high = F(upper >> C::piece >> C::piece) * C::fourth, rest = F(0);
 #pragma unroll
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < 3; ++i) {
         Words<F> s = fast_two_sum(high, pieces[i]);
         high = s.high;
-        rest = i == 0 ? s.low : rest + s.low;
+        rest = rest + s.low;
     }
-    Words<F> s = fast_two_sum(high, F(fine & mask) * C::fine_low);
-    return fast_two_sum(s.high, rest + s.low);
+    return fast_two_sum(high, rest);
 }
 
-// sum - 1 from the sums of the limbs, fine ones only where they count
-template <class F> LAW Words<F> rest_words(long long first, long long second, long long fine) {
-    using C = Format<F>;
-    second += fine >> C::w2;
-    first += (second >> C::w1) - (1LL << C::w0);
-    return words<F>(first, second & ((1LL << C::w1) - 1), fine & ((1LL << C::w2) - 1));
+// The words of a number that was scaled by 2^-e
+template <class F> LAW Words<F> scaled_words(Digits n, F e) {
+    Words<F> s = words<F>(n);
+    F scale = power_of(e);
+    return {flush(s.high * scale), flush(s.low * scale)};
 }
+
+// e with 2^e <= t < 2^(e + 1), for 0 or a normal number; 0 for 0
+template <class F> LAW F exponent_of(F t) { return t == F(0) ? F(0) : F((bits(t) >> Format<F>::fraction) - Format<F>::bias); }
 
 // e with 2^e <= |v| < 2^(e + 1), the largest that has a normal 2^-e; 0 where |v| is 0 or not finite
 template <class F> LAW F scale_of(F largest) {
     if (!finite(largest) || largest < Format<F>::least) return F(0);
-    F e = F((bits(largest) >> Format<F>::fraction) - Format<F>::bias);
+    F e = exponent_of(largest);
     return e < Format<F>::largest_exponent ? e : Format<F>::largest_exponent;
-}
-
-// sum(v) from the sums of the limbs of v 2^-e; NaN where it is not finite
-template <class F> LAW Words<F> scaled_sum(long long first, long long second, F e, bool is_finite) {
-    using C = Format<F>;
-    Words<F> s = words<F>(first * 2 + (second >> C::w1), second & ((1LL << C::w1) - 1), 0);
-    F scale = power_of(e), high = flush(s.high * scale);
-    return {is_finite && finite(high) ? high : not_a_number<F>(), flush(s.low * scale)};
 }
 
 // ---- ln(1 + R) and 1 / (1 + R) by one table:  1 + R = 2^e (1 + f) / table[i]
@@ -167,7 +154,8 @@ template <class F> LAW Words<F> log(Normal<F> s) {
     F large = s.e * Format<F>::ln2_hi + Format<F>::log_table_hi(s.i);
     F small = s.e * Format<F>::ln2_lo + Format<F>::log_table_lo(s.i);
     Words<F> l = two_sum(large, f);
-    return fast_two_sum(l.high, l.low + (small + (s.f.low + (f * f) * Format<F>::log_polynomial(f))));
+    l = fast_two_sum(l.high, l.low + (small + (s.f.low + product(f, f) * Format<F>::log_polynomial(f))));
+    return {l.high, flush(l.low)};
 }
 
 // 1 / (1 + R) = 2^-e (c + c v)  with  1 + v = 1 / (1 + f)

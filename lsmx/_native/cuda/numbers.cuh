@@ -31,10 +31,6 @@ LAW unsigned long long wrapping(long long x) { return x; }
 LAW float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 LAW double fused(double a, double b, double c) { return __fma_rn(a, b, c); }
 
-// To nearest-even
-LAW long long to_integer(float x) { return __float2ll_rn(x); }
-LAW long long to_integer(double x) { return __double2ll_rn(x); }
-
 // The larger one; b where a is NaN
 LAW float larger(float a, float b) { return fmaxf(a, b); }
 LAW double larger(double a, double b) { return fmax(a, b); }
@@ -43,7 +39,8 @@ LAW float magnitude(float x) { return fabsf(x); }
 LAW double magnitude(double x) { return fabs(x); }
 
 template <class F> LAW F infinity() { return floats(Word<F>(2 * Format<F>::bias + 1) << Format<F>::fraction); }
-template <class F> LAW F not_a_number() { return infinity<F>() - infinity<F>(); }
+// The one NaN that there is in results: quiet, of positive sign, without a payload
+template <class F> LAW F not_a_number() { return floats(bits(infinity<F>()) | Word<F>(1) << (Format<F>::fraction - 1)); }
 template <class F> LAW bool unordered(F x) { return !(x == x); }
 template <class F> LAW bool finite(F x) { return x - x == F(0); }
 
@@ -53,7 +50,7 @@ template <class F, class... C> LAW F horner(F x, F p, C... coefficients) {
     return p;
 }
 
-// ---- what lies in memory, and what it is computed in: widening is exact, narrowing rounds to nearest-even
+// ---- what lies in memory, and what it is computed in: widening is exact, narrowing rounds to nearest-even, and knows one NaN
 
 struct Half {
     unsigned short word;
@@ -77,8 +74,8 @@ LAW double widen(double x) { return x; }
 LAW float widen(Bfloat x) { return floats(int(unsigned(x.word) << 16)); }
 LAW float widen(Half x) { return half_to_float(x.word); }
 
-template <class T> LAW T narrow(typename Computed<T>::Type x) { return x; }
-template <> LAW Bfloat narrow<Bfloat>(float x) { return {float_to_bfloat(x)}; }
-template <> LAW Half narrow<Half>(float x) { return {float_to_half(x)}; }
+template <class T> LAW T narrow(typename Computed<T>::Type x) { return unordered(x) ? not_a_number<T>() : x; }
+template <> LAW Bfloat narrow<Bfloat>(float x) { return {unordered(x) ? (unsigned short)0x7fc0 : float_to_bfloat(x)}; }
+template <> LAW Half narrow<Half>(float x) { return {unordered(x) ? (unsigned short)0x7e00 : float_to_half(x)}; }
 
 }  // namespace lsmx

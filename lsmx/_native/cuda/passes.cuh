@@ -6,6 +6,27 @@ struct Nothing {
     LAW void operator()() const {}
 };
 
+// ---- exact sums
+
+// sum(value(a, b)) of the team, which is scaled so that -2 <= value <= 2; add is called with each summand
+template <class F, class Values, class Each> LAW Digits exact_sum(const Team& team, const Values& values, Each each) {
+    const Limbs<F> zero = limbs_of(F(0));
+    Wrapping<F> a = 0, b = 0;
+    Digits n = {0, 0};
+    auto add = [&](F v) {
+        Limbs<F> limbs = limbs_of(v);
+        a += limbs.first - zero.first;
+        b += limbs.second - zero.second;
+    };
+    values.each([&](F g, F y) { each(g, y, add); },
+                [&] {
+                    n.first += Word<F>(a);
+                    n.second += Word<F>(b);
+                    a = b = 0;
+                });
+    return {team.sum(n.first), team.sum(n.second)};
+}
+
 // ---- forward
 
 template <class F> struct SumExp {
@@ -14,49 +35,40 @@ template <class F> struct SumExp {
     Normal<F> total;
 };
 
-// The fine limb of exp(x - m): for rows of which one term outweighs all the others
-template <class F> RARE long long fine_limb_of(F x, F m) { return fine_limb(coarse_limbs(exp_difference(x, m)).rest); }
-
-// sum(exp(x - m)) - 1
-template <class F, class Values> LAW Words<F> rest_of_sum(const Team& team, const Values& values, F m) {
-    const Limbs<F> zero = coarse_limbs(F(0));
-    Wrapping<F> a = 0, b = 0;
-    long long first = 0, second = 0, fine = 0;
-    values.each(
-        [&](F x, F) {
-            Limbs<F> limbs = coarse_limbs(exp_difference(x, m));
-            a += limbs.first - zero.first;
-            b += limbs.second - zero.second;
-        },
-        [&] {
-            first += Word<F>(a);
-            second += Word<F>(b);
-            a = b = 0;
-        });
-    first = team.sum(first);
-    second = team.sum(second);
-    bool single = dominated<F>(first, second);
-    if (team.any(single)) {
-        values.each([&](F x, F) { fine += fine_limb_of(x, m); }, Nothing());
-        fine = team.sum(fine);
-    }
-    return rest_words<F>(first, second, single ? fine : 0);
-}
-
+// sum(exp(x - m)) = 1 + R,  m = max(x),  R = sum(t(min(x, z2))) - t(z2),  t(x) = exp(x - m),  with the second largest z2
 template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const Values& values) {
-    F top = -infinity<F>();
+    Two<F> top = {-infinity<F>(), -infinity<F>()};
     bool any_nan = false;
     values.each(
-        [&](F x, F) {
-            top = larger(x, top);
+        [&](F, F x) {
+            top.second = larger(x < top.first ? x : top.first, top.second);
+            top.first = larger(x, top.first);
             any_nan |= unordered(x);
         },
         Nothing());
-    F maximum = team.largest(any_nan ? not_a_number<F>() : top);
-    bool defined = finite(maximum);
-    F m = defined ? maximum : F(0);
-    return {maximum, m, defined, normalise(rest_of_sum(team, values, m))};
+    if (any_nan) top.first = not_a_number<F>();
+    top = team.two_largest(top);
+    bool defined = finite(top.first);
+    F m = defined ? top.first : F(0), z2 = top.second, t2 = exp_difference(z2, m);
+    F e = exponent_of(t2), scale = power_of(F(0) - e);
+    Digits n = exact_sum<F>(team, values, [&](F, F x, auto add) { add(exp_difference(x < z2 ? x : z2, m) * scale); });
+    const Digits one = digits_of(t2 * scale);
+    return {top.first, m, defined, normalise(scaled_words(Digits{n.first - one.first, n.second - one.second}, e))};
 }
+
+// softmax of an element:  s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
+template <class F> struct Probability {
+    F m, L;
+    Words<F> w;
+
+    LAW Probability(const SumExp<F>& s) : m(s.m), L(log(s.total).high), w(reciprocal(s.total)) {}
+
+    LAW F operator()(F x) const {
+        Exponential<F> e = exp(minus_words(x, m));
+        F p = times_power(w.high + (e.expm1 * w.high + w.low), e.shifted);
+        return (x - m) - L > Format<F>::underflow ? p : F(0);
+    }
+};
 
 struct log_softmax_forward {
     static constexpr int operands = 1;
@@ -64,10 +76,10 @@ struct log_softmax_forward {
     template <class F> LAW static F absent(int) { return -infinity<F>(); }
 
     // out = (z - max) - L,  L = ln sum exp(z - max)
-    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*, const T*) {
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
         SumExp<F> s = sum_exp<F>(team, values);
         F L = s.defined ? log(s.total).high : not_a_number<F>();
-        values.write([&](F x, F) { return (x - s.m) - L; });
+        values.write([&](F, F x) { return (x - s.m) - L; });
     }
 };
 
@@ -76,17 +88,10 @@ struct softmax_forward {
     static constexpr bool single = false;
     template <class F> LAW static F absent(int) { return -infinity<F>(); }
 
-    // s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be
-    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*, const T*) {
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
         SumExp<F> s = sum_exp<F>(team, values);
-        F L = log(s.total).high;
-        Words<F> w = reciprocal(s.total);
-        values.write([&](F x, F) {
-            Exponential<F> e = exp(minus_words(x, s.m));
-            F p = times_power(w.high + (e.expm1 * w.high + w.low), e.shifted);
-            p = (x - s.m) - L > Format<F>::underflow ? p : F(0);
-            return s.defined ? p : not_a_number<F>();
-        });
+        Probability<F> p(s);
+        values.write([&](F, F x) { return s.defined ? p(x) : not_a_number<F>(); });
     }
 };
 
@@ -96,10 +101,10 @@ struct logsumexp_forward {
     template <class F> LAW static F absent(int) { return -infinity<F>(); }
 
     // lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
-    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*, const T*) {
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
         SumExp<F> s = sum_exp<F>(team, values);
-        Words<F> L = log(s.total), lse = two_sum(s.m, L.high);
-        F value = s.defined ? flush(lse.high + (lse.low + L.low)) : s.maximum;
+        Words<F> L = log(s.total), lse = two_sum(flush(s.m), L.high);
+        F value = s.defined ? flush(lse.high + flush(flush(lse.low) + L.low)) : s.maximum;
         if (team.rank == 0 && values.row.n > 0) *values.row.out = narrow<T>(value);
     }
 };
@@ -120,32 +125,17 @@ template <class F, class Values, class Value> LAW Words<F> value_sum(const Team&
     F largest = team.largest(any_nan ? not_a_number<F>() : top);
     F e = scale_of(largest), scale = power_of(F(0) - e);
     bool large = e >= Format<F>::largest_exponent;  // which has no scale: |v scale| < 4
-    const Limbs<F> zero = signed_limbs(F(0));
-    Wrapping<F> a = 0, b = 0;
-    long long first = 0, second = 0;
-    auto add = [&](F v) {
-        Limbs<F> limbs = signed_limbs(v);
-        a += limbs.first - zero.first;
-        b += limbs.second - zero.second;
-    };
-    values.each(
-        [&](F g, F y) {
-            F v = value(g, y) * scale;
-            if (large) {
-                F part = v > F(2) ? F(2) : v < F(-2) ? F(-2) : v;
-                add(v - part);
-                v = part;
-            }
-            add(v);
-        },
-        [&] {
-            first += Word<F>(a);
-            second += Word<F>(b);
-            a = b = 0;
-        });
-    first = team.sum(first);
-    second = team.sum(second);
-    return scaled_sum(first, second, e, finite(largest));
+    Digits n = exact_sum<F>(team, values, [&](F g, F y, auto add) {
+        F v = value(g, y) * scale;
+        if (large) {
+            F part = v > F(2) ? F(2) : v < F(-2) ? F(-2) : v;
+            add(v - part);
+            v = part;
+        }
+        add(v);
+    });
+    Words<F> s = scaled_words(n, e);
+    return {finite(largest) && finite(s.high) ? s.high : not_a_number<F>(), s.low};
 }
 
 // two_sum(a, -b), and the error only where it cannot be subnormal
@@ -173,24 +163,42 @@ template <class F> RARE F minus_s_sum(F v, F log_p, F G, F G_low) {
     return flush(s.k == F(0) ? near : far);
 }
 
+// dz = g - s sum(g),  s = exp(log_s)
+template <class F> LAW F log_softmax_gradient(F g, F log_s, Words<F> G) {
+    F v = flush(g), dz;
+    if (log_s < Format<F>::far) {  // k < 0
+        Exponential<F> s = exp(Words<F>{log_s, F(0)});
+        F sum = G.high + flush(product(s.expm1, G.high) + G.low);
+        dz = flush(v - flush(log_s > Format<F>::underflow ? sum * power(s.shifted) : F(0)));
+    } else {
+        dz = minus_s_sum(v, log_s, G.high, G.low);
+    }
+    return unordered(G.high) ? not_a_number<F>() : dz;
+}
+
 struct log_softmax_backward {
     static constexpr int operands = 2;
     static constexpr bool single = false;
     template <class F> LAW static F absent(int operand) { return operand == 0 ? F(0) : -infinity<F>(); }
 
-    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*, const T*) {
+    // log_s is the output
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
         Words<F> G = value_sum<F>(team, values, [](F g, F) { return flush(g); });
-        values.write([&](F g, F log_p) {
-            F v = flush(g), dz;
-            if (log_p < Format<F>::far) {  // k < 0
-                Exponential<F> s = exp(Words<F>{log_p, F(0)});
-                F sum = G.high + flush(product(s.expm1, G.high) + G.low);
-                dz = flush(v - flush(log_p > Format<F>::underflow ? sum * power(s.shifted) : F(0)));
-            } else {
-                dz = minus_s_sum(v, log_p, G.high, G.low);
-            }
-            return unordered(G.high) ? not_a_number<F>() : dz;
-        });
+        values.write([&](F g, F output) { return log_softmax_gradient(g, output, G); });
+    }
+};
+
+struct log_softmax_backward_z {
+    static constexpr int operands = 2;
+    static constexpr bool single = false;
+    template <class F> LAW static F absent(int operand) { return operand == 0 ? F(0) : -infinity<F>(); }
+
+    // log_s = (z - m) - L,  as in log_softmax_forward, but not rounded to 16 bits
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
+        SumExp<F> s = sum_exp<F>(team, values);
+        F L = s.defined ? log(s.total).high : not_a_number<F>();
+        Words<F> G = value_sum<F>(team, values, [](F g, F) { return flush(g); });
+        values.write([&](F g, F x) { return log_softmax_gradient(g, (x - s.m) - L, G); });
     }
 };
 
@@ -200,7 +208,7 @@ struct softmax_backward {
     template <class F> LAW static F absent(int) { return F(0); }
 
     // s * (g - sum(g * s))
-    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*, const T*) {
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
         Words<F> G = value_sum<F>(team, values, [](F g, F s) { return product(flush(g), flush(s)); });
         values.write([&](F g, F s) {
             Words<F> d = minus(flush(g), G.high);
@@ -214,19 +222,12 @@ struct logsumexp_backward {
     static constexpr bool single = true;
     template <class F> LAW static F absent(int) { return -infinity<F>(); }
 
-    // g * exp(z - lse): the exponential is 0 in a row of nothing but -inf, NaN in one with +inf or NaN
-    template <class T, class F, class Values>
-    LAW static void run(const Team& team, const Values& values, const T* g, const T* output) {
-        F v = flush(F(widen(*g))), lse = widen(*output);
-        bool defined = finite(lse);
-        F m = defined ? lse : F(0), otherwise = lse == -infinity<F>() ? F(0) : not_a_number<F>();
-        values.write([&](F x, F) {
-            Words<F> d = minus_words(x, m);
-            bool valid = defined && d.high <= -Format<F>::underflow;
-            Exponential<F> e = exp(d);
-            F s = d.high > Format<F>::underflow ? times_power(F(1) + e.expm1, e.shifted) : F(0);
-            return product(v, valid ? s : otherwise);
-        });
+    // dz = g s: 0 in a row of nothing but -inf, NaN in one with +inf or NaN
+    template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T* g) {
+        SumExp<F> s = sum_exp<F>(team, values);
+        Probability<F> p(s);
+        F v = flush(F(widen(*g))), otherwise = s.maximum == -infinity<F>() ? F(0) : not_a_number<F>();
+        values.write([&](F, F x) { return product(v, s.defined ? p(x) : otherwise); });
     }
 };
 

@@ -10,7 +10,7 @@ from lsmx._definition.constants import TABLE
 from lsmx._definition.formats import DOUBLE, SINGLE, Format
 from lsmx._native.memory import WIDTH
 
-PASSES = tuple(f"{f}_{d}" for f in ("log_softmax", "softmax", "logsumexp") for d in ("forward", "backward"))
+PASSES = (*(f"{f}_{d}" for f in ("log_softmax", "softmax", "logsumexp") for d in ("forward", "backward")), "log_softmax_backward_z")
 ELEMENTS = {"float16": "lsmx::Half", "bfloat16": "lsmx::Bfloat", "float32": "float", "float64": "double"}
 FILES = ("law.cuh", "team.cuh", "rows.cuh", "passes.cuh", "kernels.cuh")
 THREADS = 512
@@ -31,7 +31,7 @@ def listed(values: Iterable[float]) -> str:
 
 def constants(fmt: Format) -> str:
     """``Format<F>``: the format's own constants, and the magic numbers that follow from it."""
-    p, (w0, w1, w2) = fmt.precision, fmt.limbs
+    p, (w0, w1) = fmt.precision, fmt.limbs
     piece = p - 4
     kind = {"float32": "float", "float64": "double"}[fmt.dtype]
     integers = {
@@ -40,7 +40,6 @@ def constants(fmt: Format) -> str:
         "table_bits": len(TABLE).bit_length() - 1,
         "w0": w0,
         "w1": w1,
-        "w2": w2,
         "piece": piece,
     }
     floats = {
@@ -49,23 +48,17 @@ def constants(fmt: Format) -> str:
         "ln2_lo": fmt.ln2_lo,
         "underflow": fmt.underflow,
         "round_0": 1.5 * 2.0 ** (p - 1),  # x + this has a last bit of 1
-        "round_w0": 1.5 * 2.0 ** (p - 1 - w0),  # ... of 2^-w0
-        "round_w1": 1.5 * 2.0 ** (p - 1 - w0 - w1),  # ... of 2^-(w0 + w1)
-        "round_g": 1.5 * 2.0 ** (p - w0),  # ... of 2^-(w0 - 1)
+        "round_first": 1.5 * 2.0 ** (p - w0),  # ... of 2^-(w0 - 1)
+        "round_second": 1.5 * 2.0 ** (p - 1 - w0 - w1),  # ... of 2^-(w0 + w1)
         "round_half": 1.5 * 2.0 ** (p - 1 - (p - 1) // 2),  # ... of half the word
-        "w01": 2.0 ** (w0 + w1),
-        "w2_power": 2.0**w2,
         "least": 2.0 ** (fmt.tiny + 1),
         "least_exact": 2.0 ** (fmt.tiny + p + 1),
         "far": -0.35,  # below it, round(x log2 e) is not 0
         "largest_exponent": fmt.huge - 1,
-        "first_high": 2.0 ** (2 * piece - w0),
-        "first_middle": 2.0 ** (piece - w0),
-        "first_low": 2.0**-w0,
-        "second_high": 2.0 ** (piece - w0 - w1),
-        "second_low": 2.0 ** -(w0 + w1),
-        "fine_high": 2.0 ** (piece - w0 - w1 - w2),
-        "fine_low": 2.0 ** -(w0 + w1 + w2),
+        "fourth": 2.0 ** (3 * piece - w0 - w1),  # of the pieces that a sum is cut into
+        "third": 2.0 ** (2 * piece - w0 - w1),
+        "second": 2.0 ** (piece - w0 - w1),
+        "last": 2.0 ** -(w0 + w1),
     }
     polynomials = {"exp": fmt.exp, "log": fmt.log, "inv": fmt.inv[:-1]}
     tables = {"table": TABLE, "log_table_hi": fmt.log_table_hi, "log_table_lo": fmt.log_table_lo}
