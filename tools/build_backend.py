@@ -1,4 +1,4 @@
-"""The build: scikit-build-core, which works without a compiler too, and leaves the compiled core in the source tree of an editable install.
+"""The build: scikit-build-core, made to work without a compiler too, and with the compiled core in the tree of an editable install.
 
 - No C++ compiler: Clang comes as ``ziglang`` from the package index, as cmake and ninja do.
 - The core cannot be compiled: a wheel of Python alone, in which the definition computes everything. ``lsmx info`` says so.
@@ -45,7 +45,7 @@ KEPT: Settings = {"build-dir": "build/editable", "cmake.fresh": "true"}  # ninja
 ZIG = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64"), ("darwin", "arm64")}
 """Where there are wheels of ziglang, cmake and ninja, and a shell for `zig_wrapper`."""
 
-# Without -c something is linked. The core uses no library of C++, which Zig would first build; the flag takes away its headers as well.
+# Without -c something is linked. The core uses no library of C++, which Zig would first build; the flag takes its headers, too.
 WRAPPER = """#!/bin/sh
 case " $* " in *" -c "*) ;; *) set -- -nostdlib++ "$@" ;; esac
 exec "{zig}" c++ {target} "$@"
@@ -102,12 +102,14 @@ def built(folder: str, settings: Settings) -> str:
     if can_compile():
         try:
             with zig_wrapper():
-                return scikit.build_wheel(folder, settings)
+                wheel: str = scikit.build_wheel(folder, settings)
+                return wheel
         except (Exception, SystemExit) as error:  # whatever a compiler, cmake, ninja or a missing header comes up with
             print(f"lsmx is built WITHOUT its compiled core, which could not be built: {type(error).__name__}: {error}")
     else:
         print("lsmx is built WITHOUT its compiled core: there is no C++ compiler, and none to fetch for this system")
-    return scikit.build_wheel(folder, settings | PURE)
+    pure: str = scikit.build_wheel(folder, settings | PURE)
+    return pure
 
 
 def put_beside_its_sources(wheel: zipfile.ZipFile) -> None:
@@ -142,13 +144,14 @@ def pointing_here(wheel: zipfile.ZipFile, path: pathlib.Path) -> None:
 def get_requires_for_build_wheel(config_settings: Settings | None = None) -> list[str]:
     """Cmake, ninja and a compiler, of each what is missing."""
     if not can_compile():
-        return scikit.get_requires_for_build_wheel((config_settings or {}) | PURE)
+        return [*scikit.get_requires_for_build_wheel((config_settings or {}) | PURE)]
     return [*scikit.get_requires_for_build_wheel(config_settings), *fetched()]
 
 
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings | None = None) -> str:
     """The metadata, which do not depend on what can be compiled."""
-    return scikit.prepare_metadata_for_build_wheel(metadata_directory, (config_settings or {}) | PURE)
+    info: str = scikit.prepare_metadata_for_build_wheel(metadata_directory, (config_settings or {}) | PURE)
+    return info
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None) -> str:
