@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed: pip install 'lsmx[test]'")
-from tools import build_backend
+from tools import build_backend, check_aarch64
 
 HOME = build_backend.HOME
 SCIKIT = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["scikit-build"]
@@ -38,7 +38,7 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=!~ ]", requirement)[0] for requirement in requirements}
 
 
-# --- what is fetched --------------------------------------------------------------------------------------------------------------
+# --- what is fetched -------------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_compiler_one_is_fetched(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_where_there_is_nothing_to_fetch_nothing_is_asked_for(tmp_path: pathlib.
     assert names(build_backend.get_requires_for_build_wheel()) & {"cmake", "ninja", "ziglang"} == set()
 
 
-# --- Zig --------------------------------------------------------------------------------------------------------------------------
+# --- Zig -------------------------------------------------------------------------------------------------------------------------
 
 
 def test_zig_gets_a_target_and_links_without_a_library_of_cpp(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_zigs_name_of_a_machine(platform: str, soabi: str, machine: str, target:
     assert build_backend.target() == target
 
 
-# --- where nothing compiles -------------------------------------------------------------------------------------------------------
+# --- where nothing compiles ------------------------------------------------------------------------------------------------------
 
 
 def scikit_that_fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ def test_ctrl_c_is_no_failure_to_compile(monkeypatch: pytest.MonkeyPatch) -> Non
         build_backend.build_wheel("x")
 
 
-# --- editable installs ------------------------------------------------------------------------------------------------------------
+# --- editable installs -----------------------------------------------------------------------------------------------------------
 
 
 def editable(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> zipfile.ZipFile:
@@ -205,7 +205,7 @@ def test_no_core_of_an_earlier_build_stays(tree: pathlib.Path, monkeypatch: pyte
     assert {path.name for path in (tree / "lsmx" / "_native").iterdir()} == {"core.pyi"}
 
 
-# --- lists that are kept by hand --------------------------------------------------------------------------------------------------
+# --- lists that are kept by hand -------------------------------------------------------------------------------------------------
 
 
 def test_every_backend_is_packaged() -> None:
@@ -216,3 +216,30 @@ def test_every_backend_is_packaged() -> None:
 def test_every_source_is_compiled() -> None:
     (listed,) = re.findall(r"^set\(SOURCES ([^)#]*)\)", LISTS, re.MULTILINE)
     assert {*listed.split(), "kernels.cpp"} == {path.name for path in (HOME / "lsmx" / "_native" / "cpu").glob("*.cpp")}
+
+
+# --- for aarch64 -----------------------------------------------------------------------------------------------------------------
+
+
+def test_aarch64_is_compiled_with_the_flags_of_the_core() -> None:
+    flags = check_aarch64.common_flags()
+    assert {"-std=c++17", "-O3", "-ffp-contract=off", "-fno-fast-math", "-fno-exceptions"} <= set(flags)
+    assert [flag for flag in flags if not flag.startswith("-")] == []
+
+
+@pytest.mark.parametrize(("status", "told"), [(0, "right"), (3, "WRONG, status 3")])
+def test_what_the_program_says_counts(
+    status: int, told: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = executable(tmp_path / "program", f'test "$1" = word && exit {status}\nexit 9\n')
+    monkeypatch.setattr(check_aarch64, "compiled", lambda sources, folder: program)
+    monkeypatch.setattr(check_aarch64, "QEMU", "sh")
+    assert check_aarch64.main(["a.cpp", "--", "word"]) == bool(status)
+    assert capsys.readouterr().out == f"on aarch64, under sh: {told}\n"
+
+
+def test_without_qemu_that_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(check_aarch64, "compiled", lambda sources, folder: folder)
+    monkeypatch.setattr(check_aarch64, "QEMU", "qemu-that-is-not-there")
+    assert check_aarch64.main(["a.cpp"]) == 0
+    assert "not run: there is no qemu-that-is-not-there here (apt-get install qemu-user)" in capsys.readouterr().out

@@ -68,7 +68,7 @@ def absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, compiled.NAME, None)  # type: ignore[arg-type]
 
 
-# --- targets ----------------------------------------------------------------------------------------------------------------------
+# --- targets ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_best_target_is_used(fake: Core) -> None:
@@ -135,7 +135,7 @@ def test_the_targets_are_those_of_the_processor() -> None:
     core.use(before)
 
 
-# --- without the core -------------------------------------------------------------------------------------------------------------
+# --- without the core ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("absent")
@@ -178,7 +178,7 @@ def test_a_bare_clone_works(tmp_path: pathlib.Path) -> None:
     assert run.stdout == f"{compiled.NOT_BUILT} [-1.38629436 -1.38629436 -1.38629436 -1.38629436]\n", run.stderr
 
 
-# --- lsmx info --------------------------------------------------------------------------------------------------------------------
+# --- lsmx info -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("fake")
