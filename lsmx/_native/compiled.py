@@ -9,7 +9,10 @@ import warnings
 from types import ModuleType
 from typing import TypedDict
 
+import numpy as np
+
 from lsmx._errors import CoreWarning, TargetError
+from lsmx._native.threads import get_num_threads, on_change
 
 NAME = "lsmx._native.core"
 VARIABLE = "LSMX_CPU"
@@ -52,6 +55,10 @@ def _ready() -> ModuleType | str:
                 f"{VARIABLE}: {wanted!r} is not a target of this machine; set {names}, or unset it for {available[0]}"
             )
         loaded.use(wanted)
+    if isinstance(loaded, ModuleType):
+        loaded.set_up(np.ndarray, np.empty)
+        loaded.set_threads(get_num_threads())
+        on_change.append(loaded.set_threads)
     return loaded
 
 

@@ -4,8 +4,7 @@
 
 namespace lsmx {
 
-constexpr int64_t SMALL = 8192;          // elements up to which other threads of Python wait
-constexpr int64_t LARGE = int64_t(1) << 18;  // from which on more than one thread may be used
+constexpr int64_t SMALL = 8192;  // elements up to which other threads of Python wait
 
 // A NumPy array by its buffer
 struct Buffer : View {
@@ -94,14 +93,6 @@ static PyObject* fresh(const State& s, const View& rows, uint64_t reduced, bool 
     return out;
 }
 
-// How many threads a large call uses; -1 with an error set
-static int threads_of(const State& s) {
-    PyObject* n = PyObject_CallFunctionObjArgs(s.threads, nullptr);
-    const long found = n ? PyLong_AsLong(n) : -1;
-    Py_XDECREF(n);
-    return found < 1 ? (PyErr_Occurred() ? -1 : 1) : found > 1 << 20 ? 1 << 20 : int(found);
-}
-
 template <Pass P> PyObject* call(PyObject* module, PyObject* const* args, Py_ssize_t count) {
     const State& state = state_of(module);
     const Shape& s = shape_of(P);
@@ -175,13 +166,8 @@ template <Pass P> PyObject* call(PyObject* module, PyObject* const* args, Py_ssi
     if (size < SMALL) {
         ok = run_all(c, 1);
     } else {
-        const int threads = size < LARGE ? 1 : threads_of(state);
-        if (threads < 0) {
-            Py_DECREF(out);
-            return nullptr;
-        }
         Py_BEGIN_ALLOW_THREADS
-        ok = run_all(c, threads);
+        ok = run_all(c, threads_in_use());
         Py_END_ALLOW_THREADS
     }
     if (!ok) {

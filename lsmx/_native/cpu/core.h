@@ -75,4 +75,8 @@ const char* use(const char* name);     // by name, or the best one if null; why 
 // All rows, by so many threads
 bool run_all(const Call&, int threads);
 
+// How many threads calls use whose library does not say
+int threads_in_use();
+void use_threads(int);
+
 }  // namespace lsmx

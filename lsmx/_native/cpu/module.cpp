@@ -68,6 +68,26 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
+// overlap(x, y): whether arrays overlap without being element for element the same
+static PyObject* overlap_of(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    View x, y;
+    if (count != 2) return refuse("overlap takes two arrays");
+    if (!view_of(args[0], x) || !view_of(args[1], y)) return nullptr;
+    return PyBool_FromLong(overlap(x, y));
+}
+
+static PyObject* overlaps_itself_of(PyObject*, PyObject* array) {
+    View x;
+    return view_of(array, x) ? PyBool_FromLong(overlaps_itself(x)) : nullptr;
+}
+
+static PyObject* set_threads(PyObject*, PyObject* number) {
+    const long n = PyLong_AsLong(number);
+    if (n == -1 && PyErr_Occurred()) return nullptr;
+    use_threads(n < 1 ? 1 : n > 1 << 20 ? 1 << 20 : int(n));
+    Py_RETURN_NONE;
+}
+
 static PyObject* names(PyObject*, PyObject*) {
     PyObject* list = PyList_New(0);
     for (auto t = targets(); list && *t; ++t) {
@@ -88,12 +108,12 @@ static PyObject* use_name(PyObject*, PyObject* name) {
     Py_RETURN_NONE;
 }
 
-// set_up(ndarray, empty, threads): NumPy's type and function, and what tells how many threads to use
+// set_up(ndarray, empty): NumPy's type and function
 static PyObject* set_up(PyObject* module, PyObject* const* args, Py_ssize_t count) {
-    if (count != 3) return refuse("set_up takes three arguments");
+    if (count != 2) return refuse("set_up takes two arguments");
     State& s = state_of(module);
-    PyObject** to[] = {&s.ndarray, &s.empty, &s.threads};
-    for (int i = 0; i < 3; ++i) {
+    PyObject** to[] = {&s.ndarray, &s.empty};
+    for (int i = 0; i < 2; ++i) {
         PyObject* before = *to[i];
         Py_INCREF(args[i]);
         *to[i] = args[i];
@@ -115,7 +135,6 @@ static int each(PyObject* module, visitproc visit, void* arg) {
     State& s = state_of(module);
     Py_VISIT(s.ndarray);
     Py_VISIT(s.empty);
-    Py_VISIT(s.threads);
     for (int i = 0; i < TYPES; ++i) {
         Py_VISIT(s.dtypes[i]);
         Py_VISIT(s.scalars[i]);
@@ -127,7 +146,6 @@ static int clear(PyObject* module) {
     State& s = state_of(module);
     Py_CLEAR(s.ndarray);
     Py_CLEAR(s.empty);
-    Py_CLEAR(s.threads);
     for (int i = 0; i < TYPES; ++i) {
         Py_CLEAR(s.dtypes[i]);
         Py_CLEAR(s.scalars[i]);
@@ -143,7 +161,10 @@ static PyMethodDef methods[] = {
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},
-    {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, empty, threads)"},
+    {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, empty): NumPy's type and function."},
+    {"set_threads", set_threads, METH_O, "How many threads calls on NumPy and JAX arrays use."},
+    {"overlap", FAST(overlap_of), METH_FASTCALL, "overlap(x, y): whether two arrays overlap without being element for element the same."},
+    {"overlaps_itself", overlaps_itself_of, METH_O, "Whether elements of an array share memory."},
     {nullptr, nullptr, 0, nullptr},
 };
 

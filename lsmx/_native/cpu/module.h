@@ -10,8 +10,8 @@ namespace lsmx {
 
 // Of one module in one interpreter
 struct State {
-    PyObject *ndarray, *empty, *threads;          // NumPy's type and function; tells how many threads to use
-    PyObject *dtypes[TYPES], *scalars[TYPES];     // NumPy's dtypes, and the types of their scalars
+    PyObject *ndarray, *empty;                 // NumPy's type and function
+    PyObject *dtypes[TYPES], *scalars[TYPES];  // NumPy's dtypes, and the types of their scalars
 };
 inline State& state_of(PyObject* module) { return *static_cast<State*>(PyModule_GetState(module)); }
 

@@ -58,6 +58,10 @@ static void* help(void* work) {
     return nullptr;
 }
 
+static int threads_chosen = 1;
+int threads_in_use() { return __atomic_load_n(&threads_chosen, __ATOMIC_RELAXED); }
+void use_threads(int n) { __atomic_store_n(&threads_chosen, n, __ATOMIC_RELAXED); }
+
 constexpr int64_t WORTH = int64_t(1) << 18, SHARE = int64_t(1) << 15;  // elements that are worth a thread, and a share
 constexpr int MOST = 256;
 

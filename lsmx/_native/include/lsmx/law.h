@@ -247,8 +247,8 @@ template <class N> LAW N softmax_value(N x, N m, N L, Words<N> w) {
 
 // logsumexp: m + L
 template <class N> LAW N logsumexp_value(N m, Words<N> L) {
-    Words<N> s = two_sum(m, L.high);
-    return flush(s.high + (s.low + L.low));
+    Words<N> s = two_sum(flush(m), L.high);
+    return flush(s.high + flush(flush(s.low) + L.low));
 }
 
 // a - b, and what that rounded off where it cannot be subnormal
