@@ -349,8 +349,8 @@ def logsumexp_backward(
 
     Notes
     -----
-    The gradient of log-sum-exp is softmax, with the bits of `softmax` before they are rounded to 16 bits. It is computed from ``z``,
-    so the rounding of ``output`` is no part of it.
+    The gradient of log-sum-exp is softmax, with the bits of `softmax` before they are rounded to 16 bits. It is computed from
+    ``z``, so the rounding of ``output`` is no part of it.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from lsmx._call.backend import DIRECTIONS, Backend, Kernel
 from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.functions import registered
+from lsmx._call.host import core_kernels
 from lsmx._call.kernels import fused
 from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, serving, unregister
@@ -44,6 +45,8 @@ __all__ = [
     "DIRECTIONS",
     "DOUBLE",
     "FORMAT_OF",
+    "HOST_TYPES",
+    "HostMemory",
     "INDEX",
     "JACOBIAN",
     "MASK",
@@ -73,6 +76,7 @@ __all__ = [
     "check_out",
     "chosen_threads",
     "constant_when_compiled",
+    "core_kernels",
     "core_status",
     "cuda_engine",
     "cuda_source",

@@ -35,8 +35,10 @@ class Kernel:
     warns
         Whether its operations may give warnings, so that it is to run inside ``Backend.quiet``.
     direct
-        A short way for the commonest call, a forward pass along the last axis without options, saving nothing: called with the
-        array, gives the result, or None to go the long way. For the first kernel of a library without an autograd.
+        For the first kernel of a library: called once, gives a short way for the commonest calls, or None. That is called with the
+        arrays, ``axis``, ``where``, ``dtype`` (None for derivatives), ``out``, and the further options by position; it computes the
+        result, with nothing saved, or gives None to have the call go the long way, as whatever an autograd or a tracer follows has
+        to.
     unavailable
         Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
@@ -46,7 +48,7 @@ class Kernel:
     direction: str
     plan: Callable[..., str | Callable[[], Array]]
     warns: bool = True
-    direct: Callable[[Array], Array | None] | None = None
+    direct: Callable[[], Callable[..., Array | None] | None] | None = None
     unavailable: Callable[[], str | None] = lambda: None
 
     def __post_init__(self) -> None:
@@ -118,7 +120,6 @@ class Backend:
     xp: Any = None
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
-    direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
@@ -139,5 +140,3 @@ class Backend:
             task = kernel.function, kernel.direction
             tasks[task] = (*tasks.get(task, ()), kernel)
         object.__setattr__(self, "by_task", tasks)
-        first = {function: kernels[0].direct for (function, direction), kernels in tasks.items() if direction == "forward"}
-        object.__setattr__(self, "direct", first if self.bind is None else {})

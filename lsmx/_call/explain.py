@@ -35,8 +35,8 @@ def explain(
     function
         A registered name.
     direction
-        ``"forward"``, ``"backward"``, ``"jvp"`` or ``"jacobian"``; for the derivatives that autograds take of 16-bit log-softmax, at
-        its input, ``"backward_z"`` or ``"jvp_z"``.
+        ``"forward"``, ``"backward"``, ``"jvp"`` or ``"jacobian"``; ``"backward_z"`` or ``"jvp_z"`` for the derivatives of
+        log-softmax at its input, which autograds take in 16 bits.
     axis, where, dtype
         As in the call.
 

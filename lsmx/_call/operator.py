@@ -73,11 +73,12 @@ class Operator:
         **options: Any,
     ) -> Array:
         """The function's value, seen by the autograd of the library that the arrays are from."""
-        if where is dtype is out is None and not options and type(axis) is int and axis == -1 and len(arrays) == 1:
-            short = shortcut(self.name, type(arrays[0]))
-            if short is not None and (value := short(arrays[0])) is not None:
-                return value
         takes, known = self.function.takes, self.operations["forward"].options
+        if arrays and (short := shortcut(self.name, "forward", type(arrays[0]))) is not None and len(arrays) == len(takes):
+            if options.keys() == known.keys():
+                value = short(*arrays, axis, where, dtype, out, *options.values())
+                if value is not None:
+                    return value
         if len(arrays) != len(takes) or not known.keys() >= options.keys():
             unknown = {name: value for name, value in options.items() if name not in known}
             raise refused(self.name, tuple(takes), ("axis", *known, "where", "dtype", "out"), arrays, unknown)
@@ -114,6 +115,9 @@ class Operator:
         """
         name, x = next(iter(residual.items()))
         arrays = (*vectors.values(), *residual.values())
+        short = shortcut(self.name, direction, type(x))
+        if short is not None and (value := shortened(short, arrays, axis, where, out, *beside.values())) is not None:
+            return value
         given = {"where": where, "out": out}
         try:
             serving(name, x)
@@ -143,6 +147,19 @@ class Operator:
         else:
             result = backend.bind(operation, arrays, axis, where, options, out)
         return result if out is None else write(result, out)
+
+
+def shortened(short: Callable[..., Array | None], arrays: tuple[Array, ...], axis: Any, where: Any, out: Any, *beside: Array) -> Any:
+    """A derivative the short way, or None. What is ``beside`` has to have the dtype and shape of what there is one of for each row."""
+    if not beside:
+        return short(*arrays, axis, where, None, out)
+    (y,), (v, x) = beside, arrays
+    if type(y) is not type(x) or y.dtype != x.dtype:
+        return None
+    if y.shape == v.shape != x.shape:  # a cotangent
+        return short(*arrays, axis, where, None, out)
+    value = short(*arrays, axis, where, None, out, y.ndim == x.ndim)
+    return value if value is not None and value.shape == y.shape else None
 
 
 def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:
@@ -249,9 +266,9 @@ def unregister(name: str) -> None:
 
 
 @constant_when_compiled
-def shortcut(function: str, kind: type) -> Callable[[Array], Array | None] | None:
-    """``Kernel.direct`` for arrays of a type, if there is one; none inside ``using``."""
-    return shortcuts.get((function, kind)) if _forced.get() is None else None
+def shortcut(function: str, direction: str, kind: type) -> Callable[..., Array | None] | None:
+    """The short way of a direction for arrays of a type, if there is one; none inside ``using``."""
+    return shortcuts.get((function, direction, kind)) if _forced.get() is None else None
 
 
 def serving(name: str, x: Array) -> Backend:

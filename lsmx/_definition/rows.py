@@ -20,7 +20,8 @@ class SumExp(NamedTuple):
     defined: Array  # where it is finite
     maximum: Array  # as it is
     terms: exp.Exponential  # exp(x - m)
-    total: log.Normal  # the sum
+    rest: Words  # R
+    total: log.Normal  # 1 + R
 
     def log(self, ops: Ops) -> Words:
         """Its logarithm, NaN where undefined."""
@@ -116,7 +117,7 @@ class Rows:
         t = ops.xp.where(x > second, t2, terms.value(ops))
         high, low = sums.rest_of_sum(ops, t, t2, top.exponent(ops), self.axes)
         rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
-        return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
+        return SumExp(m, defined, maximum, terms, rest, log.normalise(ops, rest))
 
     def probability(self, log_p: Array) -> exp.Exponential:
         """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
