@@ -37,6 +37,9 @@ from lsmx._native.compiled import core_status
 from lsmx._native.cuda.launch import CudaDevice, cuda_engine
 from lsmx._native.cuda.source import OPTIONS as CUDA_OPTIONS
 from lsmx._native.cuda.source import source as cuda_source
+from lsmx._native.host import SWAPPED, HostMemory
+from lsmx._native.host import TYPES as HOST_TYPES
+from lsmx._native.host import View as HostView
 from lsmx._native.memory import Memory
 from lsmx._native.threads import chosen_threads
 
@@ -46,7 +49,6 @@ __all__ = [
     "DOUBLE",
     "FORMAT_OF",
     "HOST_TYPES",
-    "HostMemory",
     "INDEX",
     "JACOBIAN",
     "MASK",
@@ -55,6 +57,7 @@ __all__ = [
     "ROWS",
     "SINGLE",
     "STANDARD",
+    "SWAPPED",
     "Array",
     "Backend",
     "Calculus",
@@ -62,6 +65,8 @@ __all__ = [
     "CudaDevice",
     "Format",
     "Function",
+    "HostMemory",
+    "HostView",
     "Kernel",
     "Kind",
     "LsmxError",

@@ -1,6 +1,6 @@
 """Write ``lsmx/_native/include/lsmx/constants.h`` from the definition's constants, or check that it is up to date.
 
-    python tools/native_constants.py [--check]
+python tools/native_constants.py [--check]
 """
 
 from __future__ import annotations

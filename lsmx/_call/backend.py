@@ -37,8 +37,7 @@ class Kernel:
     direct
         For the first kernel of a library: called once, gives a short way for the commonest calls, or None. That is called with the
         arrays, ``axis``, ``where``, ``dtype`` (None for derivatives), ``out``, and the further options by position; it computes the
-        result, with nothing saved, or gives None to have the call go the long way, as whatever an autograd or a tracer follows has
-        to.
+        result, with nothing saved, or gives None to have the call go the long way. It need not look for an autograd.
     unavailable
         Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
@@ -78,6 +77,9 @@ class Backend:
     bind
         Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
         its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
+    unfollowed
+        Makes of the short way of a kernel one that gives None wherever the autograd, or whatever else ``bind`` asks, may look on. None
+        if ``bind`` is always to be asked.
     define
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
         it.
@@ -114,6 +116,7 @@ class Backend:
     kernels: tuple[Kernel, ...] = ()
     bind: Callable[..., Array] | None = None
     define: Callable[[Operation], object] | None = None
+    unfollowed: Callable[[Callable[..., Array | None]], Callable[..., Array | None]] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
     follows: str | None = None
     place: Callable[[Array], Any] | None = None

@@ -131,10 +131,36 @@ static PyObject* set_up(PyObject* module, PyObject* const* args, Py_ssize_t coun
     Py_RETURN_NONE;
 }
 
+// set_up_tensors(types, threads): the types of one library, of which the first offers DLPack's table; whether it can be used
+static PyObject* set_up_tensors(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+    if (count != 2 || PyTuple_Size(args[0]) != TENSOR_TYPES) return PyErr_Occurred() ? nullptr : refuse("set_up_tensors takes two types and a function");
+    PyObject* capsule = PyObject_GetAttrString(PyTuple_GetItem(args[0], 0), "__dlpack_c_exchange_api__");
+    void* found = capsule ? PyCapsule_GetPointer(capsule, "dlpack_exchange_api") : nullptr;
+    Py_XDECREF(capsule);
+    PyErr_Clear();
+    const auto* header = static_cast<const exchange::Header*>(found);
+    while (header && header->version.major != 1) header = header->previous;
+    const auto* api = reinterpret_cast<const exchange::Api*>(header);
+    if (!api || !api->from_object || !api->allocate || !api->to_object) Py_RETURN_FALSE;
+    State& s = state_of(module);
+    for (int i = 0; i < TENSOR_TYPES; ++i) {
+        Py_XDECREF(s.tensor_types[i]);
+        s.tensor_types[i] = PyTuple_GetItem(args[0], i);
+        Py_XINCREF(s.tensor_types[i]);
+    }
+    Py_XDECREF(s.tensor_threads);
+    Py_INCREF(args[1]);
+    s.tensor_threads = args[1];
+    s.exchange = api;
+    Py_RETURN_TRUE;
+}
+
 static int each(PyObject* module, visitproc visit, void* arg) {
     State& s = state_of(module);
     Py_VISIT(s.ndarray);
     Py_VISIT(s.empty);
+    Py_VISIT(s.tensor_threads);
+    for (int i = 0; i < TENSOR_TYPES; ++i) Py_VISIT(s.tensor_types[i]);
     for (int i = 0; i < TYPES; ++i) {
         Py_VISIT(s.dtypes[i]);
         Py_VISIT(s.scalars[i]);
@@ -146,6 +172,8 @@ static int clear(PyObject* module) {
     State& s = state_of(module);
     Py_CLEAR(s.ndarray);
     Py_CLEAR(s.empty);
+    Py_CLEAR(s.tensor_threads);
+    for (int i = 0; i < TENSOR_TYPES; ++i) Py_CLEAR(s.tensor_types[i]);
     for (int i = 0; i < TYPES; ++i) {
         Py_CLEAR(s.dtypes[i]);
         Py_CLEAR(s.scalars[i]);
@@ -163,19 +191,24 @@ static PyMethodDef methods[] = {
     {"use", use_name, METH_O, "Use a target, or the best one if None."},
     {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, empty): NumPy's type and function."},
     {"set_threads", set_threads, METH_O, "How many threads calls on NumPy and JAX arrays use."},
+    {"set_up_tensors", FAST(set_up_tensors), METH_FASTCALL, "set_up_tensors(types, threads): whether DLPack's table of a library can be used."},
     {"overlap", FAST(overlap_of), METH_FASTCALL, "overlap(x, y): whether two arrays overlap without being element for element the same."},
     {"overlaps_itself", overlaps_itself_of, METH_O, "Whether elements of an array share memory."},
     {nullptr, nullptr, 0, nullptr},
 };
 
-// The passes as functions of NumPy arrays, and their numbers for `run`
+// The passes as functions of arrays, and their numbers for `run`
 static int add_passes(PyObject* module) {
-    static PyMethodDef calls[PASSES + 1];
+    static PyMethodDef calls[2 * PASSES + 1];
+    static char names[PASSES][40];
+    static const char* about = "(arrays..., axis, where, dtype, out, keepdims); None if it has to go a longer way.";
     PyObject* numbers = PyDict_New();
     if (!numbers) return -1;
     for (int i = 0; i < PASSES; ++i) {
         const char* name = shape_of(Pass(i)).name;
-        calls[i] = {name, FAST(call_of(Pass(i))), METH_FASTCALL, "Of NumPy arrays: (arrays..., axis, where, dtype, out, keepdims); None if it has to go a longer way."};
+        PyOS_snprintf(names[i], sizeof names[i], "tensor_%s", name);
+        calls[i] = {name, FAST(call_of(Pass(i))), METH_FASTCALL, about};
+        calls[PASSES + i] = {names[i], FAST(tensor_call_of(Pass(i))), METH_FASTCALL, about};
         PyObject* number = PyLong_FromLong(i);
         if (!number || PyDict_SetItemString(numbers, name, number)) return -1;
         Py_DECREF(number);
