@@ -9,16 +9,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import lsmx_numpy
-import ml_dtypes
 import numpy as np
 
 from lsmx.extend import Backend, Format, Ops, power_from_bits
 from lsmx_jax import namespace
 from lsmx_jax.host import kernels
 from lsmx_jax.primitives import bind
-
-lsmx_numpy.NAMES[np.dtype(ml_dtypes.bfloat16)] = "bfloat16"  # the host's kernels see JAX's buffers as NumPy arrays
 
 
 def owns(kind: type) -> bool:

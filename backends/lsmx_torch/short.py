@@ -24,7 +24,7 @@ def threads() -> int:
 
 
 def direct(core: Any, passname: str) -> Short | None:
-    """The pass on tensors, if this PyTorch has the table. What the core cannot see is looked at here: signs that are not in memory."""
+    """The pass on tensors, if this PyTorch has the table. Signs that are not in memory, the core cannot see."""
     if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__") or not core.set_up_tensors(TYPES, threads):
         return None
     call = getattr(core, f"tensor_{passname}")

@@ -1,4 +1,4 @@
-"""The kernels of the compiled core for a library's arrays in the host's memory: whether they take a call, and what they are given."""
+"""The compiled core's kernels for arrays in the host's memory: whether they take a call, and what they are given."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def views_of(memory: HostMemory, arrays: Sequence[Array], mask: Array | None) ->
     return found if len(doubles) == 1 else "dtypes that are computed in different formats"
 
 
-def offered(memory: HostMemory, module: Any, out: Array | None, shape: tuple[int, ...], like: View, read: list[View]) -> View | None:
+def offered(
+    memory: HostMemory, module: Any, out: Array | None, shape: tuple[int, ...], like: View, read: list[View]
+) -> View | None:
     """The caller's ``out``, if the result can be written there while the others are read: the same elements may be, no others."""
     if out is None or tuple(out.shape) != shape or not memory.is_writable(out):
         return None
@@ -94,14 +96,13 @@ def planned(
     like = views[len(arrays) - 1]
     out = offered(memory, module, ctx.out, shape, like, views)
     mask = None if where is None else views[-1]
-    a, b, number = (views[0], None, None) if len(arrays) == 1 else (views[0], views[1], None)
-    if one:
-        a, number = None, a
+    a, b = views[0], views[1] if len(arrays) > 1 else None
+    operands = (None, b, a) if one else (a, b, None)
 
     def run() -> Array:
         result = memory.empty(shape, rows) if out is None else ctx.out
         to = memory.view(result) if out is None else out
-        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, a, b, number, mask, to, memory.threads())
+        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, *operands, mask, to, memory.threads())
         return result
 
     return run

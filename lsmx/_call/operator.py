@@ -60,8 +60,11 @@ class Operator:
         """What computes a direction: one of the function's own, or of those for 16-bit rows."""
         narrow = self.function.narrow
         suffix = "" if narrow is None else suffix_of(narrow)
-        found = getattr(narrow, direction.removesuffix(suffix)) if suffix and direction.endswith(suffix) else None
-        return found or getattr(self.function, direction)
+        rules, name = (
+            (narrow, direction.removesuffix(suffix)) if suffix and direction.endswith(suffix) else (self.function, direction)
+        )
+        found: Callable[..., Any] = getattr(rules, name)
+        return found
 
     def __call__(
         self,
@@ -74,11 +77,10 @@ class Operator:
     ) -> Array:
         """The function's value, seen by the autograd of the library that the arrays are from."""
         takes, known = self.function.takes, self.operations["forward"].options
-        if arrays and (short := shortcut(self.name, "forward", type(arrays[0]))) is not None and len(arrays) == len(takes):
-            if options.keys() == known.keys():
-                value = short(*arrays, axis, where, dtype, out, *options.values())
-                if value is not None:
-                    return value
+        if len(arrays) == len(takes) and options.keys() == known.keys():
+            short = shortcut(self.name, "forward", type(arrays[0]))
+            if short is not None and (value := short(*arrays, axis, where, dtype, out, *options.values())) is not None:
+                return value
         if len(arrays) != len(takes) or not known.keys() >= options.keys():
             unknown = {name: value for name, value in options.items() if name not in known}
             raise refused(self.name, tuple(takes), ("axis", *known, "where", "dtype", "out"), arrays, unknown)
@@ -149,8 +151,10 @@ class Operator:
         return result if out is None else write(result, out)
 
 
-def shortened(short: Callable[..., Array | None], arrays: tuple[Array, ...], axis: Any, where: Any, out: Any, *beside: Array) -> Any:
-    """A derivative the short way, or None. What is ``beside`` has to have the dtype and shape of what there is one of for each row."""
+def shortened(
+    short: Callable[..., Array | None], arrays: tuple[Array, ...], axis: Any, where: Any, out: Any, *beside: Array
+) -> Array | None:
+    """A derivative the short way, or None. What is ``beside`` has to have the shape of what there is one of for each row."""
     if not beside:
         return short(*arrays, axis, where, None, out)
     (y,), (v, x) = beside, arrays
