@@ -14,7 +14,7 @@ from lsmx._definition.kinds import Axes
 from lsmx._definition.ops import Array
 from lsmx._errors import LsmxError
 from lsmx._native.compiled import core, missing
-from lsmx._native.host import FLOAT64, SWAPPED, HostMemory, View
+from lsmx._native.host import BOOL, FLOAT64, SWAPPED, HostMemory, View
 
 NAME = "core"
 Found = str | Callable[[], Array]
@@ -49,6 +49,8 @@ def views_of(memory: HostMemory, arrays: Sequence[Array], mask: Array | None) ->
         view = memory.view(x)
         if isinstance(view, str):
             return view
+        if (view[1] == BOOL) != (x is mask):
+            return "not floats, with bools for a mask"
         found.append(view)
     doubles = {view[1] % SWAPPED == FLOAT64 for view in found[: len(arrays)]}
     return found if len(doubles) == 1 else "dtypes that are computed in different formats"

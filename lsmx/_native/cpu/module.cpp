@@ -45,11 +45,13 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     for (int o = 0; o < OPERANDS; ++o) {
         if (args[3 + o] == Py_None) continue;
         if (!view_of(args[3 + o], views[o])) return nullptr;
+        if ((views[o].at.type == TYPES) != (o == MASK)) return refuse("a mask is of bools, and the other arrays are of floats");
         arrays[o] = &views[o];
     }
     const Shape& s = shape_of(Pass(pass));
     const bool wants_a = s.rows == 2 || !s.one, wants_b = s.rows == 2 || s.one;
     if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || !arrays[OUT]) return refuse("other arrays than the pass takes");
+    if (views[OUT].at.type == FLOAT64 ? !in_double : in_double) return refuse("the result is of doubles where doubles are computed in");
     const View& rows = wants_b ? views[B] : views[A];
     uint64_t reduced = 0;
     for (int i = 0; i < reduced_count; ++i) {
