@@ -1,239 +1,174 @@
-// Rows of any type, byte order and strides copied into rows in line or tiles of floats or doubles, and back. Every conversion is exact
-// or rounds to nearest-even.
+// Rows of any type, byte order and strides copied into rows in line or tiles of floats or doubles, and back.
 #pragma once
 #include "core.h"
+#include "memory.h"
 #include "tiles.h"
 
 namespace LSMX_TARGET {
 
-// ---- what lies in memory
-
-struct Half {
-    unsigned short word;
-};
-struct Bfloat {
-    unsigned short word;
-};
-struct Truths {
-    unsigned char word;
-};
-
-template <class T> struct WordOf {
-    using Type = decltype(T::word);
-};
-template <> struct WordOf<float> {
-    using Type = unsigned;
-};
-template <> struct WordOf<double> {
-    using Type = uint64;
-};
-template <class T> using Word = typename WordOf<T>::Type;
-
-// Of a vector of float's words
-LAW Native<float> half_to_float(Native<unsigned> h) {
-    using V = Native<unsigned>;
-    const V size = h & 0x7fffu, sign = (h & 0x8000u) << 16;
-    const V normal = (size << 13) + (112u << 23), special = (size << 13) | 0x7f800000u;
-    const V tiny = (V)(__builtin_convertvector((Native<int>)size, Native<float>) * 0x1p-24f);
-    const V found = size >= 0x7c00u ? special : size < 0x400u ? tiny : normal;
-    return (Native<float>)(found | sign);
-}
-LAW Native<unsigned> float_to_half(Native<float> x) {
-    using V = Native<unsigned>;
-    const V b = (V)x, size = b & 0x7fffffffu, sign = (b >> 16) & 0x8000u;
-    const V normal = (size - (112u << 23) + 0xfffu + ((size >> 13) & 1u)) >> 13;
-    const V tiny = (V)((Native<float>)size + 0.5f) - 0x3f000000u;
-    const V special = size > 0x7f800000u ? V{} + 0x7e00u : V{} + 0x7c00u;
-    return (size >= 0x47800000u ? special : size < 0x38800000u ? tiny : normal) | (size > 0x7f800000u ? V{} : sign);
-}
-LAW Native<unsigned> float_to_bfloat(Native<float> x) {
-    using V = Native<unsigned>;
-    const V b = (V)x;
-    return (b & 0x7fffffffu) > 0x7f800000u ? V{} + 0x7fc0u : (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
-}
-
-// lanes<F> elements of T at an address, in F; and back
-template <class F, class T> LAW Native<F> take(const char* p) {
-    const auto w = *reinterpret_cast<const Unaligned<Word<T>, lanes<F> * int(sizeof(T))>*>(p);
-    if constexpr (__is_same(T, Half)) {
-        return half_to_float(__builtin_convertvector(w, Native<unsigned>));
-    } else if constexpr (__is_same(T, Bfloat)) {
-        return (Native<float>)(__builtin_convertvector(w, Native<unsigned>) << 16);
-    } else if constexpr (__is_same(T, Truths)) {
-        return __builtin_convertvector(__builtin_convertvector(w, Native<Signed<F>>), Native<F>);
-    } else {
-        typedef T V __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
-        return __builtin_convertvector((V)w, Native<F>);
-    }
-}
-template <class F, class T> LAW void give(char* p, Native<F> x) {
-    using Memory = Unaligned<Word<T>, lanes<F> * int(sizeof(T))>;
-    typedef Word<T> W __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
-    if constexpr (sizeof(T) == 2) {
-        const Native<unsigned> w = __is_same(T, Half) ? float_to_half(x) : float_to_bfloat(x);
-        *reinterpret_cast<Memory*>(p) = __builtin_convertvector(w, W);
-    } else {
-        typedef T V __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
-        *reinterpret_cast<Memory*>(p) = (W)__builtin_convertvector(x, V);
-    }
-}
-
-template <class W> LAW W swapped_bytes(W w) {
-    if constexpr (sizeof(W) == 2) return __builtin_bswap16(w);
-    else if constexpr (sizeof(W) == 4) return __builtin_bswap32(w);
-    else if constexpr (sizeof(W) == 8) return __builtin_bswap64(w);
-    else return w;
-}
-template <class F, class T> LAW F take_one(const char* p, bool swapped) {
-    Word<T> w;
-    __builtin_memcpy(&w, p, sizeof w);
-    if (swapped) w = swapped_bytes(w);
-    if constexpr (__is_same(T, Half)) return F(half_to_float(Native<unsigned>{} + unsigned(w))[0]);
-    else if constexpr (__is_same(T, Bfloat)) return F(floats(unsigned(w) << 16));
-    else if constexpr (__is_same(T, Truths)) return F(w);
-    else return F(floats(w));
-}
-template <class F, class T> LAW void give_one(char* p, F x, bool swapped) {
-    Word<T> w;
-    if constexpr (__is_same(T, Half)) w = Word<T>(float_to_half(Native<float>{} + float(x))[0]);
-    else if constexpr (__is_same(T, Bfloat)) w = Word<T>(float_to_bfloat(Native<float>{} + float(x))[0]);
-    else w = bits(T(x));
-    if (swapped) w = swapped_bytes(w);
-    __builtin_memcpy(p, &w, sizeof w);
-}
-
-// ---- blocks: element i of row j at block + j row_step + i step, in elements; in memory at row[j] + shift + i stride, in bytes
-
+// Element i of row j: at + j row_step + i step, in elements
 template <class F> struct Block {
     F* at;
     int64 row_step, step;
     bool tile() const { return step != 1; }
 };
 
-LAW bool neighbours(char* const* row, int64 rows, int64 width) {
-    bool all = true;
-    for (int64 j = 1; j < rows; ++j) all = all && row[j] - row[j - 1] == width;
-    return all;
+// The same in memory: row[j] + shift + i stride, in bytes
+struct Rows {
+    char* const* row;
+    int64 shift, stride, n, rows;
+    bool swapped;
+
+    LAW char* at(int64 j, int64 i = 0) const { return row[j] + shift + i * stride; }
+    // Whether each row begins so many bytes after the one before
+    LAW bool apart(int64 width) const {
+        bool all = true;
+        for (int64 j = 1; j < rows; ++j) all = all && row[j] - row[j - 1] == width;
+        return all;
+    }
+};
+
+// Doubles of 16-bit floats are made one by one
+template <class F, class T> constexpr bool by_vectors = !(sizeof(F) == 8 && sizeof(T) == 2);
+
+// ---- elements one after the other
+
+template <class F, class T> LAW void line_in(const char* p, F* to, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    if constexpr (by_vectors<F, T>)
+        for (; i + W <= n; i += W) store(to + i, One<F>{take<F, T>(p + i * width)});
+    for (; i < n; ++i) to[i] = take_one<F, T>(p + i * width, false);
+}
+template <class F, class T> LAW void line_out(const F* from, char* p, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    for (; i + W <= n; i += W) give<F, T>(p + i * width, load<One<F>>(from + i).v[0]);
+    for (; i < n; ++i) give_one<F, T>(p + i * width, from[i], false);
 }
 
-template <class F, class T>
-ALONE void block_in(char* const* row, int64 shift, int64 stride, bool swapped, int64 n, int64 rows, Block<F> to) {
+// ---- tiles of rows in line: turned, some columns at a time; the last ones overlap those before
+
+constexpr int64 COLUMNS = 32;  // of rows of other types that are made floats and turned at a time
+
+template <class F, class At> LAW void turned_in(At row, int64 n, F* tile) {
     constexpr int W = lanes<F>, q = quad<F>;
-    // doubles of 16-bit floats are made one by one
-    constexpr bool wider = sizeof(F) == 8 && sizeof(T) == 2;
-    const bool plain = !swapped && !wider, in_line = plain && stride == int(sizeof(T));
-    if constexpr (!wider) if (in_line && !to.tile()) {
-        for (int64 j = 0; j < rows; ++j) {
-            const char* p = row[j] + shift;
+    for (int64 c = 0; c < n; c += q) {
+        c = least_of(c, n - q);
+        LSMX_EACH(TILE, {
+            Native<F> v[q];
+            load_columns<F>([&](int lane) __attribute__((always_inline)) { return row(lane + i * W) + c; }, v);
+            for (int k = 0; k < q; ++k) store(tile + (c + k) * wide<F> + i * W, One<F>{v[k]});
+        })
+    }
+}
+template <class F, class At> LAW void turned_out(const F* tile, At row, int64 n, int64 rows) {
+    constexpr int W = lanes<F>, q = quad<F>;
+    for (int64 c = 0; c < n; c += q) {
+        c = least_of(c, n - q);
+        LSMX_EACH(TILE, {
+            Native<F> v[q];
+            for (int k = 0; k < q; ++k) v[k] = load<One<F>>(tile + (c + k) * wide<F> + i * W).v[0];
+            auto at = [&](int lane) __attribute__((always_inline)) { return row(lane + i * W) + c; };
+            if (rows == wide<F>) store_columns<F>(at, v, W);
+            else if (rows > i * W) store_columns<F>(at, v, int(rows) - i * W);
+        })
+    }
+}
+
+// The columns from c on, of which the last ones overlap those before
+template <class Body> LAW void by_columns(int64 n, Body body) {
+    for (int64 c = 0; c < n; c += COLUMNS) {
+        c = n > COLUMNS ? least_of(c, n - COLUMNS) : 0;
+        body(c, least_of(COLUMNS, n));
+    }
+}
+
+template <class F, class T> LAW void tile_in(const Rows& x, F* tile) {
+    if constexpr (__is_same(T, F)) {
+        turned_in<F>([&](int64 j) { return reinterpret_cast<const F*>(x.at(j)); }, x.n, tile);
+    } else {
+        F line[wide<F> * COLUMNS];
+        const bool one = x.n <= COLUMNS && x.apart(x.n * x.stride);  // the rows follow each other, as if they were one
+        if (one) line_in<F, T>(x.at(0), line, x.n * wide<F>);
+        const int64 step = one ? x.n : COLUMNS;
+        by_columns(x.n, [&](int64 c, int64 count) {
+            for (int64 j = 0; j < wide<F> && !one; ++j) line_in<F, T>(x.at(j, c), line + j * COLUMNS, count);
+            turned_in<F>([&](int64 j) { return line + j * step; }, count, tile + c * wide<F>);
+        });
+    }
+}
+template <class F, class T> LAW void tile_out(const F* tile, const Rows& x) {
+    if constexpr (__is_same(T, F)) {
+        turned_out<F>(tile, [&](int64 j) { return reinterpret_cast<F*>(x.at(j)); }, x.n, x.rows);
+    } else {
+        F line[wide<F> * COLUMNS];
+        const bool one = x.n <= COLUMNS && x.apart(x.n * x.stride);
+        const int64 step = one ? x.n : COLUMNS;
+        by_columns(x.n, [&](int64 c, int64 count) {
+            turned_out<F>(tile + c * wide<F>, [&](int64 j) { return line + j * step; }, count, x.rows);
+            for (int64 j = 0; j < x.rows && !one; ++j) line_out<F, T>(line + j * COLUMNS, x.at(j, c), count);
+        });
+        if (one) line_out<F, T>(line, x.at(0), x.n * x.rows);
+    }
+}
+
+// ---- any rows
+
+template <class F, class T> static void block_in(const Rows& x, Block<F> to) {
+    const bool plain = !x.swapped && by_vectors<F, T>, in_line = plain && x.stride == int(sizeof(T));
+    if (in_line && !to.tile()) {
+        for (int64 j = 0; j < x.rows; ++j) line_in<F, T>(x.at(j), to.at + j * to.row_step, x.n);
+    } else if (in_line && x.n >= quad<F> && x.rows == wide<F>) {
+        if constexpr (by_vectors<F, T>) tile_in<F, T>(x, to.at);
+    } else if (plain && to.tile() && x.rows == wide<F> && x.apart(sizeof(T))) {  // neighbouring rows are neighbours in memory
+        for (int64 i = 0; i < x.n; ++i) line_in<F, T>(x.at(0, i), to.at + i * wide<F>, wide<F>);
+    } else if (to.tile() && (x.stride > 64 || x.stride < -64)) {  // elements of a row are far from each other
+        for (int64 i = 0; i < x.n; ++i)
+            for (int64 j = 0; j < x.rows; ++j) to.at[i * to.step + j] = take_one<F, T>(x.at(j, i), x.swapped);
+    } else {
+        for (int64 j = 0; j < x.rows; ++j) {
             F* o = to.at + j * to.row_step;
-            int64 i = 0;
-            for (; i + W <= n; i += W) store(o + i, One<F>{take<F, T>(p + i * int(sizeof(T)))});
-            for (; i < n; ++i) o[i] = take_one<F, T>(p + i * int(sizeof(T)), false);
+            if (!x.swapped) for (int64 i = 0; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), false);
+            else for (int64 i = 0; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), true);
         }
-        return;
-    }
-    if (to.tile()) {
-        const int64 full = wide<F>;
-        if constexpr (__is_same(T, F)) {
-            if (in_line && n >= q && rows == full) {  // turned, some columns at a time; the last ones overlap those before
-                for (int64 c = 0; c < n; c += q) {
-                    c = least_of(c, n - q);
-                    LSMX_EACH(TILE, {
-                        Native<F> v[q];
-                        load_columns<F>([&](int lane) __attribute__((always_inline)) { return reinterpret_cast<const F*>(row[lane + i * W] + shift) + c; }, v);
-                        for (int k = 0; k < q; ++k) store(to.at + (c + k) * full + i * W, One<F>{v[k]});
-                    })
-                }
-                return;
-            }
-        }
-        if constexpr (!wider) if (plain && rows == full && neighbours(row, full, int(sizeof(T)))) {
-            for (int64 i = 0; i < n; ++i) {  // neighbouring rows are neighbours in memory
-                const char* p = row[0] + shift + i * stride;
-                for (int k = 0; k < TILE; ++k) store(to.at + i * full + k * W, One<F>{take<F, T>(p + k * W * int(sizeof(T)))});
-            }
-            return;
-        }
-        if (stride > 64 || stride < -64) {
-            for (int64 i = 0; i < n; ++i)
-                for (int64 j = 0; j < rows; ++j) to.at[i * full + j] = take_one<F, T>(row[j] + shift + i * stride, swapped);
-            return;
-        }
-    }
-    for (int64 j = 0; j < rows; ++j) {
-        const char* p = row[j] + shift;
-        F* o = to.at + j * to.row_step;
-        if (!swapped) for (int64 i = 0; i < n; ++i) o[i * to.step] = take_one<F, T>(p + i * stride, false);
-        else for (int64 i = 0; i < n; ++i) o[i * to.step] = take_one<F, T>(p + i * stride, true);
     }
 }
 
-template <class F, class T>
-ALONE void block_out(char* const* row, int64 shift, int64 stride, bool swapped, int64 n, int64 rows, Block<F> from) {
-    constexpr int W = lanes<F>, q = quad<F>;
-    const bool plain = !swapped, in_line = plain && stride == int(sizeof(T));
+template <class F, class T> static void block_out(const Rows& x, Block<F> from) {
+    const bool in_line = !x.swapped && x.stride == int(sizeof(T));
     if (in_line && !from.tile()) {
-        for (int64 j = 0; j < rows; ++j) {
-            char* p = row[j] + shift;
+        for (int64 j = 0; j < x.rows; ++j) line_out<F, T>(from.at + j * from.row_step, x.at(j), x.n);
+    } else if (in_line && x.n >= quad<F>) {
+        tile_out<F, T>(from.at, x);
+    } else if (!x.swapped && from.tile() && x.rows == wide<F> && x.apart(sizeof(T))) {
+        for (int64 i = 0; i < x.n; ++i) line_out<F, T>(from.at + i * wide<F>, x.at(0, i), wide<F>);
+    } else if (from.tile() && (x.stride > 64 || x.stride < -64)) {
+        for (int64 i = 0; i < x.n; ++i)
+            for (int64 j = 0; j < x.rows; ++j) give_one<F, T>(x.at(j, i), from.at[i * from.step + j], x.swapped);
+    } else {
+        for (int64 j = 0; j < x.rows; ++j) {
             const F* o = from.at + j * from.row_step;
-            int64 i = 0;
-            for (; i + W <= n; i += W) give<F, T>(p + i * int(sizeof(T)), load<One<F>>(o + i).v[0]);
-            for (; i < n; ++i) give_one<F, T>(p + i * int(sizeof(T)), o[i], false);
+            if (!x.swapped) for (int64 i = 0; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], false);
+            else for (int64 i = 0; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], true);
         }
-        return;
-    }
-    if (from.tile()) {
-        const int64 full = wide<F>;
-        if constexpr (__is_same(T, F)) {
-            if (in_line && n >= q) {
-                for (int64 c = 0; c < n; c += q) {
-                    c = least_of(c, n - q);
-                    LSMX_EACH(TILE, {
-                        Native<F> v[q];
-                        for (int k = 0; k < q; ++k) v[k] = load<One<F>>(from.at + (c + k) * full + i * W).v[0];
-                        auto at = [&](int lane) __attribute__((always_inline)) { return reinterpret_cast<F*>(row[lane + i * W] + shift) + c; };
-                        if (rows == full) store_columns<F>(at, v, W);
-                        else if (rows > i * W) store_columns<F>(at, v, int(rows) - i * W);
-                    })
-                }
-                return;
-            }
-        }
-        if (plain && rows == full && neighbours(row, full, int(sizeof(T)))) {
-            for (int64 i = 0; i < n; ++i) {
-                char* p = row[0] + shift + i * stride;
-                for (int k = 0; k < TILE; ++k) give<F, T>(p + k * W * int(sizeof(T)), load<One<F>>(from.at + i * full + k * W).v[0]);
-            }
-            return;
-        }
-        if (stride > 64 || stride < -64) {
-            for (int64 i = 0; i < n; ++i)
-                for (int64 j = 0; j < rows; ++j) give_one<F, T>(row[j] + shift + i * stride, from.at[i * full + j], swapped);
-            return;
-        }
-    }
-    for (int64 j = 0; j < rows; ++j) {
-        char* p = row[j] + shift;
-        const F* o = from.at + j * from.row_step;
-        if (plain) for (int64 i = 0; i < n; ++i) give_one<F, T>(p + i * stride, o[i * from.step], false);
-        else for (int64 i = 0; i < n; ++i) give_one<F, T>(p + i * stride, o[i * from.step], true);
     }
 }
 
-template <class F> using Copy = void (*)(char* const*, int64, int64, bool, int64, int64, Block<F>);
+template <class F> using Copy = void (*)(const Rows&, Block<F>);
 
 // Over all runs of a row: `along` has the axes of a row, the last of which makes a run
 template <class F> static void over_runs(const lsmx::Call& c, int operand, Copy<F> copy, char* const* row, int64 rows, Block<F> block) {
     const lsmx::Axis& run = c.along[c.along_count - 1];
-    const int64 stride = run.stride[operand];
-    const bool swapped = c.at[operand].swapped;
-    int64 index[lsmx::DIMENSIONS] = {}, shift = 0;
+    Rows x = {row, 0, run.stride[operand], run.size, rows, c.at[operand].swapped};
+    int64 index[lsmx::DIMENSIONS];
+    for (int k = 0; k < c.along_count; ++k) index[k] = 0;
     for (int64 done = 0; done < c.n; done += run.size) {
-        copy(row, shift, stride, swapped, run.size, rows, {block.at + done * block.step, block.row_step, block.step});
+        copy(x, {block.at + done * block.step, block.row_step, block.step});
         for (int k = c.along_count - 2; k >= 0; --k) {
-            shift += c.along[k].stride[operand];
+            x.shift += c.along[k].stride[operand];
             if (++index[k] < c.along[k].size) break;
-            shift -= c.along[k].size * c.along[k].stride[operand];
+            x.shift -= c.along[k].size * c.along[k].stride[operand];
             index[k] = 0;
         }
     }

@@ -8,7 +8,7 @@
 
 namespace LSMX_TARGET {
 
-constexpr int64 SHORT_FORWARD = 192, SHORT_BACKWARD = 96;  // rows of fewer elements go into tiles
+constexpr int64 SHORT_FORWARD = 192, SHORT_BACKWARD = 192;  // rows of fewer elements go into tiles
 constexpr int64 BATCH = 1 << 13;                           // bytes of rows in line that share one logarithm
 constexpr int64 ON_STACK = 1 << 14;                        // bytes of scratch that need no allocation
 
