@@ -1,4 +1,4 @@
-"""Log-softmax inside ``jax.jit`` on the CPU: JAX's own, lsmx with the host's kernels, and its definition as XLA compiles it.
+"""Log-softmax inside ``jax.jit`` on the CPU: JAX's own, lsmx as it runs on NumPy's arrays, and its definition as XLA compiles it.
 
 Interleaved runs, medians, each as a ratio to JAX's own. ``python benchmarks/inside_jax.py``
 """

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 import lsmx
+from lsmx import extend
 from lsmx.testing import differing, quantise
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
@@ -60,6 +61,17 @@ def bits(x: Any) -> np.ndarray:
 def residual(function: str, z: Any, out: Any) -> tuple[Any, ...]:
     """What the public derivatives take beside a vector."""
     return (z, out) if function == "logsumexp" else (out,)
+
+
+def by_autograd(function: str, direction: str, vector: Any, z: Any, out: Any, axis: Any = -1, where: Any = None) -> Any:
+    """The derivative that autograds take: of log-softmax in 16 bits it is at the input."""
+    operator = lsmx.registered()[function]
+    rules = operator.function
+    if rules.narrow is not None and extend.dtype_name(z.dtype) in ("float16", "bfloat16"):
+        rules, direction = rules.narrow, f"{direction}_z"
+    name = next(iter(operator.operations[direction].takes))
+    at = {"z": z, "output": out}
+    return operator.derivative(direction, {name: vector}, {n: at[n] for n in rules.residual}, axis, where)
 
 
 def check(function: str, z: Any, g: Any, axis: Any = -1, where: Any = None) -> None:

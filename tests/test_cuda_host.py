@@ -233,7 +233,7 @@ FAULTS = {  # what is written instead of what, and the direction that it spoils
     "one copy too many": ("n.first - one.first", "n.first"),
     "no second largest in a thread": ("larger(x < top.first ? x : top.first, top.second)", "top.second"),
     "no second largest among threads": ("x < first ? x : first)", "second)"),
-    "a sum of one limb": ("n.second += Word<F>(b);", ""),
+    "a sum of one limb": ("n.second += Word<F>(add.second);", ""),
     "the low word of x - m": ("counts ? d.low : F(0)", "F(0)"),
     "a shuffle that is left out": ("int step = count / 2; step;", "int step = count / 2; step > 1;"),
     "NaN is lost": ("if (any_nan) top.first = not_a_number<F>();", ""),

@@ -41,7 +41,6 @@ def test_the_package_page(metadata: str) -> None:
     inside = check_dist.LINK.findall(check_dist.FENCES.sub("", (HOME / "README.md").read_text(encoding="utf-8")))
     addresses = check_dist.LINK.findall(check_dist.FENCES.sub("", text))
     assert [re.sub(rf"^{re.escape(URLS['Source'])}/(blob|raw)/main/", "", a) for a in addresses] == inside
-    assert [a for a in addresses if "/raw/" in a] == [f"{URLS['Source']}/raw/main/docs/speed.png"]
 
 
 def test_paths_become_addresses() -> None:

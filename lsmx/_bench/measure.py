@@ -15,7 +15,7 @@ from typing import Any
 from lsmx._bench.works import Call, contestants, works
 
 LEAST = 2e-4  # seconds that one measurement takes at least: small arrays are called as often as that takes
-LIBRARIES = ("lsmx", "numpy", "numba", "scipy", "torch", "jax", "cupy-cuda12x", "cupy-cuda13x", "cuda-core")
+LIBRARIES = ("lsmx", "numpy", "scipy", "torch", "jax", "cupy-cuda12x", "cupy-cuda13x", "cuda-core")
 
 
 def interleaved(calls: dict[str, Call], turns: int) -> dict[str, list[float]]:

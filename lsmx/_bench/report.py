@@ -49,7 +49,6 @@ def ratios(results: Results, form: str = "github") -> str:
         ("SciPy / lsmx", "SciPy", "lsmx"),
         ("NumPy / lsmx", "plain NumPy", "lsmx"),
         ("JAX / lsmx", "JAX, jit", "lsmx"),
-        ("SciPy / lsmx without Numba", "SciPy", "lsmx without Numba"),
         ("lsmx reused / copy", "lsmx, reused output", "copy"),
     ]
     texts = []

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 import lsmx
-from lsmx import extend
 
 Call = Callable[[], object]
 
@@ -73,31 +72,11 @@ def limit(z: Any) -> Call:
     return lambda: np.copyto(out, z)
 
 
-def without_compiler(work: Work, function: str, *arrays: Any) -> Call | None:
-    """What runs where Numba is not installed."""
-    kernels = lsmx.backend_for(arrays[0]).by_task[(function, work.direction)]
-
-    def call() -> object:
-        with np.errstate(all="ignore"):
-            ctx = extend.Context(*arrays[1:]) if work.direction == "backward" else extend.Context()
-            if work.axis != -1:
-                ctx.axis = work.axis  # type: ignore[attr-defined]
-            options = {} if work.direction == "backward" else {"axis": work.axis}
-            for kernel in kernels:
-                if kernel.name != "fused" and not isinstance(run := kernel.plan(ctx, arrays[0], **options), str):
-                    return run()
-            rules = lsmx.registered()[function].function
-            return getattr(rules, work.direction)(ctx, arrays[0], **options)
-
-    return call
-
-
 def _forward(work: Work, z: Any, _: Any) -> dict[str, Call | None]:
     axis, out = work.axis, np.zeros_like(z)
     calls: dict[str, Call | None] = {
         "lsmx": lambda: lsmx.log_softmax(z, axis=axis),
         "lsmx, reused output": lambda: lsmx.log_softmax(z, axis=axis, out=out),
-        "lsmx without Numba": without_compiler(work, "log_softmax", z),
         "plain NumPy": lambda: plain_numpy(z, axis),
         "copy": limit(z),
     }
@@ -132,7 +111,6 @@ def _backward(work: Work, z: Any, g: Any) -> dict[str, Call | None]:
     calls: dict[str, Call | None] = {
         "lsmx": lambda: lsmx.log_softmax_backward(g, y, axis=axis),
         "lsmx, reused output": lambda: lsmx.log_softmax_backward(g, y, axis=axis, out=out),
-        "lsmx without Numba": without_compiler(work, "log_softmax", g, y),
         "plain NumPy": lambda: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
         "copy": limit(z),
     }

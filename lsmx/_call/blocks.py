@@ -87,7 +87,7 @@ def row_blocks(xp: Any, block: int, elsewhere: Callable[[Array], str | None] = a
     >>> {(k.function, k.direction) for k in kernels} >= {("softmax", "forward"), ("logsumexp", "backward")}
     True
     """
-    found: dict[tuple[str, str], Callable[..., Any]] = {}
+    found: dict[tuple[str, str], Callable[..., str | Callable[[], Array]]] = {}
     for name, function in FUNCTIONS.items():
         found |= {(name, "forward"): forward_plan(xp, block, function, elsewhere)}
         for rules in filter(None, (function, function.narrow)):

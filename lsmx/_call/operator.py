@@ -58,12 +58,10 @@ class Operator:
 
     def rule(self, direction: str) -> Callable[..., Any]:
         """What computes a direction: one of the function's own, or of those for 16-bit rows."""
-        narrow = self.function.narrow
-        suffix = "" if narrow is None else suffix_of(narrow)
-        rules, name = (
-            (narrow, direction.removesuffix(suffix)) if suffix and direction.endswith(suffix) else (self.function, direction)
-        )
-        found: Callable[..., Any] = getattr(rules, name)
+        rules, suffix = self.function, ""
+        if self.function.narrow is not None and direction.endswith(suffix_of(self.function.narrow)):
+            rules, suffix = self.function.narrow, suffix_of(self.function.narrow)
+        found: Callable[..., Any] = getattr(rules, direction.removesuffix(suffix))
         return found
 
     def __call__(

@@ -8,21 +8,26 @@ struct Nothing {
 
 // ---- exact sums
 
-// sum(value(a, b)) of the team, which is scaled so that -2 <= value <= 2; add is called with each summand
+// A thread's own sums of limbs, for as many values as 32-bit integers have room for
+template <class F> struct Adder {
+    Wrapping<F> first, second;
+
+    LAW void operator()(F v) {
+        const Limbs<F> zero = limbs_of(F(0)), limbs = limbs_of(v);
+        first += limbs.first - zero.first;
+        second += limbs.second - zero.second;
+    }
+};
+
+// The sums of the limbs of all that each(a, b, add) adds, over the team: values in [-2, 2]
 template <class F, class Values, class Each> LAW Digits exact_sum(const Team& team, const Values& values, Each each) {
-    const Limbs<F> zero = limbs_of(F(0));
-    Wrapping<F> a = 0, b = 0;
+    Adder<F> add = {0, 0};
     Digits n = {0, 0};
-    auto add = [&](F v) {
-        Limbs<F> limbs = limbs_of(v);
-        a += limbs.first - zero.first;
-        b += limbs.second - zero.second;
-    };
-    values.each([&](F g, F y) { each(g, y, add); },
+    values.each([&](F a, F b) { each(a, b, add); },
                 [&] {
-                    n.first += Word<F>(a);
-                    n.second += Word<F>(b);
-                    a = b = 0;
+                    n.first += Word<F>(add.first);
+                    n.second += Word<F>(add.second);
+                    add = {0, 0};
                 });
     return {team.sum(n.first), team.sum(n.second)};
 }
@@ -51,7 +56,7 @@ template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const V
     bool defined = finite(top.first);
     F m = defined ? top.first : F(0), z2 = top.second, t2 = exp_difference(z2, m);
     F e = exponent_of(t2), scale = power_of(F(0) - e);
-    Digits n = exact_sum<F>(team, values, [&](F, F x, auto add) { add(exp_difference(x < z2 ? x : z2, m) * scale); });
+    Digits n = exact_sum<F>(team, values, [&](F, F x, Adder<F>& add) { add(exp_difference(x < z2 ? x : z2, m) * scale); });
     const Digits one = digits_of(t2 * scale);
     return {top.first, m, defined, normalise(scaled_words(Digits{n.first - one.first, n.second - one.second}, e))};
 }
@@ -125,7 +130,7 @@ template <class F, class Values, class Value> LAW Words<F> value_sum(const Team&
     F largest = team.largest(any_nan ? not_a_number<F>() : top);
     F e = scale_of(largest), scale = power_of(F(0) - e);
     bool large = e >= Format<F>::largest_exponent;  // which has no scale: |v scale| < 4
-    Digits n = exact_sum<F>(team, values, [&](F g, F y, auto add) {
+    Digits n = exact_sum<F>(team, values, [&](F g, F y, Adder<F>& add) {
         F v = value(g, y) * scale;
         if (large) {
             F part = v > F(2) ? F(2) : v < F(-2) ? F(-2) : v;
