@@ -33,7 +33,7 @@ class Poisoned:
 def block(request: pytest.FixtureRequest) -> Iterator[int]:
     """NumPy's backend with kernels for blocks of a few elements."""
     numpy = lsmx.backend_for(np.zeros(1))
-    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
     planted = extend.register_backend(extend.Backend(**fields, kernels=extend.row_blocks(Poisoned, request.param)))
     yield request.param
     extend.unregister_backend(planted)

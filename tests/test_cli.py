@@ -58,7 +58,7 @@ def plant() -> Iterator[Callable[..., extend.Backend]]:
 
     def register(*kernels: extend.Kernel) -> extend.Backend:
         numpy = lsmx.backend_for(np.zeros(1))
-        fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
+        fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
         planted.append(extend.register_backend(extend.Backend(**fields, kernels=kernels)))
         return planted[-1]
 

@@ -55,6 +55,12 @@ class Core(types.ModuleType):
     def use(self, name: str) -> None:
         self.used = name
 
+    def set_up(self, *given: object) -> None:
+        """NumPy's type and function, for the calls that nobody makes here."""
+
+    def set_threads(self, n: int) -> None:
+        """How many such calls use."""
+
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Core:
@@ -117,8 +123,8 @@ def test_the_targets_are_those_of_the_processor() -> None:
     if isinstance(core, str):
         pytest.skip(core)
     needs = {
-        "avx512": {"avx512f", "avx512dq", "avx512vl", "avx512bw", "avx2", "fma", "f16c", "3dnowprefetch"},
-        "avx2": {"avx2", "fma", "f16c", "3dnowprefetch"},
+        "avx512": {"avx512f", "avx512dq", "avx512vl", "avx512bw", "avx2", "fma"},
+        "avx2": {"avx2", "fma"},
         "baseline": set(),
     }
     here = flags()

@@ -161,8 +161,10 @@ def rooms(files: list[str]) -> set[str]:
 def test_a_call_that_goes_the_short_way_passes_two_rooms(shape: tuple[int, ...]) -> None:
     z = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     numpy = lsmx.backend_for(z)
-    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
-    short = extend.Kernel("short", "log_softmax", "forward", lambda *given, **options: "the long way", direct=lambda x: 2 * x)
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
+    short = extend.Kernel(
+        "short", "log_softmax", "forward", lambda *given, **options: "the long way", direct=lambda: lambda z, *options: 2 * z
+    )
     record = extend.register_backend(extend.Backend(**fields, kernels=(short,)))
     try:
         lsmx.log_softmax(z)

@@ -37,7 +37,7 @@ def kernel() -> Iterator[Callable[..., None]]:
 
     def plant(function: str, direction: str, run: Callable[..., Any]) -> None:
         faulty = extend.Kernel("planted", function, direction, lambda *given, **options: lambda: run(*given, **options))
-        fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task", "direct")}
+        fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task")}
         planted.append(extend.register_backend(extend.Backend(**fields, kernels=(faulty,))))
 
     yield plant

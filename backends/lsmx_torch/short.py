@@ -23,22 +23,27 @@ def threads() -> int:
     return chosen_threads() or torch.get_num_threads()
 
 
+def readable(x: Any) -> bool:
+    """Whether an argument is a tensor whose numbers are those in its memory."""
+    return type(x) in TYPES and not x.is_neg()
+
+
 def direct(core: Any, passname: str) -> Short | None:
-    """The pass on tensors, if this PyTorch has the table. Signs that are not in memory, the core cannot see."""
+    """The pass on tensors, if this PyTorch has the table. The core cannot see a sign that is not in memory."""
     if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__") or not core.set_up_tensors(TYPES, threads):
         return None
     call = getattr(core, f"tensor_{passname}")
     if passname.endswith("forward"):
 
         def of_one(z: Any, axis: Any, where: Any, dtype: Any, out: Any, *options: Any) -> Any:
-            if z.is_neg() or (out is not None and out.is_neg()):
+            if z.is_neg() or (out is not None and not readable(out)):
                 return None
             return call(z, axis, where, dtype, out, *options)
 
         return of_one
 
     def of_two(v: Any, y: Any, axis: Any, where: Any, dtype: Any, out: Any, *options: Any) -> Any:
-        if v.is_neg() or y.is_neg() or (out is not None and out.is_neg()):
+        if not readable(v) or not readable(y) or (out is not None and not readable(out)):
             return None
         return call(v, y, axis, where, dtype, out, *options)
 

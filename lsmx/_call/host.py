@@ -32,8 +32,13 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         passname = passname.replace("softmax_jvp", "softmax_backward") if name == "softmax" else passname
         plan = forward(memory, name, passname) if direction == "forward" else derivative(memory, name, direction, passname)
         direct = partial(short_way, memory, passname)
-        kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=missing))
+        kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
     return tuple(kernels)
+
+
+def without() -> str | None:
+    """Why there is no kernel, in few words."""
+    return None if missing() is None else "the compiled core is missing"
 
 
 def short_way(memory: HostMemory, passname: str) -> Callable[..., Array | None] | None:

@@ -106,7 +106,7 @@ static PyObject* name_in_use(PyObject*, PyObject*) { return PyUnicode_FromString
 static PyObject* use_name(PyObject*, PyObject* name) {
     const char* s = name == Py_None ? nullptr : PyUnicode_AsUTF8AndSize(name, nullptr);
     if (!s && PyErr_Occurred()) return nullptr;
-    if (const char* why = use(s)) return refuse(why);
+    if (const char* why = use(s)) return PyErr_Format(PyExc_ValueError, "%s: %s", s, why);
     Py_RETURN_NONE;
 }
 
