@@ -149,7 +149,10 @@ class Operator:
 def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:
     """Raise unless an array has one number for each row of ``x``, and say whether it has all the axes."""
     float_name(name, x)
-    shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
+    try:
+        shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
+    except RuntimeError:  # PyTorch's, of tensors without a shape: what is wrong with them is said where they are computed on
+        return {}
     if all(n == n for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes
         PER_ROW.check(other, y, x.dtype, shape, axes)
     return {"keepdims": True} if len(y.shape) == len(shape) else {}
