@@ -41,7 +41,7 @@ def bind(
         or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
     ):
         return seen(operation, arrays, axis, where, options, out)
-    if out is not None:
+    if out is not None and out.is_nested:
         layouts.check(operation, arrays, where, out)
     followed = torch.is_grad_enabled() and any(map(REQUIRES_GRAD, given))
     if followed and len(operation.moving) < len(arrays):
@@ -58,7 +58,7 @@ def bind(
             if result is out and not out.is_inference():
                 torch.autograd.graph.increment_version(out)  # for whom has saved it
     except RuntimeError:
-        layouts.check(operation, arrays, where, None)
+        layouts.check(operation, arrays, where, out)
         raise
     return result
 

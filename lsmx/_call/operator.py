@@ -153,7 +153,7 @@ def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, 
         shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
     except RuntimeError:  # PyTorch's, of tensors without a shape: what is wrong with them is said where they are computed on
         return {}
-    if all(n == n for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes
+    if all(type(n) is int for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes, and tracers stand for them
         PER_ROW.check(other, y, x.dtype, shape, axes)
     return {"keepdims": True} if len(y.shape) == len(shape) else {}
 
