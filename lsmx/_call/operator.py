@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lsmx._call.backend import Backend
-from lsmx._call.calculus import operations_of, suffix_of
 from lsmx._call.deferred import public, taken_over
+from lsmx._call.family import operations_of, suffix_of
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
 from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, loaded, on_load, shortcuts
