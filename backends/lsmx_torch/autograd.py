@@ -69,7 +69,7 @@ class Plain(_SingleLevelFunction):
         result: torch.Tensor = operation.compute(arrays, ctx.axis, where, ctx.options, None)
         # the mask too: PyTorch notices if it is changed in place
         ctx.save_for_backward(where, *map((*arrays, result).__getitem__, kept(ctx.operation)))
-        return result
+        return result if result._base is None else result.clone()  # views of what nobody else has cannot be written to
 
 
 def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., torch.Tensor]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from lsmx._call.backend import Kernel
-from lsmx._call.calculus import suffix_of
+from lsmx._call.family import suffix_of
 from lsmx._call.kernels import FUNCTIONS
 from lsmx._definition.checks import native, normal_axes, reduced_shape
 from lsmx._definition.function import Context, Function, keep, recall, remember

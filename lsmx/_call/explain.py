@@ -30,8 +30,8 @@ def explain(
     ----------
     *arrays
         The arrays of the call: those that the function takes for ``"forward"``, ``grad_output`` or ``tangent`` and the residual for
-        ``"backward"`` and ``"jvp"``, the residual for ``"jacobian"``. One array alone stands for all of them, if they are of one
-        shape.
+        ``"backward"`` and ``"jvp"`` (the output may follow where that is no part of it), the residual for ``"jacobian"``. One array
+        alone stands for all of them, if they are of one shape.
     function
         A registered name.
     direction
@@ -73,6 +73,8 @@ def explain(
     names = vectors if direction == "forward" else vectors + residual
     if len(arrays) == 1 and not operator.function.reduces and len(takes) == 1:
         arrays *= len(names)
+    if kind in ("backward", "jvp") and "output" not in names and len(arrays) == len(names) + 1:
+        arrays = arrays[:-1]  # the output, which the public call is given, too
     if len(arrays) != len(names):
         raise BackendError(f"arrays: {len(arrays)} given, but {function} {direction} takes {', '.join(names)}")
     backend = serving(names[-1], arrays[-1])

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from lsmx._call.backend import Kernel
-from lsmx._call.calculus import suffix_of
+from lsmx._call.family import suffix_of
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
 from lsmx._definition.function import Function, keep, recall
 from lsmx._definition.kinds import Axes

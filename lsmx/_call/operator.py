@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lsmx._call.backend import Backend
-from lsmx._call.calculus import operations_of, suffix_of
 from lsmx._call.deferred import public, taken_over
+from lsmx._call.family import operations_of, suffix_of
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
 from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, loaded, on_load, shortcuts
@@ -167,8 +167,11 @@ def shortened(
 def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:
     """Raise unless an array has one number for each row of ``x``, and say whether it has all the axes."""
     float_name(name, x)
-    shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
-    if all(n == n for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes
+    try:
+        shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
+    except RuntimeError:  # PyTorch's, of tensors without a shape: what is wrong with them is said where they are computed on
+        return {}
+    if all(type(n) is int for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes, and tracers stand for them
         PER_ROW.check(other, y, x.dtype, shape, axes)
     return {"keepdims": True} if len(y.shape) == len(shape) else {}
 
