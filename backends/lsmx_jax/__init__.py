@@ -16,6 +16,7 @@ from lsmx_jax import namespace
 from lsmx_jax.host import kernels
 from lsmx_jax.place import place
 from lsmx_jax.primitives import bind
+from lsmx_jax.short import unfollowed
 
 
 def owns(kind: type) -> bool:
@@ -30,9 +31,7 @@ def ops(x: Any, fmt: Format) -> Ops:
     here = place.get()
     groups = () if here is None else here.groups
     xp, parts = (namespace.Parts(groups), len(groups[0])) if groups else (namespace, 1)
-    return Ops(
-        xp=xp, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits, parts=parts
-    )
+    return Ops(xp=xp, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits, parts=parts)
 
 
 def version() -> str:
@@ -68,4 +67,5 @@ backend = Backend(
     to_numpy=to_numpy,
     kernels=kernels(),
     bind=bind,
+    unfollowed=unfollowed,
 )

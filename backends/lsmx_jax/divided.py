@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, custom_partitioning
 from jaxlib.xla_client import OpSharding
@@ -21,9 +22,7 @@ Along = tuple[int | None, ...]
 """For each axis of an array, that of the rows which it goes along; None if it has length 1 there."""
 
 
-def divide(
-    operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any], here: Place
-) -> Any:
+def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any], here: Place) -> Any:
     """The operation, in the program that is traced for the devices of a place."""
     axes, shape = operation.axes(arrays, axis), tuple(arrays[operation.at].shape)
     args = arrays if where is None else (*arrays, where)
@@ -33,7 +32,7 @@ def divide(
     way_out = along(operation.shape([x.shape for x in arrays], axes, options), shape, axes)
 
     def compute(groups: tuple[tuple[int, ...], ...], *args: Any) -> Any:
-        with at(replace(here, devices=1, groups=groups)):
+        with at(replace(here, devices=1, groups=groups)), jax.enable_x64(True):
             return operation.compute(args[: len(arrays)], axis, None if where is None else args[-1], options, None)
 
     def partition(mesh: Any, given: tuple[Any, ...], result: Any) -> tuple[Any, Any, Any, tuple[Any, ...]]:
@@ -50,7 +49,10 @@ def divide(
         return sharding_of(select(tiles_of(like, shape, here.devices), way_out), like)
 
     whole = custom_partitioning(lambda *args: compute((), *args))
-    mappings = [ArrayMapping(*(f"x{k}" if k is not None else f"one{i}_{j}" for j, k in enumerate(way))) for i, way in enumerate([*ways, way_out])]
+    mappings = [
+        ArrayMapping(*(f"x{k}" if k is not None else f"one{i}_{j}" for j, k in enumerate(way)))
+        for i, way in enumerate([*ways, way_out])
+    ]
     rule = SdyShardingRule(tuple(mappings[:-1]), (mappings[-1],))
     whole.def_partition(partition, infer_sharding_from_operands=infer, decode_shardings=False, sharding_rule=rule)
     return whole(*args)

@@ -13,6 +13,7 @@ from lsmx import backend_for, registered
 from lsmx.extend import Kernel, Operation, core, keep, recall
 from lsmx_jax.divided import divide
 from lsmx_jax.place import elsewhere, place
+from lsmx_jax.short import direct
 
 TARGET = "lsmx"
 MOST_AXES = 64
@@ -23,7 +24,15 @@ def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
     offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core"]
     return tuple(
-        Kernel(k.name, k.function, k.direction, plan_of(k.function, k.direction), warns=False, unavailable=k.unavailable)
+        Kernel(
+            k.name,
+            k.function,
+            k.direction,
+            plan_of(k.function, k.direction),
+            warns=False,
+            direct=functools.partial(direct, registered()[k.function].operations[k.direction]),
+            unavailable=k.unavailable,
+        )
         for k in offered
     )
 
@@ -53,9 +62,7 @@ def plan_of(name: str, direction: str) -> Callable[..., Found]:
     return forward if direction == "forward" else derivative
 
 
-def plan(
-    pass_name: str, operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]
-) -> Found:
+def plan(pass_name: str, operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]) -> Found:
     """What calls the core's pass in the program that is traced, or why it is not called."""
     axes, rows = operation.axes(arrays, axis), arrays[operation.at]
     if (reason := elsewhere(rows, axes)) is not None:

@@ -39,11 +39,10 @@ place: ContextVar[Place | None] = ContextVar("lsmx_jax_place", default=None)
 
 @contextmanager
 def at(here: Place) -> Iterator[None]:
-    """Trace for a place, with 64-bit integers, whatever the user's setting."""
+    """Trace for a place."""
     token = place.set(here)
     try:
-        with jax.enable_x64(True):
-            yield
+        yield
     finally:
         place.reset(token)
 
