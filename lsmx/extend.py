@@ -33,7 +33,7 @@ from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.rows import Rows
 from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
-from lsmx._native.compiled import core_status
+from lsmx._native.compiled import core, core_status
 from lsmx._native.cuda.launch import CudaDevice, cuda_engine
 from lsmx._native.cuda.source import OPTIONS as CUDA_OPTIONS
 from lsmx._native.cuda.source import source as cuda_source
@@ -81,6 +81,7 @@ __all__ = [
     "check_out",
     "chosen_threads",
     "constant_when_compiled",
+    "core",
     "core_kernels",
     "core_status",
     "cuda_engine",

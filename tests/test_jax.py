@@ -199,7 +199,7 @@ def test_an_error_on_the_host_is_reported() -> None:
 
 def test_explain_names_the_kernel_and_what_speaks_against_it() -> None:
     z = array(3, 4)
-    assert lsmx.explain(z).runs == "on the host"
+    assert lsmx.explain(z).runs == "core"
     seen: list[lsmx.Explanation] = []
     jax.jit(lambda z: seen.append(lsmx.explain(z)) or z)(z)
     assert "what runs is chosen when it is compiled" in str(seen[0])

@@ -34,7 +34,7 @@ def limbs(ops: Ops, t: Array, widths: tuple[int, ...]) -> list[Array]:
 
 def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Digit]:
     """The exact sum of one limb over ``axes``: cut into as few pieces as its integers leave room for, each added up."""
-    n = math.prod([limb.shape[a] for a in axes])
+    n = math.prod([limb.shape[a] for a in axes]) * ops.parts
     growth = max(n - 1, 0).bit_length() if isinstance(n, int) else LONGEST
     dtype, width = ops.integers
     if bits > width:

@@ -49,7 +49,9 @@ for kind in (AxisType.Auto, AxisType.Explicit):
             check(dz, getattr(lsmx, f"{name}_backward")(g, *kept), f"VJP {what}")
             check(jax.jvp(f, (logits,), (tangent,))[1], getattr(lsmx, f"{name}_jvp")(v, *kept), f"JVP {what}")
             assert dz.sharding.is_equivalent_to(where, 2), dz.sharding
-            assert "devices" in str(lsmx.explain(logits, function=name)), "the host's kernels are for one device"
+            runs = lsmx.explain(logits, function=name)
+            assert ("core" in runs.runs) == (spec == P("x")), runs
+            assert spec == P("x") or "rows that are divided among devices" in str(runs)
 # in shard_map: logits that all devices have alike, masks and cotangents that they have parts of, so that gradients are added up
 mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
 masks = rng.random((8, 16, 40)) < 0.7

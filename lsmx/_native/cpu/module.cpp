@@ -194,6 +194,7 @@ static PyMethodDef methods[] = {
     {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, empty): NumPy's type and function."},
     {"set_threads", set_threads, METH_O, "How many threads calls on NumPy and JAX arrays use."},
     {"set_up_tensors", FAST(set_up_tensors), METH_FASTCALL, "set_up_tensors(types, threads): whether DLPack's table of a library can be used."},
+    {"xla_handler", xla_handler, METH_NOARGS, "The handler of XLA's foreign-function interface that runs the passes, in a capsule."},
     {"overlap", FAST(overlap_of), METH_FASTCALL, "overlap(x, y): whether two arrays overlap without being element for element the same."},
     {"overlaps_itself", overlaps_itself_of, METH_O, "Whether elements of an array share memory."},
     {nullptr, nullptr, 0, nullptr},

@@ -27,4 +27,6 @@ PyObject* refuse(const char* why);  // a ValueError
 using Function = PyObject* (*)(PyObject* module, PyObject* const* args, Py_ssize_t count);
 Function call_of(Pass), tensor_call_of(Pass);
 
+PyObject* xla_handler(PyObject* module, PyObject*);  // a capsule
+
 }  // namespace lsmx
