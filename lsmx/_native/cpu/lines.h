@@ -44,8 +44,9 @@ template <class F, int U, class Body> LAW void map_line(F* out, int64_t n, Body 
     store(out + n - W, last);
 }
 
+// Rows in line may be at any address
 template <class F> LAW void fill_line(F* out, int64 n, F value) {
-    for (int64 i = 0; i < n; ++i) out[i] = value;
+    for (int64 i = 0; i < n; ++i) __builtin_memcpy(out + i, &value, sizeof value);
 }
 
 // ---- sums of limbs
@@ -79,7 +80,7 @@ template <class F> struct LineSums {
     // In units of the grid
     LAW int128 value() {
         settle();
-        return ((sum_first - int128(count) * bias) << Format<F>::split) + (sum_second - int128(count) * bias);
+        return (sum_first - int128(count) * bias) * (int128(1) << Format<F>::split) + (sum_second - int128(count) * bias);
     }
 };
 
@@ -244,7 +245,7 @@ template <class F> struct LineSumExp {
         const F whole = t * power_of(-exponent_of(scale));
         const Grid<F> by = grid(F(1));
         Limbs<F> l = limbs(whole, by);
-        return (int128(as_signed(l.first - bits(by.first))) << Format<F>::split) + as_signed(l.second - bits(by.second));
+        return int128(as_signed(l.first - bits(by.first))) * (int128(1) << Format<F>::split) + as_signed(l.second - bits(by.second));
     }
 };
 

@@ -208,7 +208,10 @@ struct LogSumExpBackward {
         else line_canonical_times(g, l.out[j], l.n);
     }
     template <class F> ALONE void line_canonical_times(F g, F* out, int64 n) {
-        for (int64 i = 0; i < n; ++i) out[i] = canonical(product(g, out[i]));
+        map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
+            using N = decltype(number);
+            return canonical(product(spread<N>(g), load<N>(out + i)));
+        });
     }
     template <class F> LAW static void tile(Tile<F>& t) {
         using N = Wide<F>;
