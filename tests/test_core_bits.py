@@ -1,4 +1,4 @@
-"""Every pass of the compiled core, on every target of this machine, against the definition: bit for bit, and nothing else written."""
+"""Every pass of the compiled core, on every target of this machine, against the definition: bit for bit, nothing else written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lsmx._native.compiled import core as compiled_core
 from lsmx._native.compiled import missing
 from lsmx.testing import differing
 from tests.native import cases
-from tests.native.cases import A, B, DTYPES, LENGTHS, MASK, ONE, OUT, PASSES, Layout, Plan, in_line, plain, random_plan
+from tests.native.cases import DTYPES, LENGTHS, MASK, ONE, OUT, PASSES, A, B, Layout, Plan, in_line, plain, random_plan
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"{missing()}")
 THREADS = (1, 2, 3, 7)

@@ -451,8 +451,11 @@ def cases(number: int, seed: int = 0) -> Iterator[Case]:
             yield in_line(passname, dtype, rows, n, i, int(rng.choice([0, 1, 4, 12])), int(rng.choice([A, B, OUT]))).case()
         else:
             yield random_plan(rng, passname, dtype if i % 3 == 1 else None).case()
-    for passname in ("log_softmax_backward", "logsumexp_jvp", "softmax_forward")[: 1 + number // 500]:
-        yield in_line(passname, "float32", 1700, 160, number).case()
+    for passname in ("log_softmax_backward", "softmax_forward", "log_softmax_forward", "softmax_backward")[: 1 + number // 500]:
+        arrays = [(3 * rng.standard_normal((1700, 160))).astype(np.float32) for _ in PASSES[passname].operands()]
+        if PASSES[passname].saved == "output":
+            arrays[-1] = define(passname.replace("backward", "forward"), {A: arrays[-1]}, None, (1,))
+        yield replace(in_line(passname, "float32", 1700, 160, 0), arrays=tuple(arrays)).case()
 
 
 def written(found: Iterator[Case], path: str) -> None:
@@ -471,8 +474,10 @@ def written(found: Iterator[Case], path: str) -> None:
             reduced = sum(1 << k for k in case.axes)
             file.write(lengthened(case.name.encode()) + integers(list(PASSES).index(case.passname), case.double, reduced))
             file.write(integers(len(case.buffers)) + b"".join(lengthened(x.tobytes()) for x in case.buffers))
-            for o in case.operands:
-                file.write(integers(-1) if o is None else integers(o.buffer, o.offset, o.type, len(o.shape), *o.shape, *o.strides))
+            file.writelines(
+                integers(-1) if o is None else integers(o.buffer, o.offset, o.type, len(o.shape), *o.shape, *o.strides)
+                for o in case.operands
+            )
             file.write(lengthened(case.want.tobytes()))
 
 
