@@ -152,9 +152,9 @@ CHANGES = {
     "the order of two": ("law.h", "return (x - m) - L;", "return x - (m + L);"),
 }
 MORE_CHANGES = {
-    "ln 2": ("constants.h", "ln2_lo = F(0x1.7f7d1c0000000p-20)", "ln2_lo = F(0x1.7f7d1e0000000p-20)"),
-    "a coefficient of the logarithm": ("constants.h", "F(-0x1.000aac0000000p-2)", "F(-0x1.000aae0000000p-2)"),
-    "an entry of the table": ("constants.h", "float(0x1.1170000000000p-1)", "float(0x1.1172000000000p-1)"),
+    "ln 2": ("constants.h", "ln2_lo = F(0x1.7f7d1c0000000p-20)", "ln2_lo = F(0x1.7f7e1c0000000p-20)"),
+    "a coefficient of the logarithm": ("constants.h", "F(-0x1.000aac0000000p-2)", "F(-0x1.100aac0000000p-2)"),
+    "an entry of the table": ("constants.h", "float(0x1.1f86000000000p-1)", "float(0x1.1f88000000000p-1)"),
     "where exp is 0": ("constants.h", "underflow = F(-0x1.5c00000000000p+6)", "underflow = F(-0x1.5800000000000p+6)"),
     "what counts as 0": ("constants.h", "least = F(0x1.0000000000000p-125)", "least = F(0x1.0000000000000p-126)"),
     "the grid": ("constants.h", "grid_second = F(0x1.8000000000000p-21)", "grid_second = F(0x1.8000000000000p-20)"),
@@ -239,4 +239,5 @@ def test_every_symbol_is_in_the_targets_namespace() -> None:
 def test_targets_share_no_symbol(flag: str) -> None:
     found = [set(symbols(built(f"{t}.o", lambda folder, t=t: [kernels(folder, [flag], t)]))) for t in BYTES]
     assert all(found)
-    assert not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+    assert not found[0] & (found[1] | found[2])
+    assert not found[1] & found[2]
