@@ -197,7 +197,7 @@ def test_load_plugin_warns_in_this_process_too() -> None:
 
 def fields(**changes: Any) -> dict[str, Any]:
     numpy = lsmx.backend_for(np.zeros(1))
-    return {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task",)} | changes
+    return {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f != "by_task"} | changes
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ template <class Pass, class F> bool run_lines(const lsmx::Call& c, const Plan<F>
     Cursor cursor(c, start);
     Lines<F> l;
     l.n = c.n;
+    l.guess = F(0);
     const bool even = c.across_count == 1 && !block_a && !block_b;
     char *at[lsmx::OPERANDS][W];
     for (int64 row = start; row < stop; row += l.rows) {

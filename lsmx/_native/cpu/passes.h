@@ -7,6 +7,7 @@ namespace LSMX_TARGET {
 // Rows in line: where each row of the operands begins, and where its result goes, which may be the place of an operand
 template <class F> struct Lines {
     int64 n, rows, ahead;  // elements, rows, and how far on the operands' next rows are
+    F guess;               // the scale of the last sum of values
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
@@ -94,10 +95,10 @@ struct LogSoftmaxForward {
 
 // dz = g - s sum(g),  s = exp(y), from the output y
 struct LogSoftmaxBackward {
-    template <class F> LAW static void lines(Lines<F>& l) { lines_at(l, l.b, l.ahead); }
-    template <class F> LAW static void lines_at(Lines<F>& l, const F* const* y, int64 ahead) {
-        LineValueSum<F> G(l.a, l.n, l.rows, l.ahead, l.out);
-        for (int64 j = 0; j < l.rows; ++j) line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], y[j] + ahead);
+    template <class F> LAW static void lines(Lines<F>& l) { lines_at(l, l.b); }
+    template <class F> LAW static void lines_at(Lines<F>& l, const F* const* y) {
+        LineValueSum<F> G(l.a, l.n, l.rows, y, l.out, l.guess);
+        for (int64 j = 0; j < l.rows; ++j) line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], l.a[j] + l.ahead);
     }
     template <class F> LAW static void tile(Tile<F>& t) {
         TileValueSum<F> G(t.a, t.n, t.ahead);
@@ -110,7 +111,7 @@ struct LogSoftmaxBackwardZ {
     template <class F> LAW static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
-        LogSoftmaxBackward::lines_at(l, l.work, 0);
+        LogSoftmaxBackward::lines_at(l, l.work);
     }
     template <class F> LAW static void tile(Tile<F>& t) {
         TileSumExp<F> s(t.b, t.n, t.ahead);
@@ -124,7 +125,7 @@ struct LogSoftmaxJvp {
     template <class F> LAW static void lines(Lines<F>& l) { lines_at(l, l.b); }
     template <class F> LAW static void lines_at(Lines<F>& l, const F* const* y) {
         for (int64 j = 0; j < l.rows; ++j) line_exp_product(l.a[j], y[j], l.work[j], l.n);
-        LineValueSum<F> G(l.work, l.n, l.rows, 0, l.out);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
         for (int64 j = 0; j < l.rows; ++j) line_minus_sum(l.a[j], l.out[j], l.n, G.high[j], G.low[j]);
     }
     template <class F> LAW static void tile(Tile<F>& t) {
@@ -167,7 +168,7 @@ struct SoftmaxForward {
 struct SoftmaxBackward {
     template <class F> LAW static void lines(Lines<F>& l) {
         for (int64 j = 0; j < l.rows; ++j) line_product(l.a[j], l.b[j], l.work[j], l.n);
-        LineValueSum<F> G(l.work, l.n, l.rows, 0, l.out);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
         for (int64 j = 0; j < l.rows; ++j) line_s_minus_sum(l.a[j], l.b[j], l.out[j], l.n, G.high[j], G.low[j]);
     }
     template <class F> LAW static void tile(Tile<F>& t) {
@@ -229,7 +230,7 @@ struct LogSumExpJvp {
         LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
         softmax_lines(s, l.b, l.work, l.n, l.rows, true);
         for (int64 j = 0; j < l.rows; ++j) line_weighted(l.a[j], l.work[j], l.work[j], l.n);
-        LineValueSum<F> G(l.work, l.n, l.rows, 0, l.out);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
         store(l.value, load<One<F>>(G.high));
     }
     template <class F> LAW static void tile(Tile<F>& t) {
