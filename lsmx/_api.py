@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Never
 
-from lsmx._call.operator import register
+from lsmx._call.operator import beside_output, register, shortcut
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.log_softmax import LogSoftmax
 from lsmx._definition.logsumexp import LogSumExp
@@ -85,7 +85,9 @@ def log_softmax(
     """
     if extra or unknown:
         raise misspelt(log_softmax, extra, unknown)
-    return _log_softmax(z, axis=axis, where=where, dtype=dtype, out=out)
+    short = shortcut("log_softmax", "forward", type(z))
+    value = None if short is None else short(z, axis, where, dtype, out)
+    return _log_softmax(z, axis=axis, where=where, dtype=dtype, out=out) if value is None else value
 
 
 @honest
@@ -141,7 +143,9 @@ def softmax(
     """
     if extra or unknown:
         raise misspelt(softmax, extra, unknown)
-    return _softmax(z, axis=axis, where=where, dtype=dtype, out=out)
+    short = shortcut("softmax", "forward", type(z))
+    value = None if short is None else short(z, axis, where, dtype, out)
+    return _softmax(z, axis=axis, where=where, dtype=dtype, out=out) if value is None else value
 
 
 @honest
@@ -201,7 +205,9 @@ def logsumexp(
     """
     if extra or unknown:
         raise misspelt(logsumexp, extra, unknown)
-    return _logsumexp(z, axis=axis, where=where, dtype=dtype, out=out, keepdims=keepdims)
+    short = shortcut("logsumexp", "forward", type(z))
+    value = None if short is None else short(z, axis, where, dtype, out, keepdims)
+    return _logsumexp(z, axis=axis, where=where, dtype=dtype, out=out, keepdims=keepdims) if value is None else value
 
 
 @honest
@@ -257,6 +263,10 @@ def log_softmax_backward(
     """
     if extra or unknown:
         raise misspelt(log_softmax_backward, extra, unknown)
+    short = shortcut("log_softmax", "backward", type(output))
+    value = None if short is None else short(grad_output, output, axis, where, None, out)
+    if value is not None:
+        return value
     return _log_softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where, out)
 
 
@@ -307,6 +317,10 @@ def softmax_backward(
     """
     if extra or unknown:
         raise misspelt(softmax_backward, extra, unknown)
+    short = shortcut("softmax", "backward", type(output))
+    value = None if short is None else short(grad_output, output, axis, where, None, out)
+    if value is not None:
+        return value
     return _softmax.derivative("backward", {"grad_output": grad_output}, {"output": output}, axis, where, out)
 
 
@@ -361,6 +375,10 @@ def logsumexp_backward(
     """
     if extra or unknown:
         raise misspelt(logsumexp_backward, extra, unknown)
+    short = shortcut("logsumexp", "backward", type(z))
+    value = None if short is None else beside_output(short, grad_output, z, output, axis, where, None, out, along=False)
+    if value is not None:
+        return value
     return _logsumexp.derivative("backward", {"grad_output": grad_output}, {"z": z}, axis, where, out, beside={"output": output})
 
 
@@ -402,7 +420,9 @@ def log_softmax_jvp(
     """
     if extra or unknown:
         raise misspelt(log_softmax_jvp, extra, unknown)
-    return _log_softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where)
+    short = shortcut("log_softmax", "jvp", type(output))
+    value = None if short is None else short(tangent, output, axis, where, None, None)
+    return _log_softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where) if value is None else value
 
 
 @honest
@@ -443,7 +463,9 @@ def softmax_jvp(
     """
     if extra or unknown:
         raise misspelt(softmax_jvp, extra, unknown)
-    return _softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where)
+    short = shortcut("softmax", "jvp", type(output))
+    value = None if short is None else short(tangent, output, axis, where, None, None)
+    return _softmax.derivative("jvp", {"tangent": tangent}, {"output": output}, axis, where) if value is None else value
 
 
 @honest
@@ -489,6 +511,10 @@ def logsumexp_jvp(
     """
     if extra or unknown:
         raise misspelt(logsumexp_jvp, extra, unknown)
+    short = shortcut("logsumexp", "jvp", type(z))
+    value = None if short is None else beside_output(short, tangent, z, output, axis, where, None, None, along=True)
+    if value is not None:
+        return value
     return _logsumexp.derivative("jvp", {"tangent": tangent}, {"z": z}, axis, where, beside={"output": output})
 
 

@@ -14,7 +14,7 @@ Short = Callable[..., Any]
 TYPES = torch.Tensor, torch.nn.Parameter
 compiling = torch.compiler.is_dynamo_compiling
 tracing, modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
-transformed, legacy = torch._C._are_functorch_transforms_active, torch._C._functorch.is_legacy_batchedtensor
+transformed = torch._C._are_functorch_transforms_active
 follows, moved = torch.is_grad_enabled, torch.autograd.graph.increment_version
 
 
@@ -50,20 +50,35 @@ def direct(core: Any, passname: str) -> Short | None:
     return of_two
 
 
-def unfollowed(short: Short) -> Short:
+def unfollowed(short: Short, direction: str) -> Short:
     """The same where nothing looks on: no autograd, no transform, no mode, and no tracer."""
 
-    def run(*given: Any) -> Any:
-        if compiling() or tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0:
+    def of_one(z: Any, axis: Any, where: Any, dtype: Any, out: Any, *options: Any) -> Any:
+        if looked_at() or (z.requires_grad and follows()):
             return None
-        follow = follows()
-        for x in given:
-            if isinstance(x, torch.Tensor) and ((follow and x.requires_grad) or legacy(x)):
-                return None
+        if out is None:
+            return short(z, axis, where, dtype, None, *options)
+        return put(out, z, axis, where, dtype, out, *options)
+
+    def of_two(v: Any, y: Any, axis: Any, where: Any, dtype: Any, out: Any, *options: Any) -> Any:
+        if looked_at() or type(v) not in TYPES or ((v.requires_grad or y.requires_grad) and follows()):
+            return None
+        if out is None:
+            return short(v, y, axis, where, dtype, None, *options)
+        return put(out, v, y, axis, where, dtype, out, *options)
+
+    def put(out: Any, *given: Any) -> Any:
+        """Into ``out``, which somebody may have saved."""
+        if type(out) not in TYPES or (out.requires_grad and follows()):
+            return None
         result = short(*given)
-        for x in given:
-            if x is result is not None and not x.is_inference():
-                moved(x)  # for whom has saved it
+        if result is out and not out.is_inference():
+            moved(out)
         return result
 
-    return run
+    return of_one if direction == "forward" else of_two
+
+
+def looked_at() -> bool:
+    """Whether a transform, a mode or a tracer is at work."""
+    return compiling() or tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0

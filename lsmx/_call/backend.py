@@ -78,7 +78,7 @@ class Backend:
         Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
         its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
     unfollowed
-        Makes of the short way of a kernel one that gives None wherever the autograd, or whatever else ``bind`` asks, may look on.
+        Called with the short way of a kernel and the direction: makes one that gives None wherever the autograd, or whatever else ``bind`` asks, may look on.
         None if ``bind`` is always to be asked.
     define
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
@@ -116,7 +116,7 @@ class Backend:
     kernels: tuple[Kernel, ...] = ()
     bind: Callable[..., Array] | None = None
     define: Callable[[Operation], object] | None = None
-    unfollowed: Callable[[Callable[..., Array | None]], Callable[..., Array | None]] | None = None
+    unfollowed: Callable[[Callable[..., Array | None], str], Callable[..., Array | None]] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
     follows: str | None = None
     place: Callable[[Array], Any] | None = None

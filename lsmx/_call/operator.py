@@ -75,10 +75,6 @@ class Operator:
     ) -> Array:
         """The function's value, seen by the autograd of the library that the arrays are from."""
         takes, known = self.function.takes, self.operations["forward"].options
-        if len(arrays) == len(takes) and options.keys() == known.keys():
-            short = shortcut(self.name, "forward", type(arrays[0]))
-            if short is not None and (value := short(*arrays, axis, where, dtype, out, *options.values())) is not None:
-                return value
         if len(arrays) != len(takes) or not known.keys() >= options.keys():
             unknown = {name: value for name, value in options.items() if name not in known}
             raise refused(self.name, tuple(takes), ("axis", *known, "where", "dtype", "out"), arrays, unknown)
@@ -115,9 +111,6 @@ class Operator:
         """
         name, x = next(iter(residual.items()))
         arrays = (*vectors.values(), *residual.values())
-        short = shortcut(self.name, direction, type(x))
-        if short is not None and (value := shortened(short, arrays, axis, where, out, *beside.values())) is not None:
-            return value
         given = {"where": where, "out": out}
         try:
             serving(name, x)
@@ -149,19 +142,14 @@ class Operator:
         return result if out is None else write(result, out)
 
 
-def shortened(
-    short: Callable[..., Array | None], arrays: tuple[Array, ...], axis: Any, where: Any, out: Any, *beside: Array
-) -> Array | None:
-    """A derivative the short way, or None. What is ``beside`` has to have the shape of what there is one of for each row."""
-    if not beside:
-        return short(*arrays, axis, where, None, out)
-    (y,), (v, x) = beside, arrays
-    if type(y) is not type(x) or y.dtype != x.dtype:
+def beside_output(short: Callable[..., Array | None], v: Array, z: Array, output: Array, *given: Any, along: bool) -> Array | None:
+    """A derivative at ``z`` the short way, ``along`` a tangent or back from a cotangent; None unless ``output`` goes with it."""
+    if type(output) is not type(z) or output.dtype != z.dtype:
         return None
-    if y.shape == v.shape != x.shape:  # a cotangent
-        return short(*arrays, axis, where, None, out)
-    value = short(*arrays, axis, where, None, out, y.ndim == x.ndim)
-    return value if value is not None and value.shape == y.shape else None
+    if not along:
+        return short(v, z, *given) if output.shape == v.shape else None
+    value = short(v, z, *given, output.ndim == z.ndim)
+    return value if value is not None and value.shape == output.shape else None
 
 
 def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:

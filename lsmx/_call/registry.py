@@ -220,7 +220,7 @@ def _get_to_know(kind: type) -> str:
                 task = function, direction, kind
                 computed[task] = short
                 if backend.bind is None or backend.unfollowed is not None:
-                    shortcuts[task] = short if backend.unfollowed is None else backend.unfollowed(short)
+                    shortcuts[task] = short if backend.unfollowed is None else backend.unfollowed(short, direction)
     return name
 
 

@@ -441,9 +441,11 @@ template <class F> ALONE Unsigned<F> line_depth(const F* y, int64 n) {
     return largest<Unsigned<F>>(one);
 }
 
+template <class F> constexpr int64 GRADIENT_BLOCK = lanes<F> * 64;
+
 // In blocks, each in the quickest way that its outputs allow
 template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 n, F G, F G_low, bool plain, const F* next) {
-    constexpr int W = lanes<F>, S = W * 4, BLOCK = S * 16;
+    constexpr int64 W = lanes<F>, S = W * 4, BLOCK = GRADIENT_BLOCK<F>;
     using N1 = One<F>;
     const N1 last = minus_s_sum(load<N1>(g + n - W), load<N1>(y + n - W), Words<N1>{spread<N1>(G), spread<N1>(G_low)});
     const bool mild = magnitude(G) < Format<F>::mild_sum;

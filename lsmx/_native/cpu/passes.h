@@ -98,7 +98,10 @@ struct LogSoftmaxBackward {
     template <class F> LAW static void lines(Lines<F>& l) { lines_at(l, l.b); }
     template <class F> LAW static void lines_at(Lines<F>& l, const F* const* y) {
         LineValueSum<F> G(l.a, l.n, l.rows, y, l.out, l.guess);
-        for (int64 j = 0; j < l.rows; ++j) line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], l.a[j] + l.ahead);
+        // what is fetched: the next row, or, of rows that the caches do not keep, the next block of this one
+        const bool kept = l.n * int64(sizeof(F)) <= KEPT;
+        for (int64 j = 0; j < l.rows; ++j)
+            line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], kept ? l.a[j] + l.ahead : y[j] + GRADIENT_BLOCK<F>);
     }
     template <class F> LAW static void tile(Tile<F>& t) {
         TileValueSum<F> G(t.a, t.n, t.ahead);
