@@ -81,4 +81,4 @@ def unfollowed(short: Short, direction: str) -> Short:
 
 def looked_at() -> bool:
     """Whether a transform, a mode or a tracer is at work."""
-    return compiling() or tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0
+    return bool(compiling() or tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0)

@@ -78,8 +78,8 @@ class Backend:
         Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
         its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
     unfollowed
-        Called with the short way of a kernel and the direction: makes one that gives None wherever the autograd, or whatever else ``bind`` asks, may look on.
-        None if ``bind`` is always to be asked.
+        Called with the short way of a kernel and the direction: makes one that gives None wherever the autograd, or whatever else
+        ``bind`` asks, may look on. None if ``bind`` is always to be asked.
     define
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
         it.
