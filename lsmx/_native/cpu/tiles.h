@@ -1,7 +1,9 @@
 // Short rows, and rows over another axis, in a tile: one row per lane, element i of the rows at tile + i S. Loops over a tile; the
 // formulas are in law.h.
 #pragma once
-#include "lines.h"
+#include "line_exp.h"
+#include "line_gradient.h"
+#include "line_values.h"
 
 namespace LSMX_TARGET {
 
