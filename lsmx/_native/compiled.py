@@ -56,7 +56,7 @@ def _ready() -> ModuleType | str:
             )
         loaded.use(wanted)
     if isinstance(loaded, ModuleType):
-        loaded.set_up(np.ndarray, np.empty)
+        loaded.set_up(np.ndarray, np.memmap, np.empty)
         loaded.set_threads(get_num_threads())
         on_change.append(loaded.set_threads)
     return loaded

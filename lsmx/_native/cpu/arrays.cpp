@@ -8,7 +8,8 @@ bool Array::get(Library library, const State& s, PyObject* x, bool mask, bool wr
 }
 
 bool Array::get_buffer(const State& s, PyObject* x, bool writable) {
-    if (Py_TYPE(x) != reinterpret_cast<PyTypeObject*>(s.ndarray)) return false;
+    PyTypeObject* type = Py_TYPE(x);
+    if (type != reinterpret_cast<PyTypeObject*>(s.ndarray) && type != reinterpret_cast<PyTypeObject*>(s.memmap)) return false;
     if (PyObject_GetBuffer(x, &buffer, PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0))) {
         PyErr_Clear();
         return false;

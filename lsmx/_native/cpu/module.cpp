@@ -110,12 +110,12 @@ static PyObject* use_name(PyObject*, PyObject* name) {
     Py_RETURN_NONE;
 }
 
-// set_up(ndarray, empty): NumPy's type and function
+// set_up(ndarray, memmap, empty): NumPy's types and function
 static PyObject* set_up(PyObject* module, PyObject* const* args, Py_ssize_t count) {
-    if (count != 2) return refuse("set_up takes two arguments");
+    if (count != 3) return refuse("set_up takes three arguments");
     State& s = state_of(module);
-    PyObject** to[] = {&s.ndarray, &s.empty};
-    for (int i = 0; i < 2; ++i) {
+    PyObject** to[] = {&s.ndarray, &s.memmap, &s.empty};
+    for (int i = 0; i < 3; ++i) {
         PyObject* before = *to[i];
         Py_INCREF(args[i]);
         *to[i] = args[i];
@@ -160,6 +160,7 @@ static PyObject* set_up_tensors(PyObject* module, PyObject* const* args, Py_ssiz
 static int each(PyObject* module, visitproc visit, void* arg) {
     State& s = state_of(module);
     Py_VISIT(s.ndarray);
+    Py_VISIT(s.memmap);
     Py_VISIT(s.empty);
     Py_VISIT(s.tensor_threads);
     for (int i = 0; i < TENSOR_TYPES; ++i) Py_VISIT(s.tensor_types[i]);
@@ -173,6 +174,7 @@ static int each(PyObject* module, visitproc visit, void* arg) {
 static int clear(PyObject* module) {
     State& s = state_of(module);
     Py_CLEAR(s.ndarray);
+    Py_CLEAR(s.memmap);
     Py_CLEAR(s.empty);
     Py_CLEAR(s.tensor_threads);
     for (int i = 0; i < TENSOR_TYPES; ++i) Py_CLEAR(s.tensor_types[i]);
@@ -191,7 +193,7 @@ static PyMethodDef methods[] = {
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},
-    {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, empty): NumPy's type and function."},
+    {"set_up", FAST(set_up), METH_FASTCALL, "set_up(ndarray, memmap, empty): NumPy's types and function."},
     {"set_threads", set_threads, METH_O, "How many threads calls on NumPy and JAX arrays use."},
     {"set_up_tensors", FAST(set_up_tensors), METH_FASTCALL, "set_up_tensors(types, threads): whether DLPack's table of a library can be used."},
     {"xla_handler", xla_handler, METH_NOARGS, "The handler of XLA's foreign-function interface that runs the passes, in a capsule."},

@@ -13,7 +13,7 @@ constexpr int TENSOR_TYPES = 2;
 
 // Of one module in one interpreter
 struct State {
-    PyObject *ndarray, *empty;                 // NumPy's type and function
+    PyObject *ndarray, *memmap, *empty;        // NumPy's types and function
     PyObject *dtypes[TYPES], *scalars[TYPES];  // NumPy's dtypes, and the types of their scalars
 
     // of a library that offers DLPack's table: its types, and what tells how many threads to use
