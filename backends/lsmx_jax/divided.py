@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, custom_partitioning
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxlib.xla_client import OpSharding
 
 from lsmx.extend import Operation
@@ -41,16 +42,16 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
         uneven = [a for a in axes if shape[a] % tiles.shape[a]]
         tiles = select(tiles, tuple(None if a in uneven else a for a in range(len(shape))))
         groups = groups_of(tiles, axes)
-        to = [sharding_of(select(tiles, way), like) for way in (*ways, way_out)]
+        to = [sharding_of(select(tiles, way), mesh, like) for way in (*ways, way_out)]
         return mesh, lambda *parts: compute(groups, *parts), to[-1], tuple(to[:-1])
 
     def infer(mesh: Any, given: tuple[Any, ...], result: Any) -> Any:
         like = given[operation.at].sharding
-        return sharding_of(select(tiles_of(like, shape, here.devices), way_out), like)
+        return sharding_of(select(tiles_of(like, shape, here.devices), way_out), mesh, like)
 
     whole = custom_partitioning(lambda *args: compute((), *args))
     mappings = [
-        ArrayMapping(*(f"x{k}" if k is not None else f"one{i}_{j}" for j, k in enumerate(way)))
+        ArrayMapping(*(f"one{i}_{j}" if a is None else f"x{a}" for j, a in enumerate(way)))
         for i, way in enumerate([*ways, way_out])
     ]
     rule = SdyShardingRule(tuple(mappings[:-1]), (mappings[-1],))
@@ -87,14 +88,14 @@ def groups_of(tiles: Any, axes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, tiles.transpose(*others, *axes).reshape(-1, parts).tolist())) if parts > 1 else ()
 
 
-def sharding_of(tiles: Any, like: Any) -> Any:
-    """From numbers of devices back to a sharding."""
+def sharding_of(tiles: Any, mesh: Any, like: Any) -> Any:
+    """From numbers of devices back to a sharding, of the type of another."""
+    copies = tiles.shape[-1]
+    if copies == tiles.size:
+        return NamedSharding(mesh, PartitionSpec())
     found = OpSharding()
-    if tiles.shape[-1] == tiles.size:
-        found.type = OpSharding.Type.REPLICATED
-    else:
-        found.type = OpSharding.Type.OTHER
-        found.replicate_on_last_tile_dim = tiles.shape[-1] > 1
-        found.tile_assignment_dimensions = tiles.shape if tiles.shape[-1] > 1 else tiles.shape[:-1]
-        found.tile_assignment_devices = tiles.ravel().tolist()
-    return type(like)(like._internal_device_list, found)
+    found.type = OpSharding.Type.OTHER
+    found.replicate_on_last_tile_dim = copies > 1
+    found.tile_assignment_dimensions = tiles.shape if copies > 1 else tiles.shape[:-1]
+    found.tile_assignment_devices = tiles.ravel().tolist()
+    return type(like)(tuple(mesh.devices.flat), found)

@@ -56,8 +56,11 @@ def lowering(compute: Callable[..., Any]) -> Callable[..., Any]:
         here = Place(",".join(ctx.platforms or module.platforms), devices_of(module))
         if here.devices > 1 and here.platform == "cpu":  # numbers of devices are all that matters here: any will do
             devices = tuple(jax.devices("cpu")[: here.devices])
-            mesh = jax.sharding.AbstractMesh((here.devices,), (AXIS,))
-            module = module.replace(axis_context=mlir.ShardingContext(here.devices, devices, mesh))
+            if len(devices) < here.devices:
+                here = Place(here.platform, 0)
+            else:
+                mesh = jax.sharding.AbstractMesh((here.devices,), (AXIS,))
+                module = module.replace(axis_context=mlir.ShardingContext(here.devices, devices, mesh))
         avals = [jax.core.ShapedArray(a.shape, a.dtype) for a in ctx.avals_in]  # XLA divides what is computed
         with at(here):
             return lower(ctx.replace(module_context=module, avals_in=avals), *args, **params)
@@ -87,5 +90,5 @@ def elsewhere(x: Any, axes: tuple[int, ...]) -> str | None:
     if here.platform != "cpu":
         return f"for {here.platform}, not in the host's memory"
     if not here.devices:
-        return "to be exported, or in a shard_map over some axes of a mesh: XLA is to know all of it"
+        return "to be exported, or for other devices than there are here, or in a shard_map over some axes of a mesh"
     return "rows that are divided among devices, which add up their parts" if here.groups else None
