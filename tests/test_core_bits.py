@@ -136,6 +136,12 @@ def test_long_rows(passname: str, dtype: str, core: Any) -> None:
     check(core, in_line(passname, dtype, 2, 2**22 + 3, seed=1), (1, 2))
 
 
+@pytest.mark.nightly
+def test_sums_that_64_bits_do_not_hold(core: Any) -> None:
+    plan = in_line("logsumexp_forward", "float64", 1, 2**24 + 2**20, seed=0)
+    check(core, replace(plan, arrays=(np.zeros(plan.shape),)))
+
+
 # ---- by hypothesis
 
 HARD = [
