@@ -201,7 +201,7 @@ def test_exported() -> None:
     """With the definition in it: the core's handler is of this process."""
     z = array(3, 4)
     program = jax.export.export(jax.jit(lsmx.softmax))(z)
-    assert "ffi" not in program.mlir_module()
+    assert "@lsmx" not in program.mlir_module()
     same(program.call(z), lsmx.softmax(z))
 
 
