@@ -97,7 +97,7 @@ template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent)
     for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
 }
 
-template <class Pass, class F> bool run_lines(const lsmx::Call& c, const Plan<F>& plan, int64 start, int64 stop) {
+template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Lines<F>&), int64 start, int64 stop) {
     constexpr int64 W = lanes<F>;
     Scratch scratch(plan.bytes());
     if (!scratch.at) return false;
@@ -134,7 +134,7 @@ template <class Pass, class F> bool run_lines(const lsmx::Call& c, const Plan<F>
                 if (block_b) apply_mask(block_b + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[1]));
             }
         }
-        Pass::lines(l);
+        pass(l);
         if (s.reduces) {
             for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
         } else if (block_out) {
@@ -146,7 +146,7 @@ template <class Pass, class F> bool run_lines(const lsmx::Call& c, const Plan<F>
     return true;
 }
 
-template <class Pass, class F> bool run_tiles(const lsmx::Call& c, const Plan<F>& plan, int64 start, int64 stop) {
+template <class F> static bool run_tiles(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Tile<F>&), int64 start, int64 stop) {
     constexpr int64 S = wide<F>;
     Scratch scratch(plan.bytes());
     if (!scratch.at) return false;
@@ -180,7 +180,7 @@ template <class Pass, class F> bool run_tiles(const lsmx::Call& c, const Plan<F>
             t.one = load<Wide<F>>(one);
         }
         t.ahead = {cursor.at(has_a ? lsmx::A : lsmx::B), at[lsmx::OUT][0]};
-        Pass::tile(t);
+        pass(t);
         if (s.reduces) {
             F value[S];
             store(value, t.value);
@@ -193,21 +193,27 @@ template <class Pass, class F> bool run_tiles(const lsmx::Call& c, const Plan<F>
     return true;
 }
 
-template <class Pass, class F> bool run_pass(const lsmx::Call& c, int64 start, int64 stop) {
+// A pass on rows in line and on a tile
+template <class F> struct Ways {
+    void (*lines)(Lines<F>&);
+    void (*tile)(Tile<F>&);
+};
+
+template <class F> static bool run_format(const lsmx::Call& c, int64 start, int64 stop) {
+    static constexpr Ways<F> ways[lsmx::PASSES] = {
+        {LogSoftmaxForward::lines, LogSoftmaxForward::tile},     {LogSoftmaxBackward::lines, LogSoftmaxBackward::tile},
+        {LogSoftmaxBackwardZ::lines, LogSoftmaxBackwardZ::tile}, {LogSoftmaxJvp::lines, LogSoftmaxJvp::tile},
+        {LogSoftmaxJvpZ::lines, LogSoftmaxJvpZ::tile},           {SoftmaxForward::lines, SoftmaxForward::tile},
+        {SoftmaxBackward::lines, SoftmaxBackward::tile},         {LogSumExpForward::lines, LogSumExpForward::tile},
+        {LogSumExpBackward::lines, LogSumExpBackward::tile},     {LogSumExpJvp::lines, LogSumExpJvp::tile},
+    };
     const Plan<F> plan(c);
-    return plan.tile ? run_tiles<Pass, F>(c, plan, start, stop) : run_lines<Pass, F>(c, plan, start, stop);
-}
-template <class Pass> bool run_format(const lsmx::Call& c, int64 start, int64 stop) {
-    return c.format == lsmx::FLOAT32 ? run_pass<Pass, float>(c, start, stop) : run_pass<Pass, double>(c, start, stop);
+    const Ways<F>& way = ways[c.pass];
+    return plan.tile ? run_tiles<F>(c, plan, way.tile, start, stop) : run_lines<F>(c, plan, way.lines, start, stop);
 }
 
 static bool run(const lsmx::Call& c, int64_t start, int64_t stop) {
-    static constexpr bool (*passes[lsmx::PASSES])(const lsmx::Call&, int64, int64) = {
-        run_format<LogSoftmaxForward>, run_format<LogSoftmaxBackward>, run_format<LogSoftmaxBackwardZ>, run_format<LogSoftmaxJvp>,
-        run_format<LogSoftmaxJvpZ>,    run_format<SoftmaxForward>,     run_format<SoftmaxBackward>,     run_format<LogSumExpForward>,
-        run_format<LogSumExpBackward>, run_format<LogSumExpJvp>,
-    };
-    return passes[c.pass](c, start, stop);
+    return c.format == lsmx::FLOAT32 ? run_format<float>(c, start, stop) : run_format<double>(c, start, stop);
 }
 
 bool available();  // in targets.cpp, which is compiled for the least of them

@@ -102,7 +102,7 @@ template <class F> struct LineSumExp {
     Words<One<F>> R;
 
     // x[j] are the rows; next and out say what will be read and written soon
-    LAW LineSumExp(const F* const* x, int64 n, int64 rows, int64 ahead, F* const* out) {
+    ONCE LineSumExp(const F* const* x, int64 n, int64 rows, int64 ahead, F* const* out) {
         using N1 = One<F>;
         using C = Format<F>;
         Known known[lanes<F>];

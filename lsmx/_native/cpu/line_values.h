@@ -126,7 +126,7 @@ template <class F> struct LineValueSum {
     bool plain[lanes<F>];  // nothing that is made of the values and their sum needs flushing
 
     // soon and out are what will be read and written next; guess is the scale of the row before, or 0
-    LAW LineValueSum(const F* const* v, int64 n, int64 rows, const F* const* soon, F* const* out, F& guess) {
+    ONCE LineValueSum(const F* const* v, int64 n, int64 rows, const F* const* soon, F* const* out, F& guess) {
         using N1 = One<F>;
         alignas(BYTES) F most[lanes<F>] = {}, scale[lanes<F>];
         int128 sum[lanes<F>];

@@ -4,6 +4,7 @@
 #include "turn.h"
 
 #define ALONE static __attribute__((noinline))  // a loop that is to have all registers to itself
+#define ONCE __attribute__((noinline))          // what several passes share
 
 namespace LSMX_TARGET {
 

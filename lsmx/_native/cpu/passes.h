@@ -40,7 +40,7 @@ LSMX_LINE_MAP(line_s_minus_sum, (const F* v, const F* s, F* out, int64 n, F G, F
               s_minus_sum(load<N>(v + i), load<N>(s + i), Words<N>{spread<N>(G), spread<N>(G_low)}))
 
 // log-softmax and softmax of rows, into other rows: NaN where they are not defined
-template <class F> LAW void log_softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows) {
+template <class F> ALONE void log_softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows) {
     alignas(BYTES) F L[lanes<F>];
     store(L, log(normalise(s.R)).high);
     for (int64 j = 0; j < rows; ++j) {
@@ -48,7 +48,7 @@ template <class F> LAW void log_softmax_lines(const LineSumExp<F>& s, const F* c
         else fill_line(out[j], n, not_a_number<F>());
     }
 }
-template <class F> LAW void softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows, bool none_is_zero) {
+template <class F> ALONE void softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows, bool none_is_zero) {
     alignas(BYTES) F L[lanes<F>], high[lanes<F>], low[lanes<F>];
     const Normal<One<F>> total = normalise(s.R);
     const Words<One<F>> w = reciprocal(total);
@@ -60,7 +60,7 @@ template <class F> LAW void softmax_lines(const LineSumExp<F>& s, const F* const
         else fill_line(out[j], n, none_is_zero && s.maximum[j] == -infinity<F>() ? F(0) : not_a_number<F>());
     }
 }
-template <class F> LAW void log_softmax_tile(const TileSumExp<F>& s, F* tile, int64 n) {
+template <class F> ALONE void log_softmax_tile(const TileSumExp<F>& s, F* tile, int64 n) {
     using N = Wide<F>;
     const N L = where(s.defined, log(normalise(s.R)).high, not_a_number<F>()), m = s.m;
     const bool all = !any(!s.defined);
@@ -83,11 +83,11 @@ template <class F> ALONE void softmax_tile(const TileSumExp<F>& s, F* tile, int6
 
 // out = (z - max) - L,  L = ln sum exp(z - max)
 struct LogSoftmaxForward {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
         log_softmax_lines(s, l.a, l.out, l.n, l.rows);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         TileSumExp<F> s(t.a, t.n, t.ahead);
         log_softmax_tile(s, t.a, t.n);
     }
@@ -95,15 +95,15 @@ struct LogSoftmaxForward {
 
 // dz = g - s sum(g),  s = exp(y), from the output y
 struct LogSoftmaxBackward {
-    template <class F> LAW static void lines(Lines<F>& l) { lines_at(l, l.b); }
-    template <class F> LAW static void lines_at(Lines<F>& l, const F* const* y) {
+    template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
+    template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
         LineValueSum<F> G(l.a, l.n, l.rows, y, l.out, l.guess);
         // what is fetched: the next row, or, of rows that the caches do not keep, the next block of this one
         const bool kept = l.n * int64(sizeof(F)) <= KEPT;
         for (int64 j = 0; j < l.rows; ++j)
             line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], kept ? l.a[j] + l.ahead : y[j] + GRADIENT_BLOCK<F>);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         TileValueSum<F> G(t.a, t.n, t.ahead);
         tile_backward(t.a, t.b, t.n, G);
     }
@@ -111,12 +111,12 @@ struct LogSoftmaxBackward {
 
 // The same from z: the output before it is rounded to 16 bits
 struct LogSoftmaxBackwardZ {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxBackward::lines_at(l, l.work);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         TileSumExp<F> s(t.b, t.n, t.ahead);
         log_softmax_tile(s, t.b, t.n);
         LogSoftmaxBackward::tile(t);
@@ -125,13 +125,13 @@ struct LogSoftmaxBackwardZ {
 
 // dout = v - sum(s v),  s = exp(y)
 struct LogSoftmaxJvp {
-    template <class F> LAW static void lines(Lines<F>& l) { lines_at(l, l.b); }
-    template <class F> LAW static void lines_at(Lines<F>& l, const F* const* y) {
+    template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
+    template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
         for (int64 j = 0; j < l.rows; ++j) line_exp_product(l.a[j], y[j], l.work[j], l.n);
         LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
         for (int64 j = 0; j < l.rows; ++j) line_minus_sum(l.a[j], l.out[j], l.n, G.high[j], G.low[j]);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         using N = Wide<F>;
         F *v = t.a, *y = t.b;
         map_tile(y, t.n, [&](int64 at) __attribute__((always_inline)) { return product(value(probability(load<N>(y + at))), flush(load<N>(v + at))); });
@@ -141,12 +141,12 @@ struct LogSoftmaxJvp {
 };
 
 struct LogSoftmaxJvpZ {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxJvp::lines_at(l, l.work);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         TileSumExp<F> s(t.b, t.n, t.ahead);
         log_softmax_tile(s, t.b, t.n);
         LogSoftmaxJvp::tile(t);
@@ -157,11 +157,11 @@ struct LogSoftmaxJvpZ {
 
 // s = exp(z - max) / sum exp(z - max)
 struct SoftmaxForward {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
         softmax_lines(s, l.a, l.out, l.n, l.rows, false);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         TileSumExp<F> s(t.a, t.n, t.ahead);
         softmax_tile(s, t.a, t.n, false);
     }
@@ -169,12 +169,12 @@ struct SoftmaxForward {
 
 // dz = s (g - sum(s g)), from the output s: the JVP too, as the Jacobian is symmetric
 struct SoftmaxBackward {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         for (int64 j = 0; j < l.rows; ++j) line_product(l.a[j], l.b[j], l.work[j], l.n);
         LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
         for (int64 j = 0; j < l.rows; ++j) line_s_minus_sum(l.a[j], l.b[j], l.out[j], l.n, G.high[j], G.low[j]);
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         using N = Wide<F>;
         F *v = t.a, *s = t.b;
         map_tile(t.work, t.n, [&](int64 at) __attribute__((always_inline)) { return product(flush(load<N>(v + at)), flush(load<N>(s + at))); });
@@ -187,13 +187,13 @@ struct SoftmaxBackward {
 
 // lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
 struct LogSumExpForward {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
         store(l.value, logsumexp_value(load<One<F>>(s.m), log(normalise(s.R))));
         for (int64 j = 0; j < l.rows; ++j)
             if (!s.defined[j]) l.value[j] = s.maximum[j];
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         TileSumExp<F> s(t.a, t.n, t.ahead);
         t.value = where(s.defined, logsumexp_value(s.m, log(normalise(s.R))), s.maximum);
     }
@@ -201,7 +201,7 @@ struct LogSumExpForward {
 
 // dz = g s,  s = softmax(z)
 struct LogSumExpBackward {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
         softmax_lines(s, l.b, l.out, l.n, l.rows, true);
         for (int64 j = 0; j < l.rows; ++j) line_times_canonical(l, j);
@@ -217,7 +217,7 @@ struct LogSumExpBackward {
             return canonical(product(spread<N>(g), load<N>(out + i)));
         });
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         using N = Wide<F>;
         TileSumExp<F> s(t.b, t.n, t.ahead);
         softmax_tile(s, t.b, t.n, true);
@@ -229,14 +229,14 @@ struct LogSumExpBackward {
 
 // dlse = sum(s v),  s = softmax(z)
 struct LogSumExpJvp {
-    template <class F> LAW static void lines(Lines<F>& l) {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
         softmax_lines(s, l.b, l.work, l.n, l.rows, true);
         for (int64 j = 0; j < l.rows; ++j) line_weighted(l.a[j], l.work[j], l.work[j], l.n);
         LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
         store(l.value, load<One<F>>(G.high));
     }
-    template <class F> LAW static void tile(Tile<F>& t) {
+    template <class F> static void tile(Tile<F>& t) {
         using N = Wide<F>;
         TileSumExp<F> s(t.b, t.n, t.ahead);
         softmax_tile(s, t.b, t.n, true);

@@ -101,7 +101,7 @@ template <class F> struct TileSumExp {
     Truth<Signed<F>, TILE> defined;
     Words<N> R;
 
-    LAW TileSumExp(const F* tile, int64 n, Ahead ahead) {
+    ONCE TileSumExp(const F* tile, int64 n, Ahead ahead) {
         using C = Format<F>;
         RangePacks<F, TILE> r;
         for (int64 i = 0; i < n; ++i) r.add(load<N>(tile + i * wide<F>));
@@ -158,7 +158,7 @@ template <class F> struct TileValueSum {
     Words<N> G;
     bool plain, mild;
 
-    LAW TileValueSum(const F* tile, int64 n, Ahead ahead) {
+    ONCE TileValueSum(const F* tile, int64 n, Ahead ahead) {
         using C = Format<F>;
         MagnitudePacks<F, TILE> m;
         for (int64 i = 0; i < n; ++i) m.add(load<N>(tile + i * wide<F>));
@@ -184,7 +184,7 @@ template <class F, Way WAY> ALONE void tile_gradient(F* g, const F* y, int64 n, 
     map_tile(g, n, [&](int64 at) __attribute__((always_inline)) { return gradient<WAY>(load<N>(g + at), load<N>(y + at), G); });
 }
 
-template <class F> LAW void tile_backward(F* g, const F* y, int64 n, const TileValueSum<F>& s) {
+template <class F> ALONE void tile_backward(F* g, const F* y, int64 n, const TileValueSum<F>& s) {
     using N = Wide<F>;
     With<N, Unsigned<F>> most{};
     for (int64 i = 0; i < n; ++i) most = larger(bits(load<N>(y + i * wide<F>)) - Depth<F>::base(), most);
