@@ -13,6 +13,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from lsmx import ARITHMETIC_VERSION
 from lsmx._bench.first import first_names, measure_first
 from lsmx._bench.groups import rows
 from lsmx._bench.scaling import THREADS as SCALING_THREADS
@@ -79,9 +80,13 @@ def entry(row: Row, threads: int, seconds: dict[str, dict[str, float]]) -> dict[
 
 
 def code(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> str:
-    """What runs ``child``. Ctrl-C on a terminal reaches that process, too, which then ends without a word."""
-    quiet = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-    return f"{quiet}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick}, {only!r}, {scaling})"
+    """What confines itself to so many processors, before any library makes threads, and runs ``child``.
+
+    Ctrl-C on a terminal reaches that process, too, which then ends without a word.
+    """
+    quiet = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    confined = f"hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])"
+    return f"{quiet}; {confined}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick}, {only!r}, {scaling})"
 
 
 def measure(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> list[dict[str, Any]]:
@@ -89,13 +94,8 @@ def measure(threads: int, turns: int, quick: bool, only: str = "", scaling: bool
     if not rows(quick, only, scaling):
         return []
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-
-    def confine() -> None:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-
-    before = confine if hasattr(os, "sched_setaffinity") else None
     command = [sys.executable, "-c", code(threads, turns, quick, only, scaling)]
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=before)
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     results: list[dict[str, Any]] = json.loads(run.stdout)
     return results
 
@@ -136,7 +136,13 @@ def machine() -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return {"processor": processor(), "processors": os.cpu_count(), "Python": platform.python_version(), "versions": versions}
+    return {
+        "processor": processor(),
+        "processors": os.cpu_count(),
+        "Python": platform.python_version(),
+        "versions": versions,
+        "arithmetic": ARITHMETIC_VERSION,
+    }
 
 
 def processor() -> str:

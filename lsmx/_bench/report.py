@@ -20,8 +20,8 @@ def unit(entry: Entry) -> tuple[float, str]:
 
 
 def figure(value: float) -> str:
-    """Three digits."""
-    return f"{value:.3f}" if value < 1 else f"{value:.3g}"
+    """Three digits, or as many as a whole number has."""
+    return f"{value:.3f}" if value < 1 else f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def grid(rows: list[list[str]], heads: list[str], form: str) -> str:
