@@ -200,6 +200,10 @@ ISSUED = {
 }
 
 
+def test_groups() -> None:
+    assert set(ISSUED) < set(measure.groups())
+
+
 @pytest.mark.parametrize("group", ISSUED)
 def test_every_target_has_a_row(group: str) -> None:
     targets = [target for row in [*rows(False), *rows(False, scaling=True)] for target in row.targets if target.group == group]
@@ -233,13 +237,14 @@ def test_only() -> None:
         f"8 x 10 NumPy {v}" for v in ("forward", "axis=0", "out=", "where=", "backward", "JVP")
     }
     assert {row.name.split()[0] for row in rows(False, "masks, half")} == {"half"}  # by its group
-    assert measure.names("first call") == [first.name_of("numpy"), first.name_of("torch")]
+    assert measure.names(False, "first call") == [first.name_of("numpy"), first.name_of("torch")]
     assert measure.measure(1, 1, True, "nothing of the kind") == []
 
 
 def test_only_names_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--only", "nothing of the kind"]) == 2
-    assert "--only: 'nothing of the kind' is in no name; there are first call" in capsys.readouterr().err
+    assert "--only: 'nothing of the kind' is in no name of a row or a group; the groups are: first call" in capsys.readouterr().err
+    assert main(["bench", "--quick", "--only", "4096 x 1000 float32"]) == 2  # whose rows a trial has not
 
 
 def test_a_process_measures_what_is_chosen(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import Any
 
 from lsmx import ARITHMETIC_VERSION
-from lsmx._bench.first import first_names, measure_first
+from lsmx._bench.first import GROUP, first_names, measure_first
 from lsmx._bench.groups import rows
 from lsmx._bench.scaling import THREADS as SCALING_THREADS
 from lsmx._bench.works import Call, Row, optional
@@ -115,10 +115,18 @@ def measure_all(threads: list[int], turns: int, quick: bool, only: str) -> list[
     return results
 
 
-def names(only: str) -> list[str]:
+def names(quick: bool, only: str = "") -> list[str]:
     """Of all rows that are chosen."""
-    chosen = [*rows(quick=False, only=only), *rows(quick=False, only=only, scaling=True)]
-    return [*first_names(only), *(row.name for row in chosen)]
+    return [*first_names(only), *(row.name for scaling in (False, True) for row in rows(quick, only, scaling))]
+
+
+def groups() -> list[str]:
+    """Of all rows."""
+    return list(
+        dict.fromkeys(
+            [GROUP, *(target.group for scaling in (False, True) for row in rows(True, "", scaling) for target in row.targets)]
+        )
+    )
 
 
 def host() -> dict[str, Any]:

@@ -56,8 +56,8 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
 
     if given.callgrind and not instructions.installed():
         raise InputError(f"--callgrind: {instructions.WANTED}")
-    if not measure.names(given.only):
-        raise InputError(f"--only: {given.only!r} is in no name; there are {', '.join(measure.names(''))}")
+    if not measure.names(given.quick, given.only):
+        raise InputError(f"--only: {given.only!r} is in no name of a row or a group; the groups are: {'; '.join(measure.groups())}")
     progress.rest()  # what measures says itself what it is at
     results: dict[str, Any] = {"machine": measure.host(), "turns": given.turns, "quick": given.quick}
     try:
@@ -70,7 +70,8 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
     except RuntimeError as error:
         complain(f"lsmx bench: {error}")
         return 1
-    progress.say(f"{report.of_machine(results)}\n\n{report.table(results)}\n\n{report.ratios(results)}")
+    tables = (report.of_machine(results), report.table(results), report.ratios(results), report.summary_table(results))
+    progress.say("\n\n".join(tables))
     if given.callgrind:
         progress.say(f"\n{report.instruction_table(results)}")
     write(results, given.json, progress)
