@@ -166,7 +166,8 @@ def test_options_that_are_equal_and_not_the_same() -> None:
     """``True == 1``, but it is no axis, whatever has been compiled for 1."""
     z: Any = jnp.asarray(Z)
     call: Any = lsmx.logsumexp
-    assert call(z, axis=1, keepdims=True).shape == (3, 1)
+    for _ in range(2):  # the first call of a process finds the backend
+        assert call(z, axis=1, keepdims=True).shape == (3, 1)
     with pytest.raises(lsmx.AxisError):
         call(z, axis=True, keepdims=True)
     with pytest.raises(TypeError, match="keepdims"):
