@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#define __CUDACC__
 #define __device__
 #define __global__
 #define __shared__
@@ -21,8 +22,8 @@ struct Dim {
 };
 static Dim threadIdx, blockIdx, blockDim, gridDim;
 
-inline int __float_as_int(float x) { int y; memcpy(&y, &x, 4); return y; }
-inline float __int_as_float(int x) { float y; memcpy(&y, &x, 4); return y; }
+inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4); return y; }
+inline float __uint_as_float(unsigned x) { float y; memcpy(&y, &x, 4); return y; }
 inline long long __double_as_longlong(double x) { long long y; memcpy(&y, &x, 8); return y; }
 inline double __longlong_as_double(long long x) { double y; memcpy(&y, &x, 8); return y; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
@@ -32,10 +33,6 @@ inline long long min(long long a, long long b) { return a < b ? a : b; }
 
 inline float half_to_float(unsigned short x) { _Float16 y; memcpy(&y, &x, 2); return y; }
 inline unsigned short float_to_half(float x) { _Float16 y = x; unsigned short z; memcpy(&z, &y, 2); return z; }
-inline unsigned short float_to_bfloat(float x) {
-    unsigned word = __float_as_int(x);
-    return x != x ? 0x7FFF : (word + 0x7FFF + (word >> 16 & 1)) >> 16;
-}
 
 namespace emulator {
 

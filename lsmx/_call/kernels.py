@@ -25,18 +25,19 @@ Found = str | Callable[[], Array]
 
 
 def fused(memory: Memory, engine: Engine) -> tuple[Kernel, ...]:
-    """The compiled kernels for arrays in a memory, run by an engine: forward and backward of the three functions.
+    """The compiled kernels for arrays in a memory, run by an engine: every direction of the three functions but Jacobians.
 
     Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
     """
     kernels = []
     for name, function in FUNCTIONS.items():
         kernels.append(kernel(engine, name, "forward", forward(memory, engine, name)))
-        kernels.append(kernel(engine, name, "backward", backward(memory, engine, name, function)))
-        if function.narrow is not None:
-            direction = f"backward{suffix_of(function.narrow)}"
-            kernels.append(kernel(engine, name, direction, backward(memory, engine, name, function.narrow, direction)))
-    return (*kernels, kernel(engine, "softmax", "jvp", backward(memory, engine, "softmax", Softmax)))
+        for at in (function, function.narrow):
+            if at is not None:
+                suffix = "" if at is function else suffix_of(at)
+                for direction in (f"backward{suffix}", f"jvp{suffix}"):
+                    kernels.append(kernel(engine, name, direction, derivative(memory, engine, name, at, direction)))
+    return tuple(kernels)
 
 
 def kernel(engine: Engine, name: str, direction: str, plan: Callable[..., Found]) -> Kernel:
@@ -141,49 +142,51 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
     return plan
 
 
-def backward(
-    memory: Memory, engine: Engine, name: str, function: type[Function], direction: str = "backward"
-) -> Callable[..., Found]:
-    """The plan of a backward pass, at the one array of a function's residual."""
-    passname, reduces = f"{name}_{direction}", FUNCTIONS[name].reduces
-    has = (Has.ONE if reduces else Has.ALL, Has.ALL, Has.NOTHING, Has.ALL)
+def derivative(memory: Memory, engine: Engine, name: str, function: type[Function], direction: str) -> Callable[..., Found]:
+    """The plan of a VJP or JVP, at the one array of a function's residual."""
+    passname = f"{name}_{'backward' if name == 'softmax' else direction}"
+    reverse, reduces = direction.startswith("backward"), FUNCTIONS[name].reduces
+    one, gives_one = reduces and reverse, reduces and not reverse  # the vector, and the result, have one number a row
+    has = (Has.ONE if one else Has.ALL, Has.ALL, Has.NOTHING, Has.ONE if gives_one else Has.ALL)
     absent = -float("inf") if function.residual == ("z",) else function.absent
 
-    def plan(ctx: Any, g: Array, /) -> Found:
+    def plan(ctx: Any, v: Array, /) -> Found:
         (y,) = ctx.saved_tensors
         shape = tuple(y.shape)
         axis, where = recall(ctx)
-        plain = where is None and ctx.out is None and not reduces and tuple(g.shape) == shape
-        if plain and (dtype := in_rows(memory, shape, axis, (g, y))) is not None:
+        plain = where is None and ctx.out is None and not reduces and tuple(v.shape) == shape
+        if plain and (dtype := in_rows(memory, shape, axis, (v, y))) is not None:
             reason = engine.unavailable() or engine.limit(dtype, shape[-1], None)
-            return reason or partial(run, g, y, None, dtype, None, None)
-        if (reason := unsuitable(memory, engine, g, y)) is not None:
+            return reason or partial(run, v, y, None, shape, dtype, None, None)
+        if (reason := unsuitable(memory, engine, v, y)) is not None:
             return reason
         if 0 in shape:
             return "no elements"
         try:
             axes = normal_axes(axis, len(shape))
-            shapes = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)] if reduces else [shape]
-            same_shape("grad_output", tuple(g.shape), *shapes, of="the rows")
+            shapes = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)] if one else [shape]
+            same_shape("grad_output" if reverse else "tangent", tuple(v.shape), *shapes, of="the rows")
             if where is not None:
                 check_mask(where, shape)
         except LsmxError as error:
             return str(error)
-        out = offered(memory, ctx, shape, y, (g, y) if where is None else (g, y, where))
-        a = g if where is None or reduces else shape
-        found = walked(memory, engine, y, axis, axes, [a, y if where is None else shape, None, shape], out)
+        to = reduced_shape(shape, axes, getattr(ctx, "keepdims", False)) if gives_one else shape
+        out = offered(memory, ctx, to, y, (v, y) if where is None else (v, y, where))
+        a = v if where is None or one else shape
+        found = walked(memory, engine, y, axis, axes, [a, y if where is None else shape, None, to], out)
         if isinstance(found, str):
             return found
         dtype, way, out = found
-        return partial(run, g, y, where, dtype, way, out)
+        return partial(run, v, y, where, to, dtype, way, out)
 
-    def run(g: Array, y: Array, where: Array | None, dtype: str, way: Geometry | None, out: Array | None) -> Array:
-        shape = tuple(y.shape)
-        a = g if where is None or reduces else memory.masked(g, where, 0.0)
+    def run(
+        v: Array, y: Array, where: Array | None, to: tuple[int, ...], dtype: str, way: Geometry | None, out: Array | None
+    ) -> Array:
+        a = v if where is None or one else memory.masked(v, where, 0.0)
         b = y if where is None else memory.masked(y, where, absent)
-        result = memory.empty(shape, y) if out is None else out
-        engine.run(passname, memory, dtype, shape, (a, b, None, result), has, way)
-        if where is not None:
+        result = memory.empty(to, y) if out is None else out
+        engine.run(passname, memory, dtype, tuple(y.shape), (a, b, None, result), has, way)
+        if where is not None and not gives_one:
             memory.fill(result, where, 0.0)
         return result
 

@@ -44,14 +44,6 @@ template <class F> ALONE Magnitudes<F> line_magnitudes(const F* v, int64 n) {
     return magnitudes_of(four, one);
 }
 
-// The limbs of any v: flushed, scaled, and in two parts where 2^-e is not the power that was asked for, so that |v| < 4
-template <class N, class Add> LAW void any_limbs(N v, N scale, Grid<N> by, Add add) {
-    N x = flush(v) * scale;
-    N part = larger(smaller(x, spread<N>(2)), spread<N>(-2));
-    add(limbs(part, by));
-    add(limbs(x - part, by));
-}
-
 // The sum of values of any size, of which `scale` is the power of two under the largest
 template <class F> ALONE int128 line_any_sum(const F* v, int64 n, F scale) {
     using N1 = One<F>;

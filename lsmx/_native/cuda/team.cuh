@@ -9,7 +9,7 @@ template <class F> struct Two {
     F first, second;
 
     LAW Two with(F x) const {
-        return {unordered(first) ? first : unordered(x) ? x : larger(x, first), larger(second, x < first ? x : first)};
+        return {unordered(first) ? first : unordered(x) ? x : larger(x, first), larger(second, smaller(x, first))};
     }
 };
 

@@ -141,6 +141,14 @@ template <class N> LAW Limbs<N> limbs(N v, Grid<N> g) {
     return {bits(first), bits(rest + g.second)};
 }
 
+// The limbs of any v: flushed, scaled by 2^-e, and in two parts, as |v| < 4 where that is not the power that was asked for
+template <class N, class Add> LAW void any_limbs(N v, N scale, Grid<N> by, Add&& add) {
+    N x = flush(v) * scale;
+    N part = larger(smaller(x, spread<N>(2)), spread<N>(-2));
+    add(limbs(part, by));
+    add(limbs(x - part, by));
+}
+
 // An integer in pieces of as many bits as are exact in a float, from the grid's last bit upwards; the first one carries the sign
 template <class N> struct Digits {
     Integers<N> top, high, middle, low;

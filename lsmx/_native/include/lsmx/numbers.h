@@ -57,6 +57,10 @@ LAW float floats(unsigned x) { return __uint_as_float(x); }
 LAW double floats(uint64 x) { return __longlong_as_double(x); }
 LAW float minus_exact_product(float a, float b, float c) { return __fmaf_rn(-b, c, a); }
 LAW double minus_exact_product(double a, double b, double c) { return __fma_rn(-b, c, a); }
+LAW float larger(float a, float b) { return fmaxf(a, b); }
+LAW double larger(double a, double b) { return fmax(a, b); }
+LAW float smaller(float a, float b) { return fminf(a, b); }
+LAW double smaller(double a, double b) { return fmin(a, b); }
 #else
 template <class To, class From> LAW To reread(From x) {
     To to;
@@ -86,7 +90,7 @@ LAW double magnitude(double x) { return floats(bits(x) & 0x7fffffffffffffffull);
 template <class T> LAW T where(bool c, T a, same<T> b) { return c ? a : b; }
 template <class T> LAW T unless(bool c, T a) { return c ? T(0) : a; }
 
-// The larger or the smaller one; b where either is NaN
+// The larger or the smaller one; b where a is NaN
 template <class T> LAW T larger(T a, T b) { return a > b ? a : b; }
 template <class T> LAW T smaller(T a, T b) { return a < b ? a : b; }
 
