@@ -83,6 +83,17 @@ def test_bad_arguments_are_refused_as_by_the_definition() -> None:
         lsmx.softmax(z, axis=2)
 
 
+@pytest.fixture
+def blocks_alone() -> Iterator[None]:
+    """NumPy's backend without the compiled core."""
+    numpy = lsmx.backend_for(np.zeros(1))
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
+    planted = extend.register_backend(extend.Backend(**fields, kernels=extend.row_blocks(np, 2**17)))
+    yield
+    extend.unregister_backend(planted)
+
+
+@pytest.mark.usefixtures("blocks_alone")
 def test_why_not() -> None:
     for direction in ("forward", "backward", "jvp", "backward_z", "jvp_z"):
         assert lsmx.explain(np.ones((2000, 100)), direction=direction).runs == "row blocks"  # type: ignore[arg-type]

@@ -54,10 +54,11 @@ def explain(
     --------
     >>> import lsmx, numpy as np
     >>> print(lsmx.explain(np.ones((2, 3))))
+    log_softmax forward: backend 'numpy' runs core
+    >>> print(lsmx.explain(np.ones((2, 0))))
     log_softmax forward: backend 'numpy' runs the definition in standard operations
-      not row blocks: 6 elements: no more than one block of 131072
-    >>> print(lsmx.explain(np.ones((2000, 100))))
-    log_softmax forward: backend 'numpy' runs row blocks
+      not core: no elements
+      not row blocks: 0 elements: no more than one block of 131072
     """
     if unknown:
         raise misspelt(explain, (), unknown)

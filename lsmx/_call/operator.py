@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -260,8 +261,14 @@ def unregister(name: str) -> None:
 
 @constant_when_compiled
 def shortcut(function: str, direction: str, kind: type) -> Callable[..., Array | None] | None:
-    """The short way of a direction for arrays of a type, if there is one; none inside ``using``."""
-    return shortcuts.get((function, direction, kind)) if _forced.get() is None else None
+    """The short way of a direction for arrays of a type; none inside ``using``, nor where ``torch.compile`` traces."""
+    return shortcuts.get((function, direction, kind)) if _forced.get() is None and not traced() else None
+
+
+def traced() -> bool:
+    """Whether ``torch.compile`` is at work: it calls ``shortcut`` while it traces, and keeps what that finds."""
+    guards = sys.modules.get("torch._guards")
+    return guards is not None and guards.TracingContext.try_get() is not None
 
 
 def serving(name: str, x: Array) -> Backend:
