@@ -6,7 +6,6 @@
 //
 // The interface is a stable one of C, of which this is as much as is needed: xla/ffi/api/c_api.h, version 0.1 and its compatible
 // successors, https://openxla.org/xla/custom_call. Its structs begin with their size and their extensions.
-#include "geometry.h"
 #include "module.h"
 
 #include <string.h>
