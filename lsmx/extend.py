@@ -35,6 +35,7 @@ from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
 from lsmx._native.compiled import core, core_status
 from lsmx._native.cuda.launch import CudaDevice, cuda_engine
+from lsmx._native.cuda.launch import too_old as cuda_too_old
 from lsmx._native.cuda.source import OPTIONS as CUDA_OPTIONS
 from lsmx._native.cuda.source import source as cuda_source
 from lsmx._native.host import SWAPPED, HostMemory
@@ -86,6 +87,7 @@ __all__ = [
     "core_status",
     "cuda_engine",
     "cuda_source",
+    "cuda_too_old",
     "described",
     "dtype_name",
     "float_name",

@@ -334,7 +334,7 @@ def test_info(capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert text.startswith(f"lsmx {lsmx.__version__}, arithmetic version {lsmx.ARITHMETIC_VERSION}, ")
     assert re.search(rf"^numpy +{re.escape(np.__version__)}$", text, re.MULTILINE)
-    assert "kernels  row blocks (log_softmax" in text
+    assert "kernels  core (log_softmax" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -521,7 +521,7 @@ def test_two_machines(tmp_path: pathlib.Path, capsys: Capture) -> None:
         ("numpy:bfloat16", "torch", "numpy has no bfloat16"),
         ("torch:bfloat16", "numpy", "numpy has no bfloat16; name another dtype, as in numpy:float64"),
         ("numpy", "torch-tpu", "no tpu device"),
-        ("numpy", "numpy/no", "there is no numpy/no; there are numpy/row-blocks"),
+        ("numpy", "numpy/no", "there is no numpy/no; there are numpy/core, numpy/row-blocks"),
         ("numpy", "nowhere.json", "nowhere.json: No such file"),
         ("numpy", "TEXT", "not JSON"),
         ("numpy", "LIST", "not what lsmx verify --json writes"),

@@ -13,7 +13,7 @@ import torch
 
 import lsmx
 from lsmx._native.cuda import launch
-from lsmx._native.cuda.source import source
+from lsmx._native.cuda.source import common, source
 from lsmx.testing import cases, differing, evaluate, target, wanted
 from tests import cuda_host
 from tests.cuda_host import COMPILER, FLAGS, built, emulated, serving
@@ -208,10 +208,27 @@ def test_millions_of_numbers(dtype: str, seen: list[Any]) -> None:
         check(function, made(z, dtype), made(g, dtype))
 
 
-FLUSH = """
-#include <xmmintrin.h>
-extern "C" void flush_subnormals(int on) { _mm_setcsr(on ? _mm_getcsr() | 0x8040 : _mm_getcsr() & ~0x8040); }
+PIECES = """
+extern "C" void pieces_{F}(long long first, long long second, long long* to) {{
+    const lsmx::Digits<{F}> d = lsmx::digits<{F}>({{first, second}});
+    to[0] = d.low, to[1] = d.middle, to[2] = d.high, to[3] = d.top;
+}}
 """
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_integers_in_pieces(kind: str) -> None:
+    """All that rows of up to 2^22 elements can add up to, of both signs."""
+    split, piece, most = (23, 20, 23 + 22) if kind == "float" else (41, 49, 63)
+    library = built(common(device=False) + PIECES.format(F=kind), FLAGS)
+    rng = np.random.default_rng(25)
+    drawn = [int(x) >> int(s) for x, s in zip(rng.integers(-(2**62), 2**62, 4000), rng.integers(63 - most, 62, 4000), strict=True)]
+    edges = [0, -1, 1, 2**split - 1, -(2**split), 2 ** (most - 1) - 1, -(2 ** (most - 1))]
+    room = (ctypes.c_longlong * 4)()
+    for first, second in [*zip(drawn[::2], drawn[1::2], strict=True), *itertools.product(edges, edges)]:
+        getattr(library, f"pieces_{kind}")(ctypes.c_longlong(first), ctypes.c_longlong(second), room)
+        assert sum(x << k * piece for k, x in enumerate(room)) == (first << split) + second
+        assert all(0 <= x < 2**piece for x in list(room)[:3])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

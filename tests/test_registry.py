@@ -326,4 +326,4 @@ def test_no_warning_is_lost_in_a_dispatch() -> None:
 def test_explain_takes_the_arrays_of_the_call() -> None:
     g, z, out = np.ones(2000), np.ones((2000, 100)), np.ones(2000)
     by_call = lsmx.explain(g, z, out, function="logsumexp", direction="backward")
-    assert (by_call.runs, by_call) == ("row blocks", lsmx.explain(g, z, function="logsumexp", direction="backward"))
+    assert (by_call.runs, by_call) == ("core", lsmx.explain(g, z, function="logsumexp", direction="backward"))

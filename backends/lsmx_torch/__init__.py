@@ -33,7 +33,7 @@ from lsmx.extend import (
 )
 from lsmx_torch import namespace, onnx, short
 from lsmx_torch.bind import PLAIN, bind, define
-from lsmx_torch.cuda import DEVICE
+from lsmx_torch.cuda import DEVICE, old
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
@@ -99,7 +99,9 @@ def refusing(device: str) -> Callable[[Any], str | None]:
             address = x.data_ptr()
         except RuntimeError as error:
             return f"no memory of its own: {error}"
-        return None if address or not x.numel() else "no memory of its own: it stands for zeros"
+        if not address and x.numel():
+            return "no memory of its own: it stands for zeros"
+        return old(x.device.index) if device == "cuda" else None
 
     return refuse
 
