@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import array_api_compat.numpy as xp
 import numpy as np
 
 from lsmx import get_num_threads
@@ -36,6 +35,8 @@ def ops(x: Any, fmt: Format) -> Ops:
 @functools.cache
 def ops_in(fmt: Format) -> Ops:
     """The operations in a format."""
+    import array_api_compat.numpy as xp  # which loads all of NumPy: calls that the core takes need not wait for it
+
     return Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
 
 
@@ -99,7 +100,7 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*core_kernels(MEMORY), *row_blocks(xp, block=2**17)),
+    kernels=(*core_kernels(MEMORY), *row_blocks(np, block=2**17)),
     quiet=quiet,
     one_place=True,
 )

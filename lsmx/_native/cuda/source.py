@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from importlib import resources
 
 from lsmx._native.memory import WIDTH
 
@@ -35,6 +34,8 @@ OPTIONS = ("--std=c++17", "--fmad=false")
 @functools.cache
 def common(device: bool) -> str:
     """Everything but the kernels; what only a device understands is left out for the host."""
+    from importlib import resources  # which only those who compile need
+
     native = resources.files("lsmx") / "_native"
     law = [JOINED.sub("", (native / "include" / "lsmx" / name).read_text(encoding="utf-8")) for name in LAW]
     files = [(native / "cuda" / name).read_text(encoding="utf-8") for name in FILES]
