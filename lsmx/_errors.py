@@ -45,3 +45,11 @@ class BackendWarning(UserWarning):
 
 class ThreadsError(LsmxError, ValueError):
     """A number of threads that is none."""
+
+
+class TargetError(LsmxError, ValueError):
+    """A target for the compiled core that this machine lacks."""
+
+
+class CoreWarning(UserWarning):
+    """The compiled core is missing: bits stay the same, calls take longer."""

@@ -8,6 +8,7 @@ from lsmx._call.backend import DIRECTIONS, Backend, Kernel
 from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.functions import registered
+from lsmx._call.host import core_kernels
 from lsmx._call.kernels import fused
 from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, serving, unregister
@@ -32,9 +33,14 @@ from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.rows import Rows
 from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
+from lsmx._native.compiled import core, core_status
 from lsmx._native.cuda.launch import CudaDevice, cuda_engine
+from lsmx._native.cuda.launch import too_old as cuda_too_old
 from lsmx._native.cuda.source import OPTIONS as CUDA_OPTIONS
 from lsmx._native.cuda.source import source as cuda_source
+from lsmx._native.host import SWAPPED, HostMemory
+from lsmx._native.host import TYPES as HOST_TYPES
+from lsmx._native.host import View as HostView
 from lsmx._native.memory import Memory
 from lsmx._native.threads import chosen_threads
 
@@ -43,6 +49,7 @@ __all__ = [
     "DIRECTIONS",
     "DOUBLE",
     "FORMAT_OF",
+    "HOST_TYPES",
     "INDEX",
     "JACOBIAN",
     "MASK",
@@ -51,6 +58,7 @@ __all__ = [
     "ROWS",
     "SINGLE",
     "STANDARD",
+    "SWAPPED",
     "Array",
     "Backend",
     "Calculus",
@@ -58,6 +66,8 @@ __all__ = [
     "CudaDevice",
     "Format",
     "Function",
+    "HostMemory",
+    "HostView",
     "Kernel",
     "Kind",
     "LsmxError",
@@ -72,8 +82,12 @@ __all__ = [
     "check_out",
     "chosen_threads",
     "constant_when_compiled",
+    "core",
+    "core_kernels",
+    "core_status",
     "cuda_engine",
     "cuda_source",
+    "cuda_too_old",
     "described",
     "dtype_name",
     "float_name",

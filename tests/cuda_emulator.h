@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#define __CUDACC__
 #define __device__
 #define __global__
 #define __shared__
@@ -21,23 +22,17 @@ struct Dim {
 };
 static Dim threadIdx, blockIdx, blockDim, gridDim;
 
-inline int __float_as_int(float x) { int y; memcpy(&y, &x, 4); return y; }
-inline float __int_as_float(int x) { float y; memcpy(&y, &x, 4); return y; }
+inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4); return y; }
+inline float __uint_as_float(unsigned x) { float y; memcpy(&y, &x, 4); return y; }
 inline long long __double_as_longlong(double x) { long long y; memcpy(&y, &x, 8); return y; }
 inline double __longlong_as_double(long long x) { double y; memcpy(&y, &x, 8); return y; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline double __fma_rn(double a, double b, double c) { return std::fma(a, b, c); }
-inline long long __float2ll_rn(float x) { return std::llrint(x); }
-inline long long __double2ll_rn(double x) { return std::llrint(x); }
 inline int min(int a, int b) { return a < b ? a : b; }
 inline long long min(long long a, long long b) { return a < b ? a : b; }
 
 inline float half_to_float(unsigned short x) { _Float16 y; memcpy(&y, &x, 2); return y; }
 inline unsigned short float_to_half(float x) { _Float16 y = x; unsigned short z; memcpy(&z, &y, 2); return z; }
-inline unsigned short float_to_bfloat(float x) {
-    unsigned word = __float_as_int(x);
-    return x != x ? 0x7FFF : (word + 0x7FFF + (word >> 16 & 1)) >> 16;
-}
 
 namespace emulator {
 
@@ -51,7 +46,7 @@ struct Barrier {
 static jmp_buf scheduler, fibers[MOST];
 static bool started[MOST];
 static std::unique_ptr<char[]> stacks(new char[size_t(MOST) * STACK]);
-static bool done[MOST], votes[MOST];
+static bool done[MOST];
 static char exchanged[MOST][8];
 static Barrier whole, lanes[MOST];
 static int current;
@@ -142,16 +137,6 @@ static int launch(Kernel which, int blocks, int threads, int shared, const long 
 }  // namespace emulator
 
 inline void __syncthreads() { emulator::wait(emulator::whole, blockDim.x); }
-
-inline bool __syncthreads_or(bool yes) {
-    using namespace emulator;
-    votes[current] = yes;
-    __syncthreads();
-    bool any = false;
-    for (unsigned t = 0; t < blockDim.x; ++t) any |= votes[t];
-    __syncthreads();
-    return any;
-}
 
 template <class V> V __shfl_xor_sync(unsigned mask, V v, int step) {
     using namespace emulator;

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 from fractions import Fraction
+from typing import Any
 
 import array_api_compat.numpy as xnp
 import hypothesis
@@ -18,6 +19,8 @@ from lsmx import extend
 from lsmx._definition import exp, log, sums, words
 from lsmx._definition.constants import TABLE
 from lsmx._definition.ops import power_from_bits, power_from_table
+from lsmx._definition.rows import Rows
+from lsmx.testing import differing
 from tests import oracle
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
@@ -79,31 +82,109 @@ def test_two_sum_is_exact(pairs: list[tuple[float, float]]) -> None:
     assert exact(words.fast_two_sum(big, small)) == exact(words.two_sum(a, b))
 
 
-def grid_sum(fmt: extend.Format, t: np.ndarray) -> Fraction:
-    """``sum(t) - 1`` by the rule, in rationals: what ``rest_of_sum`` is to give."""
-    totals = [Fraction(0)] * 3
-    for value in t:
-        rest = Fraction(float(value))
-        for i, width in enumerate(fmt.limbs):
-            rest *= 2**width
-            limb = round(rest)  # to nearest-even
-            totals[i] += limb
-            rest -= limb
-    weights = np.cumsum(fmt.limbs).tolist()
-    coarse = sum((Fraction(v, 2**w) for v, w in zip(totals[:2], weights[:2], strict=True)), Fraction(-1))
-    return coarse + (Fraction(totals[2], 2 ** weights[2]) if coarse < 1 else 0)
+def words_by_the_law(fmt: extend.Format, number: int) -> tuple[float, float]:
+    """An integer as a double word: pieces of ``precision - 4`` bits from its last bit upwards, added coarse to fine."""
+    size, kind, pieces = fmt.precision - 4, np.dtype(fmt.dtype).type, []
+    while not -(2**size) <= number < 2**size:
+        pieces.append((number % 2**size, len(pieces)))
+        number >>= size
+    high, rest = kind(number) * kind(2.0 ** (size * len(pieces))), kind(0.0)
+    for piece, place in pieces[::-1]:
+        high, error = words.fast_two_sum(high, kind(piece) * kind(2.0 ** (size * place)))
+        rest = rest + error
+    high, low = words.fast_two_sum(high, rest)
+    return float(high), float(low)
+
+
+def cut(number: int, gaps: tuple[int, ...]) -> list[sums.Digit]:
+    """An integer in carried digits with so many bits each, the last one first; what is left is the first digit."""
+    digits, weight = [], 0
+    for gap in gaps:
+        digits.append(sums.Digit(np.asarray([number % 2**gap]), weight, gap))
+        number >>= gap
+        weight -= gap
+    return [sums.Digit(np.asarray([number]), weight, max(number.bit_length(), 1)), *digits[::-1]]
+
+
+def by_digits(ops: extend.Ops, digits: list[sums.Digit]) -> words.Words:
+    """As it was before arithmetic 3: each digit is cut from its own last bit."""
+    size = ops.format.precision - 4
+    found = []
+    for value, weight, bits in digits:
+        for low in range((-(-bits // size) - 1) * size, -1, -size):
+            piece = value >> low
+            piece = piece & (2**size - 1) if low + size < bits else piece
+            found.append(ops.floating(piece) * 2.0 ** (low - weight))
+    high, rest = found[0], 0.0 * found[0]
+    for piece in found[1:]:
+        high, error = words.fast_two_sum(high, piece)
+        rest = rest + error
+    return words.fast_two_sum(high, rest)
+
+
+CUTS = {"float32": ((22,), (16, 22), (8, 8, 8, 8), (14, 8, 22)), "float64": ((40,), (20, 40), (40, 30), (10, 10, 10, 10))}
+
+
+def differences(fmt: extend.Format, way: Any) -> int:
+    """How many of many integers, of both signs, do not have the words of the law by some cut."""
+    rng, found = np.random.default_rng(3), 0
+    for n in range(4000):
+        number = int(rng.integers(-(2**62), 2**62)) >> int(rng.integers(0, 40)) if n > 40 else n - 20
+        if fmt is extend.DOUBLE and n > 100:
+            number = number * 2**60 + int(rng.integers(0, 2**60))
+        want = words_by_the_law(fmt, number)
+        for gaps in CUTS[fmt.dtype]:
+            digits = cut(number, gaps)
+            if digits[0].bits < 63:
+                high, low = way(ops(fmt), digits)
+                found += (float(high[0]), float(low[0])) != want
+    return found
+
+
+@FORMATS
+def test_words_do_not_depend_on_the_cut(fmt: extend.Format) -> None:
+    assert differences(fmt, sums.words) == 0
+    assert differences(fmt, by_digits) >= 20
+
+
+def test_words_are_the_same_in_integers_of_32_and_64_bits() -> None:
+    """Terms and cotangents, in rows whose sums the two cut apart in their own ways."""
+    rng = np.random.default_rng(4)
+    for n in (3, 40, 700, 70_000):
+        v = (rng.standard_normal((300 if n < 1000 else 9, n)) * np.exp2(rng.uniform(-3, 3, (1, n)))).astype(np.float32)
+        v[::2] = np.abs(v[::2])
+        largest = np.abs(v).max(axis=1, keepdims=True)
+        e = np.floor(np.log2(largest))
+        for less in (None, largest):
+            wide, narrow = (sums.sum_scaled(ops(extend.SINGLE, bits), v, e, (1,), less) for bits in (64, 32))
+            assert [differing(a, b) for a, b in zip(narrow, wide, strict=True)] == [None, None]
+        assert (wide[0] < 0).any()
+        assert (wide[1] != 0).any()
 
 
 @pytest.mark.parametrize(("fmt", "bits"), [(extend.SINGLE, 32), (extend.SINGLE, 64), (extend.DOUBLE, 64)])
 @hypothesis.given(st.data())
 @hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
 def test_the_sum_is_the_rule(fmt: extend.Format, bits: int, data: st.DataObject) -> None:
-    exponents = data.draw(st.lists(st.floats(-100, 0), max_size=50))
-    t = np.asarray([1.0, *(2.0**e for e in exponents)], dtype=fmt.dtype)
-    got = sums.rest_of_sum(ops(fmt, bits), t[None], (1,))
-    want = grid_sum(fmt, t)
-    # the words carry twice the precision, less the few bits that the pieces leave free
-    assert abs(exact(got)[0] - want) <= want * Fraction(1, 2 ** (2 * fmt.precision - 6))
+    """``R``, from the terms to the bits of its words, in integers."""
+    kind, weight = np.dtype(fmt.dtype).type, sum(fmt.limbs)
+    x = np.asarray([0.0, *data.draw(st.lists(st.floats(fmt.underflow - 3, 0), max_size=50))], dtype=fmt.dtype)
+    o = ops(fmt, bits)
+    z2 = sorted(x)[-2] if len(x) > 1 else kind(-np.inf)
+
+    def t(x: np.ndarray) -> np.ndarray:
+        return exp.exp(o, exp.difference(o, x, np.zeros_like(x))).value(o)
+
+    with np.errstate(invalid="ignore"):
+        t2, terms = t(np.asarray([z2], dtype=fmt.dtype))[0], t(np.minimum(x, z2))
+        got = Rows(o, (1,), (1, len(x)), None, np.dtype(fmt.dtype)).sum_exp(x[None]).rest
+    if t2 == 0:
+        assert [float(word[0, 0]) for word in got] == [0.0, 0.0]
+        return
+    e = int(np.frexp(t2)[1]) - 1
+    integers = [round(Fraction(float(v)) / Fraction(2) ** e * 2**weight) for v in (*terms, t2)]
+    want = [kind(word) * kind(2.0**-weight) * kind(2.0**e) for word in words_by_the_law(fmt, sum(integers[:-1]) - integers[-1])]
+    assert [float(word[0, 0]) for word in got] == [0.0 if abs(word) < fmt.least else float(word) for word in want]
 
 
 @pytest.mark.parametrize(("fmt", "bits"), [(extend.SINGLE, 32), (extend.SINGLE, 64), (extend.DOUBLE, 64)])

@@ -46,8 +46,8 @@ def cells(text: str, row: str) -> list[str]:
 
 def test_table() -> None:
     text = device_report.device_table(results())
-    assert cells(text, "forward")[:3] == ["1e+03 ±200 (100 %)", "1.25e+03 ±250 (80 %)", "2.5e+03 ±500 (40 %)"]
-    assert cells(text, "backward")[1] == "1.5e+03 ±300 (100 %)"  # three arrays in the time that a copy takes for three
+    assert cells(text, "forward")[:3] == ["1000 ±200 (100 %)", "1250 ±250 (80 %)", "2500 ±500 (40 %)"]
+    assert cells(text, "backward")[1] == "1500 ±300 (100 %)"  # three arrays in the time that a copy takes for three
     assert cells(text, "small")[:3] == ["5 ±1", "14 ±2.8", ""]
 
 

@@ -9,7 +9,6 @@ import pytest
 
 import lsmx
 from lsmx import extend
-from lsmx._call import kernels
 from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
 
 RNG = np.random.default_rng(14)
@@ -34,7 +33,7 @@ class Poisoned:
 def block(request: pytest.FixtureRequest) -> Iterator[int]:
     """NumPy's backend with kernels for blocks of a few elements."""
     numpy = lsmx.backend_for(np.zeros(1))
-    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
     planted = extend.register_backend(extend.Backend(**fields, kernels=extend.row_blocks(Poisoned, request.param)))
     yield request.param
     extend.unregister_backend(planted)
@@ -84,14 +83,23 @@ def test_bad_arguments_are_refused_as_by_the_definition() -> None:
         lsmx.softmax(z, axis=2)
 
 
-def test_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "unavailable", lambda: "no compiler")
-    assert lsmx.explain(np.ones((2000, 100))).runs == "numpy blocks"
-    large = lsmx.explain(np.ones((2000, 100)), direction="backward")
-    assert (large.runs, large.passed) == ("row blocks", (("fused", "no compiler"),))
-    small = lsmx.explain(np.ones((20, 10)), direction="backward")
-    assert small.passed == (("fused", "no compiler"), ("row blocks", "200 elements: no more than one block of 131072"))
-    one = lsmx.explain(np.ones(200_000), direction="backward")
-    assert one.passed == (("fused", "no compiler"), ("row blocks", "one row: nothing to split"))
+@pytest.fixture
+def blocks_alone() -> Iterator[None]:
+    """NumPy's backend without the compiled core."""
+    numpy = lsmx.backend_for(np.zeros(1))
+    fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
+    planted = extend.register_backend(extend.Backend(**fields, kernels=extend.row_blocks(np, 2**17)))
+    yield
+    extend.unregister_backend(planted)
+
+
+@pytest.mark.usefixtures("blocks_alone")
+def test_why_not() -> None:
+    for direction in ("forward", "backward", "jvp", "backward_z", "jvp_z"):
+        assert lsmx.explain(np.ones((2000, 100)), direction=direction).runs == "row blocks"  # type: ignore[arg-type]
+        small = lsmx.explain(np.ones((20, 10)), direction=direction)  # type: ignore[arg-type]
+        assert small.passed == (("row blocks", "200 elements: no more than one block of 131072"),)
+        one = lsmx.explain(np.ones(200_000), direction=direction)  # type: ignore[arg-type]
+        assert one.passed == (("row blocks", "one row: nothing to split"),)
     with lsmx.using("reference"):
         assert {reason for _, reason in lsmx.explain(np.ones((2000, 100))).passed} == {'inside using("reference")'}

@@ -58,7 +58,7 @@ def plant() -> Iterator[Callable[..., extend.Backend]]:
 
     def register(*kernels: extend.Kernel) -> extend.Backend:
         numpy = lsmx.backend_for(np.zeros(1))
-        fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "direct", "kernels")}
+        fields = {f: getattr(numpy, f) for f in numpy.__dataclass_fields__ if f not in ("by_task", "kernels")}
         planted.append(extend.register_backend(extend.Backend(**fields, kernels=kernels)))
         return planted[-1]
 
@@ -94,7 +94,7 @@ def test_verify(capsys: Capture) -> None:
     rows = table(text)
     equal = {(r[0], r[1], r[2]): r[3] for r in rows if r[-1] == "equal"}
     functions, dtypes = ("log_softmax", "softmax", "logsumexp"), ("float16", "float32", "float64")
-    for name in ("numpy", "numpy/fused", "numpy/definition", "numpy/standard", "torch"):
+    for name in ("numpy", "numpy/definition", "numpy/standard", "torch"):
         assert {k for k in equal if k[0] == name} >= {(name, f, d) for f in functions for d in dtypes}, name
     for (name, function, dtype), mark in equal.items():
         assert re.fullmatch("[0-9a-f]{12}", mark)
@@ -159,7 +159,7 @@ def test_numpy_alone_is_compared_in_several_ways_and_says_so(capsys: Capture) ->
     text = capsys.readouterr().out
     assert "NumPy is the only array library here." in text
     found = {r[0] for r in table(text) if r[-1] == "equal"}
-    assert found == {"numpy", "numpy/fused", "numpy/definition", "numpy/standard"}
+    assert found == {"numpy", "numpy/core", "numpy/definition", "numpy/standard"}
     assert re.search(
         r"took none of the inputs: \d+ elements: no more than one block", " ".join(text.split())
     )  # which is true of the few
@@ -334,24 +334,28 @@ def test_info(capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert text.startswith(f"lsmx {lsmx.__version__}, arithmetic version {lsmx.ARITHMETIC_VERSION}, ")
     assert re.search(rf"^numpy +{re.escape(np.__version__)}$", text, re.MULTILINE)
-    assert "kernels  fused (log_softmax forward/backward, softmax" in text
+    assert "kernels  core (log_softmax" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.usefixtures("alone")
-def test_info_says_why_a_kernel_cannot_run(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lsmx._call.kernels.unavailable", lambda: "there is no compiler")
+def test_info_says_why_a_kernel_cannot_run(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
+    def cannot(*given: Any, **options: Any) -> str:
+        return "there is no compiler"
+
+    first = extend.Kernel("compiled", "log_softmax", "forward", cannot, unavailable=lambda: "there is no compiler")
+    plant(first, *lsmx.backend_for(np.zeros(1)).kernels)
     assert main(["info"]) == 0
     text = capsys.readouterr().out
-    assert "fused: cannot run here: there is no compiler" in text
-    assert "fused (" not in text
-    assert "numpy blocks (log_softmax forward" in text
+    assert "compiled: cannot run here: there is no compiler" in text
+    assert "compiled (" not in text
+    assert "row blocks (log_softmax" in text
     assert main(["info", "--json"]) == 0
     [numpy] = json.loads(capsys.readouterr().out)["backends"]
-    assert {k["unavailable"] for k in numpy["kernels"] if k["name"] == "fused"} == {"there is no compiler"}
-    assert {k["unavailable"] for k in numpy["kernels"] if k["name"] != "fused"} == {None}
-    assert main(["verify", "--compare", "numpy/fused", "numpy"]) == 2
-    assert "numpy/fused cannot be used here: there is no compiler" in capsys.readouterr().err
+    assert {k["unavailable"] for k in numpy["kernels"] if k["name"] == "compiled"} == {"there is no compiler"}
+    assert {k["unavailable"] for k in numpy["kernels"] if k["name"] != "compiled"} == {None}
+    assert main(["verify", "--compare", "numpy/compiled", "numpy"]) == 2
+    assert "numpy/compiled cannot be used here: there is no compiler" in capsys.readouterr().err
 
 
 def test_a_kernel_says_whether_it_can_run() -> None:
@@ -438,7 +442,7 @@ def test_two_dtypes(capsys: Capture, a: str, b: str, narrow: int, wide: int) -> 
     assert main(["verify", "--compare", a, b, "--json"]) == 1
     record = json.loads(capsys.readouterr().out)
     rows = {(r["function"], r["direction"]): r for r in record["rows"]}
-    assert len(rows) == 3 + 4 + 4
+    assert len(rows) == 3 + 4 + 6
     sides = [text.split(":") for text in (a, b)]
     where = [library(name) for name, _ in sides]
     less = sides[narrow][1]
@@ -499,7 +503,7 @@ def test_two_machines(tmp_path: pathlib.Path, capsys: Capture) -> None:
     assert {r[2] for r in rows if r[-1] == "equal"} == {"float16", "bfloat16", "float64"}
 
     for change, reason in (
-        ({"arithmetic_version": 99}, r"of arithmetic version 2, \S+ of 99: their bits differ by design"),
+        ({"arithmetic_version": 99}, rf"of arithmetic version {lsmx.ARITHMETIC_VERSION}, \S+ of 99: their bits differ by design"),
         ({"inputs": {"name": "z.npy", "digest": "0"}}, "the inputs are not the same"),
     ):
         there.write_text(json.dumps(record | change))
@@ -517,7 +521,7 @@ def test_two_machines(tmp_path: pathlib.Path, capsys: Capture) -> None:
         ("numpy:bfloat16", "torch", "numpy has no bfloat16"),
         ("torch:bfloat16", "numpy", "numpy has no bfloat16; name another dtype, as in numpy:float64"),
         ("numpy", "torch-tpu", "no tpu device"),
-        ("numpy", "numpy/no", "there is no numpy/no; there are numpy/fused"),
+        ("numpy", "numpy/no", "there is no numpy/no; there are numpy/core, numpy/row-blocks"),
         ("numpy", "nowhere.json", "nowhere.json: No such file"),
         ("numpy", "TEXT", "not JSON"),
         ("numpy", "LIST", "not what lsmx verify --json writes"),

@@ -146,7 +146,7 @@ def test_float64_needs_wide_integers() -> None:
 
     ops = extend.Ops(np, "cpu", extend.DOUBLE, (np.int32, 32))
     with pytest.raises(lsmx.DTypeError, match="float64 needs 64-bit integers"):
-        sums.rest_of_sum(ops, np.ones((1, 2)), (1,))
+        sums.rest_of_sum(ops, np.ones((1, 2)), np.ones((1, 1)), np.zeros((1, 1)), (1,))
 
 
 def test_a_longer_row_than_the_limbs_have_room_for() -> None:

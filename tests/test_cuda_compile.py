@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
+import struct
+from collections.abc import Sequence
 
 import lsmx_torch.cuda
 import pytest
@@ -13,7 +16,8 @@ from lsmx._native.cuda.source import PASSES, kernel_name, packs, source
 from lsmx._native.memory import WIDTH
 
 nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed: pip install 'lsmx[test]'")
-ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
+ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+KERNELS = list(itertools.product(PASSES, WIDTH))
 ROUNDED = re.compile(r"(add|sub|mul|fma)\.rn(\.ftz)?\.f(32|64)")
 ARITHMETIC = re.compile(
     r"^\s*(?:@!?%p\d+\s+)?((?:add|sub|mul|fma|mad|div|rcp|sqrt|rsqrt|ex2|lg2|sin|cos|tanh)\.\S*f(?:16x2|16|32|64))\s", re.MULTILINE
@@ -22,20 +26,27 @@ FMA = re.compile(r"fma\.rn\S*\s+(%fd?\d+), (%fd?\d+), (%fd?\d+), (%fd?\d+);")
 CONSTANT = re.compile(r"mov\.f(?:32|64)\s+(%fd?\d+), 0([fd])([0-9A-F]+);")
 
 
+def done(result: tuple[object, ...]) -> tuple[object, ...]:
+    """What NVRTC gives, beside that it went well."""
+    assert result[0] == nvrtc.nvrtcResult.NVRTC_SUCCESS, result[0]
+    return result[1:]
+
+
+def told(program: object, size: str, text: str) -> str:
+    """A text of NVRTC's about a program."""
+    (n,) = done(getattr(nvrtc, size)(program))
+    assert isinstance(n, int)
+    made = b" " * n
+    done(getattr(nvrtc, text)(program, made))
+    return made.decode()
+
+
 def ptx(text: str, *options: str) -> str:
     """What NVRTC makes of a source."""
-
-    def done(result: tuple[object, ...]) -> tuple[object, ...]:
-        assert result[0] == nvrtc.nvrtcResult.NVRTC_SUCCESS, result[0]
-        return result[1:]
-
     (program,) = done(nvrtc.nvrtcCreateProgram(text.encode(), b"kernels.cu", 0, [], []))
-    done(nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options]))
-    (size,) = done(nvrtc.nvrtcGetPTXSize(program))
-    assert isinstance(size, int)
-    made = b" " * size
-    done(nvrtc.nvrtcGetPTX(program, made))
-    return made.decode()
+    status, *_ = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
+    assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, told(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog")
+    return told(program, "nvrtcGetPTXSize", "nvrtcGetPTX")
 
 
 def contractions(text: str, dtype: str) -> list[str]:
@@ -56,33 +67,47 @@ def contractions(text: str, dtype: str) -> list[str]:
 
 def number(kind: str, digits: str) -> float:
     """A constant of PTX, which is written as its bits."""
-    import struct
-
     value: float = struct.unpack(">f" if kind == "f" else ">d", bytes.fromhex(digits))[0]
     return value
 
 
-@pytest.mark.parametrize("dtype", WIDTH)
-@pytest.mark.parametrize("passname", PASSES)
-def test_every_kernel_compiles(passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_compiles(passname: str, dtype: str, architectures: Sequence[str]) -> None:
     """As for PyTorch, to machine code; the same again from the cache on disk."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for arch in ARCHITECTURES:
+    for arch in architectures:
         code = lsmx_torch.cuda.compiled(passname, dtype, arch).code
         for held in (True, False):
             for pack in packs(dtype):
                 assert kernel_name(passname, dtype, held, pack).encode() in code
-    assert lsmx_torch.cuda.compiled(passname, dtype, arch).code == code
-    assert len(list(tmp_path.rglob("*"))) >= len(ARCHITECTURES)
+        assert lsmx_torch.cuda.compiled(passname, dtype, arch).code == code
 
 
-@pytest.mark.parametrize("dtype", WIDTH)
-@pytest.mark.parametrize("passname", PASSES)
-def test_nothing_is_contracted(passname: str, dtype: str) -> None:
-    """With CuPy's options and what it adds to them."""
-    text = ptx(source(passname, dtype), "--gpu-architecture=compute_90", *extend.CUDA_OPTIONS, "-ftz=true")
+@pytest.mark.parametrize(("passname", "dtype"), KERNELS)
+def test_every_kernel_compiles(passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one architecture each, by turns."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    check_compiles(passname, dtype, [ARCHITECTURES[KERNELS.index((passname, dtype)) % len(ARCHITECTURES)]])
+    assert list(tmp_path.rglob("*"))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("passname", "dtype"), KERNELS)
+def test_every_kernel_compiles_for_all(passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    check_compiles(passname, dtype, ARCHITECTURES)
+
+
+@pytest.mark.parametrize(
+    ("passname", "dtype", "ftz"),
+    [(*kernel, ftz) for kernel in KERNELS for ftz in ("true", "false") if ftz == "true" or kernel[1] == "float32"],
+)
+def test_nothing_is_contracted(passname: str, dtype: str, ftz: str) -> None:
+    """With CuPy's options and what it adds to them, and without; for the oldest device."""
+    text = ptx(source(passname, dtype), "--gpu-architecture=compute_75", *extend.CUDA_OPTIONS, f"-ftz={ftz}")
     assert contractions(text, dtype) == []
     assert len(re.findall(r"fma\.rn", text)) >= (0 if passname == "softmax_backward" else 4)
+    assert ("add.rn.ftz.f32" in text, "add.rn.f32" in text) == {"float64": (False, False)}.get(
+        dtype, (ftz == "true", ftz == "false")
+    )
     loads = {2: r"ld\.global\.v4\.(u|f|b)32", 4: r"ld\.global\.v4\.(u|f|b)32", 8: r"ld\.global\.v2\.(u|f|b)64"}
     assert re.search(loads[WIDTH[dtype]], text)
 
@@ -90,3 +115,11 @@ def test_nothing_is_contracted(passname: str, dtype: str) -> None:
 def test_contraction_is_seen() -> None:
     text = ptx(source("log_softmax_forward", "float32"), "--gpu-architecture=compute_90", "--std=c++17")
     assert contractions(text, "float32") != []
+
+
+def test_older_devices_are_an_error() -> None:
+    _, supported = nvrtc.nvrtcGetSupportedArchs()
+    if 70 not in supported:
+        pytest.skip("this NVRTC knows no older ones")
+    with pytest.raises(AssertionError, match=r"for devices of compute capability 7\.5 and later"):
+        ptx(source("log_softmax_forward", "float32"), "--gpu-architecture=compute_70", *extend.CUDA_OPTIONS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,15 @@ import torch
 
 import lsmx
 from lsmx._native.cuda import launch
+from lsmx._native.cuda.source import common, source
 from lsmx.testing import cases, differing, evaluate, target, wanted
 from tests import cuda_host
 from tests.cuda_host import COMPILER, FLAGS, built, emulated, serving
-from tests.test_fused import KINDS, nasty
+from tests.law_changes import CHANGES, MORE_CHANGES
+from tests.rows import KINDS, nasty, residual
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
+ONE_A_ROW = ("logsumexp", "backward")  # what has cotangents of one number a row
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 # around a thread (16), a warp (512), a block (8192), what fits into shared memory (14 000 to 58 000), and beyond
 LENGTHS = (1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 33, 64, 100, 511, 512, 513, 1000, 1024, 4097, 8192, 8193, 20000, 300000)
@@ -57,20 +60,31 @@ def bits(x: torch.Tensor) -> np.ndarray:
 
 
 def both(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where: Any = None) -> list[np.ndarray]:
-    """Forward and backward."""
+    """Forward, VJP and JVP; those of log-softmax at its output and at its input."""
     out = getattr(lsmx, function)(z, axis=axis, where=where)
-    residual = (z, out) if function == "logsumexp" else (out,)
-    g = torch.amax(g, axis) if function == "logsumexp" else g
-    return [bits(out), bits(getattr(lsmx, f"{function}_backward")(g, *residual, axis=axis, where=where))]
+    ct = torch.amax(g, axis) if function == "logsumexp" else g
+    at = residual(function, z, out)
+    results = [
+        out,
+        getattr(lsmx, f"{function}_backward")(ct, *at, axis=axis, where=where),
+        getattr(lsmx, f"{function}_jvp")(g, *at, axis=axis, where=where),
+    ]
+    if function == "log_softmax":
+        derivative = lsmx.registered()[function].derivative
+        results.append(derivative("backward_z", {"grad_output": g}, {"z": z}, axis, where))
+        results.append(derivative("jvp_z", {"tangent": g}, {"z": z}, axis, where))
+    return list(map(bits, results))
 
 
 def check(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where: Any = None, kernel: str = "cuda") -> None:
     """By the kernel and by the definition."""
-    assert lsmx.explain(z, function=function, axis=axis, where=where).runs == kernel
+    for direction in ("forward", "backward", "jvp", *(("backward_z", "jvp_z") if function == "log_softmax" else ())):
+        arrays = (z,) if direction == "forward" else (torch.amax(g, axis), z) if (function, direction) == ONE_A_ROW else (g, z)
+        assert lsmx.explain(*arrays, function=function, direction=direction, axis=axis, where=where).runs == kernel
     got = both(function, z, g, axis, where)
     with lsmx.using("reference"):
         want = both(function, z, g, axis, where)
-    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None, None]
+    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None] * len(want)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -141,7 +155,7 @@ def test_masks(function: str, seen: list[Any]) -> None:
     mask[3], mask[4] = False, True
     for where in (mask, mask[:1]):
         check(function, z, g, where=where)
-    assert len(seen) == 4
+    assert len(seen) == (10 if function == "log_softmax" else 6)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -194,10 +208,27 @@ def test_millions_of_numbers(dtype: str, seen: list[Any]) -> None:
         check(function, made(z, dtype), made(g, dtype))
 
 
-FLUSH = """
-#include <xmmintrin.h>
-extern "C" void flush_subnormals(int on) { _mm_setcsr(on ? _mm_getcsr() | 0x8040 : _mm_getcsr() & ~0x8040); }
+PIECES = """
+extern "C" void pieces_{F}(long long first, long long second, long long* to) {{
+    const lsmx::Digits<{F}> d = lsmx::digits<{F}>({{first, second}});
+    to[0] = d.low, to[1] = d.middle, to[2] = d.high, to[3] = d.top;
+}}
 """
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_integers_in_pieces(kind: str) -> None:
+    """All that rows of up to 2^22 elements can add up to, of both signs."""
+    split, piece, most = (23, 20, 23 + 22) if kind == "float" else (41, 49, 63)
+    library = built(common(device=False) + PIECES.format(F=kind), FLAGS)
+    rng = np.random.default_rng(25)
+    drawn = [int(x) >> int(s) for x, s in zip(rng.integers(-(2**62), 2**62, 4000), rng.integers(63 - most, 62, 4000), strict=True)]
+    edges = [0, -1, 1, 2**split - 1, -(2**split), 2 ** (most - 1) - 1, -(2 ** (most - 1))]
+    room = (ctypes.c_longlong * 4)()
+    for first, second in [*zip(drawn[::2], drawn[1::2], strict=True), *itertools.product(edges, edges)]:
+        getattr(library, f"pieces_{kind}")(ctypes.c_longlong(first), ctypes.c_longlong(second), room)
+        assert sum(x << k * piece for k, x in enumerate(room)) == (first << split) + second
+        assert all(0 <= x < 2**piece for x in list(room)[:3])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -215,49 +246,68 @@ def test_kernels_under_flushing_hardware(function: str) -> None:
             got = both(function, z, g)
         finally:
             torch.set_flush_denormal(False)
-    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None, None]
+    assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None] * len(want)
 
 
-FAULTS = {  # what is written instead of what, and the direction that it spoils
-    "a coefficient of the exponential": (
-        "exp_polynomial(F x) { return horner(x, F(0x1.6",
-        "exp_polynomial(F x) { return horner(x, F(0x1.7",
-    ),
-    "no fine limb": ("single ? fine : 0", "0"),
-    "a sum of one limb": ("second += Word<F>(b);", ""),
-    "the low word of x - m": ("counts ? d.low : F(0)", "F(0)"),
+FAULTS = {  # what is written instead of what
+    "the grid of the largest": ("unless(t2 == F(0), exponent_of(t2))", "F(0)"),
+    "the largest enters": ("smaller(x, z2), m) * scale", "x, m) * scale"),
+    "one copy too many": ("all.first - one.first", "all.first"),
+    "no second largest in a thread": ("larger(smaller(x, top.first), top.second)", "top.second"),
+    "no second largest among threads": ("larger(second, smaller(x, first))", "second"),
+    "a sum of one limb": ("mine.second + n.second", "mine.second"),
     "a shuffle that is left out": ("int step = count / 2; step;", "int step = count / 2; step > 1;"),
-    "NaN is lost": ("any_nan ? not_a_number<F>() : top", "top"),
-    "a carry": ("second += fine >> C::w2;", ""),
-    "no flush": ("F(0) : x; }\ntemplate <class F> LAW F product", "x : x; }\ntemplate <class F> LAW F product"),
-    "near-certain classes": ("flush(s.k == F(0) ? near : far)", "flush(far)"),
+    "NaN is lost": ("if (any_nan) top.first = not_a_number<F>();", ""),
+    "a carry": ("sums.first + (sums.second >> split)", "sums.first"),
+    "pieces that are cut elsewhere": ("rest >> p | between << (split - p)", "between << (split - p)"),
+    "another NaN": ("{ return canonical(x); }", "{ return where(unordered(x), -not_a_number<T>(), x); }"),
 }
-BACKWARD = {"no flush", "near-certain classes"}
+OF_VECTORS = {
+    "large numbers in one part": ("if (large) any_limbs", "if (false) any_limbs"),
+    "tiny numbers go the quick way": ("return {G, !tiny &&", "return {G, "),
+    "so do tiny sums": ("(magnitude(G.high) > C::plain_sum || G.high == F(0))", "true"),
+    "so do likely classes": ("s.plain && y < Format<F>::far", "s.plain"),
+}
 
 
-def caught(direction: str, flags: tuple[str, ...] = FLAGS, edit: Any = str) -> bool:
-    """Whether the comparison sees a difference in log-softmax."""
-    z, g = (made(nasty(seed, 60 * KINDS, 40), "float32") for seed in (21, 22))
+def caught(direction: str, flags: tuple[str, ...] = FLAGS, edit: Any = str, function: str = "log_softmax") -> bool:
+    """Whether the comparison sees a difference."""
+    few = [nasty(seed, 60 * KINDS, 40) for seed in (21, 22)]
+    scale = np.exp2(-(np.arange(60 * KINDS) % 20.0))[:, None]
+    few[1][1::2] *= np.where(np.arange(40) % 7, scale, 1e-37)[1::2]  # tiny ones, also beside small sums
+    more = np.random.default_rng(23).standard_normal((2, 2**14, 40)) * 5  # for what one in 2^16 shows
+    z, g = (made(np.concatenate(parts), "float32") for parts in zip(few, more, strict=True))
+    forward, backward = getattr(lsmx, function), getattr(lsmx, f"{function}_backward")
     with lsmx.using("reference"):
-        out = lsmx.log_softmax(z)
-        want = out if direction == "forward" else lsmx.log_softmax_backward(g, out)
+        out = forward(z)
+        want = out if direction == "forward" else backward(g, out)
     with serving(emulated(flags, edit)):
         try:
-            got = lsmx.log_softmax(z) if direction == "forward" else lsmx.log_softmax_backward(g, out)
+            got = forward(z) if direction == "forward" else backward(g, out)
         except AssertionError:  # threads that no longer agree where to go
             return True
     return differing(got.numpy(), want.numpy()) is not None
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+def replacing(before: str, after: str) -> Callable[[str], str]:
+    """A source with something else in it."""
+    assert before in source("log_softmax_forward", "float32", device=False)
+    return lambda text: text.replace(before, after)
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, *OF_VECTORS])
 def test_planted_faults_are_caught(fault: str) -> None:
-    before, after = FAULTS[fault]
+    edit = replacing(*{**FAULTS, **OF_VECTORS}[fault])
+    assert caught("backward" if fault in OF_VECTORS else "forward", edit=edit)
 
-    def edit(text: str) -> str:
-        assert before in text
-        return text.replace(before, after)
 
-    assert caught("backward" if fault in BACKWARD else "forward", edit=edit)
+@pytest.mark.parametrize("change", [*CHANGES, *(pytest.param(c, marks=pytest.mark.nightly) for c in MORE_CHANGES)])
+def test_a_change_of_the_law_is_caught(change: str) -> None:
+    """One that the compiled core's tests catch, too: there is one law."""
+    _, before, after = {**CHANGES, **MORE_CHANGES}[change]
+    edit = replacing(before, after)
+    passes = (("softmax", "forward"), ("log_softmax", "forward"), ("log_softmax", "backward"))
+    assert any(caught(direction, edit=edit, function=function) for function, direction in passes)
 
 
 def test_contraction_is_caught() -> None:

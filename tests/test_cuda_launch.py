@@ -24,7 +24,7 @@ from lsmx._native.memory import WIDTH
 from lsmx.testing import differing
 from tests import cuda_host
 from tests.cuda_host import COMPILER, SHARED, emulated, serving
-from tests.test_fused import nasty
+from tests.rows import nasty
 
 FORWARD = (2, 0, 0, 2)
 BACKWARD = (2, 2, 0, 2)
@@ -153,6 +153,18 @@ def test_refusals() -> None:
         assert kernel.plan(extend.Context(), fake) == "a FakeTensor, not a plain tensor"
 
 
+def test_old_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are told apart by number: 12.0 is later than 7.5."""
+    found = {}
+    for capability in ((6, 1), (7, 0), (7, 2), (7, 5), (8, 0), (12, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, given=capability: given)
+        lsmx_torch.cuda.old.cache_clear()
+        found[capability] = lsmx_torch.cuda.old(0)
+    lsmx_torch.cuda.old.cache_clear()
+    assert [c for c, reason in found.items() if reason is None] == [(7, 5), (8, 0), (12, 0)]
+    assert found[6, 1] == "on a device of compute capability 6.1: the kernels are for 7.5 and later"
+
+
 def test_without_a_compiler_for_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cuda.core", None)
     lsmx_torch.cuda.unavailable.cache_clear()
@@ -211,6 +223,7 @@ class Place(contextlib.nullcontext[None]):
     """A device that can be entered."""
 
     id = 0
+    compute_capability = "75"
     attributes: dict[str, int] = {"MaxSharedMemoryPerBlockOptin": SHARED}  # noqa: RUF012
 
 
@@ -258,7 +271,7 @@ def test_launches_through_cupy(function: str, tmp_path: pathlib.Path, monkeypatc
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     kernels = {(k.function, k.direction): k for k in module.KERNELS}
-    forward, backward = kernels[function, "forward"], kernels[function, "backward"]
+    forward, backward, jvp = (kernels[function, direction] for direction in ("forward", "backward", "jvp"))
 
     z, g = (nasty(seed, 23, 150).astype(np.float32) for seed in (1, 2))
     mask = np.random.default_rng(3).random((23, 150)) < 0.6
@@ -268,11 +281,16 @@ def test_launches_through_cupy(function: str, tmp_path: pathlib.Path, monkeypatc
         with np.errstate(all="ignore"):
             want = rules.forward(one, z, **options)
             cotangent = g.max(axis=options.get("axis", -1)) if function == "logsumexp" else g
-            dz = rules.backward(one, cotangent)
+            dz, tangent = rules.backward(one, cotangent), rules.jvp(one, g)
         given = {k: v.view(Pretended) if k == "where" else v for k, v in options.items()}
         got = forward.plan(two, z.view(Pretended), **given)()
         assert type(got) is Pretended
         assert differing(np.asarray(got), want) is None
         assert differing(np.asarray(backward.plan(two, cotangent.view(Pretended))()), dz) is None
+        assert differing(np.asarray(jvp.plan(two, g.view(Pretended))()), tangent) is None
+    monkeypatch.setattr(Place, "compute_capability", "70")
+    module._old.clear()
+    why = "on a device of compute capability 7.0: the kernels are for 7.5 and later"
+    assert forward.plan(extend.Context(), z.view(Pretended)) == why
     assert forward.plan(extend.Context(), z) == "a ndarray, not a plain cupy.ndarray"
     assert forward.plan(extend.Context(), np.ones((2, 3), np.int64).view(Pretended)) == "dtype int64"

@@ -257,8 +257,9 @@ def test_explain_tells_what_runs_and_runs_it() -> None:
     ctx = extend.Context()
     out = lsmx.backend_for(z).by_task["logsumexp", "forward"][0].plan(ctx, z, axis=0, keepdims=True)()
     assert ctx.axis == 0  # type: ignore[attr-defined]
-    assert ctx.saved_tensors[0] is z
-    assert ctx.saved_tensors[1] is out
+    assert ctx.keepdims is True  # type: ignore[attr-defined]
+    assert out.shape == (1, *z.shape[1:])
+    assert [x is z for x in ctx.saved_tensors] == [True]
     jacobian = lsmx.explain(z, function="softmax", direction="jacobian")
     assert differing(computed(jacobian.run()), lsmx.softmax_jacobian(Z)) is None
 
@@ -276,7 +277,7 @@ def test_the_definition_is_what_blocks_run_inside_reference(monkeypatch: pytest.
     usual = lsmx.log_softmax(z)
     assert reference.name != usual.name
     assert differing(computed(reference), lsmx.log_softmax(Z)) is None
-    assert [rule.func for rule in ran] == [lsmx.registered()["log_softmax"].function.forward] * 2
+    assert {rule.func for rule in ran} == {lsmx.registered()["log_softmax"].function.forward}
     with lsmx.using("dask"):
         usual = lsmx.log_softmax(z)
     assert differing(computed(usual), lsmx.log_softmax(Z)) is None

@@ -125,7 +125,8 @@ def test_other_ways_to_write_it_are_right() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_rules_with_a_context(function: str) -> None:
-    found = diagnose(lsmx.registered()[function].function.backward, function=function)
+    rules = lsmx.registered()[function].function
+    found = diagnose(rules.backward, function=function, saves=rules.residual)
     assert found.right, str(found)
     assert found.equal_bits
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import pathlib
 import re
 import sys
+import zipfile
 
 import pytest
 
 from tools import check_dist, check_extras
+from tools.package_page import page
 
 HOME = pathlib.Path(__file__).parents[1]
 URLS = check_dist.PROJECT["urls"]
 
 
 @pytest.fixture
-def metadata() -> str:
+def metadata(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a build would write into METADATA."""
-    core = pytest.importorskip("hatchling.metadata.core", reason="hatchling is not installed: pip install 'lsmx[test]'")
-    from hatchling.metadata.spec import get_core_metadata_constructors
-    from hatchling.plugin.manager import PluginManager
+    pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed: pip install 'lsmx[test]'")
+    from tools import build_backend
 
-    project = core.ProjectMetadata(str(HOME), PluginManager())
-    return str(get_core_metadata_constructors()["2.4"](project))
+    monkeypatch.chdir(HOME)
+    info = build_backend.prepare_metadata_for_build_wheel(str(tmp_path))
+    return (tmp_path / info / "METADATA").read_text(encoding="utf-8")
 
 
 def test_addresses() -> None:
@@ -39,13 +41,9 @@ def test_the_package_page(metadata: str) -> None:
     inside = check_dist.LINK.findall(check_dist.FENCES.sub("", (HOME / "README.md").read_text(encoding="utf-8")))
     addresses = check_dist.LINK.findall(check_dist.FENCES.sub("", text))
     assert [re.sub(rf"^{re.escape(URLS['Source'])}/(blob|raw)/main/", "", a) for a in addresses] == inside
-    assert [a for a in addresses if "/raw/" in a] == [f"{URLS['Source']}/raw/main/docs/speed.png"]
 
 
 def test_paths_become_addresses() -> None:
-    pytest.importorskip("hatchling", reason="hatchling is not installed: pip install 'lsmx[test]'")
-    from tools.package_page import page
-
     given = "[a](docs/a.md#b) ![p](p.png) [c](#d) [e](https://e/f) [g](mailto:h)\n```\n[i](j.md)\n```\n[k](L)"
     assert page(given, "https://s/t") == (
         "[a](https://s/t/blob/main/docs/a.md#b) ![p](https://s/t/raw/main/p.png) [c](#d) [e](https://e/f) [g](mailto:h)\n"
@@ -75,6 +73,33 @@ def test_entry_points_lead_to_modules() -> None:
     assert check_dist.entry_faults(text, names - {"lsmx/_cli.py"}) == ["an entry point to no module: lsmx._cli:main"]
     (lost,) = check_dist.entry_faults(text.replace("lsmx_pytest", "lsmx/_cli"), names)
     assert lost.startswith("the entry points are not those of pyproject.toml: ")
+
+
+def test_faults_of_the_core_in_a_wheel_are_seen(tmp_path: pathlib.Path) -> None:
+    right, pure = (tmp_path / f"lsmx-0.1.0-{tag}.whl" for tag in ("cp311-abi3-linux_x86_64", "py3-none-any"))
+    right.write_bytes(b"wheel")
+    pure.write_bytes(bytes(check_dist.LARGEST + 1))
+    assert check_dist.core_faults(right, {check_dist.CORE, "lsmx/__init__.py"}) == []
+    source = "lsmx/_native/cpu/kernels.cpp"
+    assert check_dist.core_faults(pure, {"lsmx/_native/core.cpython-313-x86_64-linux-gnu.so", source}) == [
+        "the compiled core is missing: lsmx/_native/core.abi3.so",
+        "another compiled file: lsmx/_native/core.cpython-313-x86_64-linux-gnu.so",
+        f"a source of the core, which an sdist has: {source}",
+        "not for every Python from 3.11 on: the tag is not cp311-abi3",
+        "1000001 bytes, more than 1000000",
+    ]
+
+
+def test_what_does_not_belong_into_a_wheel_is_seen(tmp_path: pathlib.Path, metadata: str) -> None:
+    path = tmp_path / "lsmx-0.1.0-cp311-abi3-linux_x86_64.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name in (*check_dist.NEEDED, check_dist.CORE, "lsmx/_cli/__init__.py", "lsmx_pytest.py", "tests/test_contract.py"):
+            wheel.writestr(name, "")
+        wheel.writestr("lsmx-0.1.0.dist-info/METADATA", metadata)
+        wheel.writestr("lsmx-0.1.0.dist-info/entry_points.txt", "")
+    found = check_dist.faults(path)
+    assert found[:2] == ["unexpected at the top: lsmx_pytest.py", "unexpected at the top: tests"]
+    assert [f for f in found[2:] if not f.startswith("the entry points are not")] == []
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str, status: int) -> None:

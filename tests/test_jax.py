@@ -16,6 +16,7 @@ from jax.test_util import check_grads
 
 import lsmx
 from lsmx.testing import differing, quantise
+from tests.rows import by_autograd
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"log_softmax": lsmx.log_softmax, "softmax": lsmx.softmax, "logsumexp": lsmx.logsumexp}
 OWN: dict[str, Callable[..., Any]] = {
@@ -56,14 +57,12 @@ def test_bits_of_jit_vjp_jvp_and_vmap(function: str, dtype: str, x64: bool) -> N
         out, pull = jax.vjp(f, z)
         g = array(*out.shape, dtype=dtype)
         assert out.dtype == dtype
-        want = lsmx.registered()[function]
         numpy = [quantise(np.asarray(x, dtype=np.float64), dtype) for x in (z, g, v)]
         if dtype != "bfloat16":
             same(out, f(numpy[0]))
         same(jax.jit(f)(z), out)
-        kept = dict(zip(want.function.residual, residual(function, z, out), strict=True))
-        same(pull(g)[0], want.derivative("backward", {"grad_output": g}, kept, -1))
-        same(jax.jvp(f, (z,), (v,))[1], want.derivative("jvp", {"tangent": v}, kept, -1))
+        same(pull(g)[0], by_autograd(function, "backward", g, z, out))
+        same(jax.jvp(f, (z,), (v,))[1], by_autograd(function, "jvp", v, z, out))
         for dim in (0, 1, 2):
             same(jax.vmap(f, in_axes=dim)(z), f(jnp.moveaxis(z, dim, 0)))
             same(jax.vmap(lambda z: f(z, axis=None), in_axes=dim)(z), f(jnp.moveaxis(z, dim, 0), axis=(1, 2)))
@@ -105,14 +104,14 @@ MODES = [jax.jacfwd, jax.jacrev]
 @pytest.mark.parametrize("first", MODES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nested_modes_against_jax(function: str, first: Any, second: Any) -> None:
-    """In float64, sums of some ten products of numbers below 4: 2e-15 is four ulp of 4."""
+    """In float64, sums of some ten products of numbers below 4: 4e-15 is eight ulp of 4, some of them JAX's own."""
     with jax.enable_x64(True):
         z = array(2, 3, dtype="float64")
         weight = array(*FUNCTIONS[function](z).shape, dtype="float64")
         got = jax.jit(first(second(lambda z: (FUNCTIONS[function](z) * weight).sum())))(z)
         want = first(second(lambda z: (OWN[function](z, axis=-1) * weight).sum()))(z)
         assert got.shape == want.shape
-        assert jnp.abs(got - want).max() <= 2e-15
+        assert jnp.abs(got - want).max() <= 4e-15
 
 
 def test_hessian_of_logsumexp_is_the_jacobian_of_softmax() -> None:
@@ -183,24 +182,9 @@ def test_errors_come_while_tracing() -> None:
         lsmx.registered()["softmax"](z, sharp=1)
 
 
-def test_an_error_on_the_host_is_reported() -> None:
-    """A fault in a kernel comes out as an exception, and does no harm to the calls after it."""
-    from lsmx_jax.call import target
-
-    def faulty(views: list[Any], out: Any) -> None:
-        raise RuntimeError("planted")
-
-    name = target("test: faulty", faulty)
-    call = jax.jit(lambda z: jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(z.shape, z.dtype))(z))
-    with pytest.raises(Exception, match="RuntimeError: planted"):
-        jax.block_until_ready(call(array(3)))
-    z = array(3)
-    same(lsmx.softmax(z), jnp.asarray(lsmx.softmax(np.asarray(z))))
-
-
 def test_explain_names_the_kernel_and_what_speaks_against_it() -> None:
     z = array(3, 4)
-    assert lsmx.explain(z).runs == "on the host"
+    assert lsmx.explain(z).runs == "core"
     seen: list[lsmx.Explanation] = []
     jax.jit(lambda z: seen.append(lsmx.explain(z)) or z)(z)
     assert "what runs is chosen when it is compiled" in str(seen[0])
@@ -214,9 +198,11 @@ def test_without_jit() -> None:
 
 
 def test_exported() -> None:
-    """With the definition in it: the host's kernels are of this process."""
+    """With the definition in it: the core's handler is of this process."""
     z = array(3, 4)
-    same(jax.export.export(jax.jit(lsmx.softmax))(z).call(z), lsmx.softmax(z))
+    program = jax.export.export(jax.jit(lsmx.softmax))(z)
+    assert "@lsmx" not in program.mlir_module()
+    same(program.call(z), lsmx.softmax(z))
 
 
 @pytest.mark.parametrize("keep", ["", "; del y"], ids=["held", "let go"])
@@ -231,7 +217,7 @@ def test_arrays_divided_among_devices() -> None:
     script = Path(__file__).with_name("programs") / "jax_divided.py"
     done = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["51", "equal"]
+    assert done.stdout.split() == ["76", "equal"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
 from lsmx.testing.inputs import uniform
 from tests import contracting
 
-FEW = [case for case in cases() if case.name in ("normal", "dominated", "short", "masked")]
+FEW = [case for case in cases() if case.name in ("normal", "dominated", "far", "short", "masked")]
 FEW.append(Case("below zero", -12 * uniform(31, 400, 6) * (np.arange(6) > 0)))  # lse is all logarithm
 
 
@@ -37,7 +37,7 @@ def kernel() -> Iterator[Callable[..., None]]:
 
     def plant(function: str, direction: str, run: Callable[..., Any]) -> None:
         faulty = extend.Kernel("planted", function, direction, lambda *given, **options: lambda: run(*given, **options))
-        fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task", "direct")}
+        fields = {f: getattr(backend, f) for f in backend.__dataclass_fields__ if f not in ("kernels", "by_task")}
         planted.append(extend.register_backend(extend.Backend(**fields, kernels=(faulty,))))
 
     yield plant
@@ -96,9 +96,9 @@ def changed(function: str, direction: str, before: list[np.ndarray]) -> bool:
     return any(differing(a, b) is not None for a, b in zip(stored(function, direction), before, strict=True))
 
 
-def float_sum(ops: Any, t: Any, axes: Any) -> Any:
-    """The sum of the terms as floats, less 1."""
-    total = ops.xp.sum(t, axis=axes, keepdims=True) - 1.0
+def float_sum(ops: Any, t: Any, second: Any, e: Any, axes: Any) -> Any:
+    """The sum of the terms as floats, less one of the second largest."""
+    total = ops.xp.sum(t, axis=axes, keepdims=True) - second
     return total, ops.xp.zeros_like(total)
 
 
@@ -123,10 +123,25 @@ def test_a_float_sum_of_the_cotangent_is_caught(monkeypatch: pytest.MonkeyPatch)
     assert changed("log_softmax", "backward", before)
 
 
-def test_a_sum_without_its_fine_limb_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sum_on_the_grid_of_the_largest_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     before = stored("log_softmax", "forward")
-    monkeypatch.setattr(sums.Digit, "_replace", lambda self, value: sums.Digit(value * (self.weight <= 44), *self[1:]))
+    plain = sums.rest_of_sum
+    monkeypatch.setattr(sums, "rest_of_sum", lambda ops, t, second, e, axes: plain(ops, t, second, 0.0 * e, axes))
     assert changed("log_softmax", "forward", before)
+
+
+def test_a_tie_that_is_not_counted_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stored("log_softmax", "forward")
+    monkeypatch.setattr(Rows, "second", lambda rows, x, m: rows.max(np.where(x == m, -np.inf, x), empty=-np.inf))
+    assert changed("log_softmax", "forward", before)
+
+
+def test_another_nan_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    nasty = next(case for case in cases() if case.name == "nasty")
+    before = wanted("log_softmax", "float32", nasty)["forward"]
+    plain = Rows.result
+    monkeypatch.setattr(Rows, "result", lambda rows, x: np.where(np.isnan(x), -np.float32(np.nan), plain(rows, x)))
+    assert differing(wanted("log_softmax", "float32", nasty)["forward"], before) is not None
 
 
 def test_a_rounded_difference_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,11 +168,10 @@ def under_contraction(function: str, direction: str) -> bool:
                 got = operator(z, axis=case.axis, where=mask)
             else:
                 residual = {"z": z, "output": wrap(want["forward"])}
-                shape = want["forward"].shape if direction == "backward" else case.z.shape
+                name, *names = operator.operations[direction].takes
+                shape = want["forward"].shape if name == "grad_output" else case.z.shape
                 vector = wrap(case.vector(shape).astype(np.float32))
-                name = {"backward": "grad_output", "jvp": "tangent"}[direction]
-                chosen = {n: residual[n] for n in operator.function.residual}
-                got = operator.derivative(direction, {name: vector}, chosen, case.axis, mask)
+                got = operator.derivative(direction, {name: vector}, {n: residual[n] for n in names}, case.axis, mask)
         if differing(got.value, want[direction]) is not None:
             return False
     return True
@@ -191,6 +205,7 @@ def rounding(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 TASKS = [(f, d) for f in ("log_softmax", "softmax", "logsumexp") for d in ("forward", "backward", "jvp")]
+TASKS += [("log_softmax", "backward_z"), ("log_softmax", "jvp_z")]
 
 
 @pytest.mark.parametrize("rounding", [True], indirect=True)

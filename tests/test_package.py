@@ -94,7 +94,7 @@ def test_hints_name_extras_that_there_are() -> None:
         for names in HINT.findall(page.read_text(encoding="utf-8"))
         for name in re.split(r",\s*", names)
     }
-    assert {("launch.py", "fast"), ("cuda.py", "cuda"), ("bench.py", "bench"), ("README.md", "cupy-cuda12")} <= hints
+    assert {("cuda.py", "cuda"), ("bench.py", "bench"), ("README.md", "cupy-cuda12")} <= hints
     assert {(page, name) for page, name in hints if name not in PROJECT["optional-dependencies"]} == set()
 
 
@@ -131,7 +131,7 @@ def test_errors_derive_from_the_standard_ones() -> None:
     standard = {
         "ArgumentError": (TypeError,),
         "ArrayTypeError": (TypeError,), "DTypeError": (TypeError,), "ShapeError": (ValueError,), "OutputError": (ValueError,),
-        "DeviceError": (ValueError,),
+        "DeviceError": (ValueError,), "TargetError": (ValueError,), "ThreadsError": (ValueError,),
         "AxisError": (ValueError, IndexError), "BackendError": (ValueError,),
     }  # fmt: skip
     for name, bases in standard.items():

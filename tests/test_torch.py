@@ -17,6 +17,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 import lsmx
 from lsmx import extend
 from lsmx.testing import differing, quantise
+from tests.rows import by_autograd
 
 FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
     "log_softmax": lsmx.log_softmax,
@@ -98,7 +99,7 @@ def test_autograd_gives_the_bits_of_backward(function: str, dtype: str) -> None:
         out = FUNCTIONS[function](t, **options)
         g = tensor(*out.shape, dtype=dtype)
         (got,) = torch.autograd.grad(out, t, g)
-        same(got, getattr(lsmx, f"{function}_backward")(g, *residual(function, t, out), **options))
+        same(got, by_autograd(function, "backward", g, t.detach(), out.detach(), **options))
 
 
 MODES = [func.jacfwd, func.jacrev]
@@ -128,8 +129,8 @@ def test_bits_of_vjp_jvp_and_vmap(function: str, dtype: str) -> None:
     out, pull = func.vjp(f, z)
     g = tensor(*out.shape, dtype=dtype)
     same(out, f(z))
-    same(pull(g)[0], getattr(lsmx, f"{function}_backward")(g, *residual(function, z, out)))
-    same(func.jvp(f, (z,), (v,))[1], getattr(lsmx, f"{function}_jvp")(v, *residual(function, z, out)))
+    same(pull(g)[0], by_autograd(function, "backward", g, z, out))
+    same(func.jvp(f, (z,), (v,))[1], by_autograd(function, "jvp", v, z, out))
     for dim in (0, 1, 2):
         moved = f(z.movedim(dim, 0), axis=-1)
         same(func.vmap(f, in_dims=dim)(z), moved)
@@ -272,9 +273,12 @@ def samples(function: str) -> list[tuple[Any, tuple[Any, ...]]]:
         (getattr(ops, function).default, (z, [1], None, *options)),
         (getattr(ops, function).default, (z.T, [0], mask.T, *options)),
     ]
-    for direction, vector in (("backward", torch.randn_like(out)), ("jvp", torch.randn_like(z))):
-        op = getattr(ops, f"{function}_{direction}").default
-        found += [(op, (vector, *residual(function, z, out), [1], where, *options)) for where in (None, mask)]
+    vectors, at = {"grad_output": torch.randn_like(out), "tangent": torch.randn_like(z)}, {"z": z.detach(), "output": out.detach()}
+    for direction, operation in lsmx.registered()[function].operations.items():
+        if direction not in ("forward", "jacobian"):
+            vector, *names = operation.takes
+            given = vectors[vector], *map(at.__getitem__, names)
+            found += [(getattr(ops, operation.name).default, (*given, [1], where, *options)) for where in (None, mask)]
     return found
 
 
@@ -348,6 +352,26 @@ def test_the_output_is_saved_and_nothing_else(function: str) -> None:
         out = FUNCTIONS[function](z)
     assert [x.data_ptr() for x in kept] == [out.data_ptr()]
     assert sum(x.nbytes for x in kept) == out.nbytes
+
+
+@pytest.mark.parametrize("way", ["plain", "func"])
+@pytest.mark.parametrize(("function", "dtype"), [("log_softmax", "bfloat16"), ("log_softmax", "float16"), ("logsumexp", "float32")])
+def test_the_input_is_saved_and_nothing_else(function: str, dtype: str, way: str) -> None:
+    """Where the gradient is to know nothing of how the output was rounded; the input is there already."""
+    kept: list[torch.Tensor] = []
+    z = tensor(64, 100, dtype=dtype).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        if way == "plain":
+            out = FUNCTIONS[function](z)
+        else:
+            getattr(torch.ops.lsmx, function)(z, [1], None, *([False] if function == "logsumexp" else []))
+    assert [x.data_ptr() for x in kept] == [z.data_ptr()]
+    if way == "plain":
+        g = torch.randn_like(out)
+        with torch.no_grad():
+            out.zero_()  # it may be written to
+        (dz,) = torch.autograd.grad(out, z, g)
+        same(dz, by_autograd(function, "backward", g, z.detach(), FUNCTIONS[function](z.detach())))
 
 
 def test_what_was_saved_is_freed_at_once() -> None:

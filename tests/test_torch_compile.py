@@ -158,7 +158,7 @@ def test_using_holds_when_compiled_code_runs(monkeypatch: pytest.MonkeyPatch) ->
         runs.append(found.runs)
         return found
 
-    monkeypatch.setattr(lsmx._call.calculus, "plan", planned)
+    monkeypatch.setattr(lsmx._call.family, "plan", planned)
     with torch.compiler.set_stance("fail_on_recompile"):
         with lsmx.using("reference"):
             assert differing(f(Z).numpy(), OUT.numpy()) is None

@@ -15,16 +15,23 @@ import tarfile
 import tomllib
 import zipfile
 
+HOME = pathlib.Path(__file__).parents[1]
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_dask", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
 KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
-KERNELS = {f"lsmx/_native/cuda/{name}.cuh" for name in ("device", "numbers", "law", "team", "rows", "passes", "kernels")}
-NEEDED = {"lsmx/_api.pyi", *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
+KERNELS = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "cuda").glob("*.cuh")}
+CORE = "lsmx/_native/core.abi3.so"
+LARGEST = 1_000_000  # bytes of a wheel
+COMPILED_FROM = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "cpu").iterdir()}
+HEADERS = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "include").rglob("*.h")}
+NEEDED = {"lsmx/_api.pyi", *HEADERS, *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
 SOURCE = {
     "LICENSE",
     "README.md",
     "CHANGELOG.md",
     "pyproject.toml",
     "conftest.py",
+    "CMakeLists.txt",
+    "tools/build_backend.py",
     "tools/package_page.py",
     "tests/test_contract.py",
     "tests/cuda_emulator.h",
@@ -32,11 +39,12 @@ SOURCE = {
 }
 
 
-PROJECT = tomllib.loads((pathlib.Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESSES = {"Source", "Documentation", "Changelog", "Issues"}
 FENCES = re.compile(r"```.*?```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)")
 ELSEWHERE = re.compile(r"https?://|#|mailto:")
+STRAY = re.compile(r"(^|/)(\.git|\.venv|__pycache__|dist|build)(/|$)|\.(so|pyd|o)$")
 RESERVED = re.compile(r"https?://[^/]*\.(example|invalid|test)(/|$)")  # RFC 2606: names that nobody owns
 
 
@@ -72,6 +80,17 @@ def entry_faults(text: str, names: set[str]) -> list[str]:
     return lost
 
 
+def core_faults(path: pathlib.Path, names: set[str]) -> list[str]:
+    """What is wrong with the compiled core of a wheel, and with the wheel for its sake."""
+    found = [] if CORE in names else [f"the compiled core is missing: {CORE}"]
+    found += [f"another compiled file: {name}" for name in sorted(names - {CORE}) if name.endswith((".so", ".pyd", ".o", ".a"))]
+    found += [f"a source of the core, which an sdist has: {name}" for name in sorted(names & COMPILED_FROM)]
+    if "-cp311-abi3-" not in path.name:
+        found.append("not for every Python from 3.11 on: the tag is not cp311-abi3")
+    size = path.stat().st_size
+    return found + ([f"{size} bytes, more than {LARGEST}"] if size > LARGEST else [])
+
+
 def faults(path: pathlib.Path, release: bool = False) -> list[str]:
     """What is wrong with a distribution."""
     if path.suffix == ".whl":
@@ -81,7 +100,7 @@ def faults(path: pathlib.Path, release: bool = False) -> list[str]:
             metadata, entries = (archive.read(f"{info}/{name}").decode() for name in ("METADATA", "entry_points.txt"))
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
-        stray += page_faults(metadata, release) + entry_faults(entries, names)
+        stray += page_faults(metadata, release) + entry_faults(entries, names) + core_faults(path, names)
         return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -89,8 +108,8 @@ def faults(path: pathlib.Path, release: bool = False) -> list[str]:
         page = archive.extractfile(f"{top}/PKG-INFO")
         assert page is not None
         metadata = page.read().decode()
-    needed = SOURCE | {name if name.startswith("lsmx/") else f"backends/{name}" for name in NEEDED}
-    stray = [f"unexpected: {name}" for name in sorted(names) if re.search(r"(^|/)(\.git|\.venv|__pycache__|dist|build)(/|$)", name)]
+    needed = SOURCE | COMPILED_FROM | {name if name.startswith("lsmx/") else f"backends/{name}" for name in NEEDED}
+    stray = [f"unexpected: {name}" for name in sorted(names) if STRAY.search(name)]
     return stray + page_faults(metadata, release) + [f"missing: {name}" for name in sorted(needed - names)]
 
 

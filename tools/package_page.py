@@ -1,12 +1,11 @@
-"""The text of the package's page: the README with addresses in place of paths. Hatchling calls this while it builds."""
+"""The text of the package's page: the README with addresses in place of paths. scikit-build-core asks for it while it builds."""
 
 from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
-
-from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 ELSEWHERE = r"https?://|#|mailto:"  # what such links start with leads somewhere from any page
 PATH_IN_LINK = re.compile(rf"```.*?```|(?<=\]\()(?!{ELSEWHERE})[^)\s]+", re.DOTALL)
@@ -26,10 +25,7 @@ def page(readme: str, source: str) -> str:
     return PATH_IN_LINK.sub(address, readme)
 
 
-class PackagePage(MetadataHookInterface):
-    """Fills in ``project.readme``."""
-
-    def update(self, metadata: dict[str, Any]) -> None:
-        """Set what ``dynamic`` announces."""
-        readme = pathlib.Path(self.root, "README.md").read_text(encoding="utf-8")
-        metadata["readme"] = {"content-type": "text/markdown", "text": page(readme, metadata["urls"]["Source"])}
+def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in ``project.readme``."""
+    readme = pathlib.Path("README.md").read_text(encoding="utf-8")  # a build runs where pyproject.toml is
+    return {"readme": {"content-type": "text/markdown", "text": page(readme, project["urls"]["Source"])}}

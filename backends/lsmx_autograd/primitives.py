@@ -35,20 +35,21 @@ def primitive_of(operation: Operation) -> Callable[..., Any]:
 
     def given(
         output: Any, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]
-    ) -> tuple[Calculus, dict[str, Any]]:
-        return Calculus(bind, operation.family, axis, where, options), operation.saved(arrays, output)
+    ) -> tuple[Operation, Calculus, dict[str, Any]]:
+        rules = operation.on(arrays)
+        return rules, Calculus(bind, operation.family, axis, where, options), rules.saved(arrays, output)
 
     def vjp(name: str) -> Callable[..., Any] | None:
         def maker(output: Any, *arrays: Any, **options: Any) -> Callable[[Any], Any]:
-            d, at = given(output, arrays, **options)
-            return lambda cotangent: operation.rule("pull", name)(d, cast(cotangent, output), at)
+            rules, d, at = given(output, arrays, **options)
+            return lambda cotangent: rules.rule("pull", name)(d, cast(cotangent, output), at)
 
         return maker if operation.moves(name) else None
 
     def jvp(name: str) -> Callable[..., Any] | None:
         def push(tangent: Any, output: Any, *arrays: Any, **options: Any) -> Any:
-            d, at = given(output, arrays, **options)
-            return operation.rule("push", name)(d, cast(tangent, output), at)
+            rules, d, at = given(output, arrays, **options)
+            return rules.rule("push", name)(d, cast(tangent, output), at)
 
         return push if operation.moves(name) else None
 

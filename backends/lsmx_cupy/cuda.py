@@ -7,10 +7,11 @@ from typing import Any
 
 import cupy
 
-from lsmx.extend import CUDA_OPTIONS, CudaDevice, Kernel, Memory, cuda_engine, cuda_source, fused
+from lsmx.extend import CUDA_OPTIONS, CudaDevice, Kernel, Memory, cuda_engine, cuda_source, cuda_too_old, fused
 
 _kernels: dict[tuple[int, str], Any] = {}
 _shared: dict[int, int] = {}
+_old: dict[int, str | None] = {}
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -39,6 +40,14 @@ def launch(like: Any, passname: str, dtype: str, kernel: str, blocks: int, threa
         load(like, passname, dtype, kernel)((blocks,), (threads,), tuple(values), shared_mem=room)
 
 
+def old(device: Any) -> str | None:
+    """Why a device cannot run the kernels, or None."""
+    if device.id not in _old:
+        digits = device.compute_capability  # "75", "120"
+        _old[device.id] = cuda_too_old((int(digits[:-1]), int(digits[-1])))
+    return _old[device.id]
+
+
 def refuse(x: Any) -> str | None:
     """Kernels read the memory of plain arrays."""
     if type(x) is not cupy.ndarray:
@@ -47,7 +56,7 @@ def refuse(x: Any) -> str | None:
         return f"dtype {x.dtype.name}"
     if x.data.ptr % x.itemsize or any(s % x.itemsize for s in x.strides):
         return "elements that are not aligned in memory"
-    return None
+    return old(x.device)
 
 
 def simple(x: Any) -> str | None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from lsmx import registered
-from lsmx.extend import DIRECTIONS, Function, Kernel, keep, recall
+from lsmx.extend import Function, Kernel, keep, recall
 from lsmx_dask.blocks import on_blocks
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
@@ -18,8 +18,8 @@ def kernels() -> tuple[Kernel, ...]:
     return tuple(
         Kernel("whole rows by blocks", f, d, forward(f) if d == "forward" else derivative(f, d))
         for f in FUNCTIONS
-        for d in DIRECTIONS
-        if getattr(registered()[f].function, d) is not getattr(Function, d)
+        for d in registered()[f].operations
+        if registered()[f].rule(d) is not getattr(Function, d, None)
     )
 
 
@@ -30,7 +30,7 @@ def forward(name: str) -> Callable[..., Callable[[], Any]]:
     def plan(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> Callable[[], Any]:
         def run() -> Any:
             out = on_blocks(operator.operations["forward"], (z,), axis, where, options)
-            keep(ctx, operator.function, (z,), out, axis, where)
+            keep(ctx, operator.function, (z,), out, axis, where, **options)
             return out
 
         return run

@@ -9,16 +9,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import lsmx_numpy
-import ml_dtypes
 import numpy as np
 
 from lsmx.extend import Backend, Format, Ops, power_from_bits
 from lsmx_jax import namespace
 from lsmx_jax.host import kernels
+from lsmx_jax.place import place
 from lsmx_jax.primitives import bind
-
-lsmx_numpy.NAMES[np.dtype(ml_dtypes.bfloat16)] = "bfloat16"  # the host's kernels see JAX's buffers as NumPy arrays
+from lsmx_jax.short import unfollowed
 
 
 def owns(kind: type) -> bool:
@@ -30,7 +28,10 @@ def ops(x: Any, fmt: Format) -> Ops:
     """JAX's operations; 64-bit integers are there while an operation is lowered, whatever the user's setting."""
     bits = 64 if jax.config.jax_enable_x64 else 32
     integers = jnp.dtype(f"int{bits}"), bits
-    return Ops(xp=namespace, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits)
+    here = place.get()
+    groups = () if here is None else here.groups
+    xp, parts = (namespace.Parts(groups), len(groups[0])) if groups else (namespace, 1)
+    return Ops(xp=xp, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits, parts=parts)
 
 
 def version() -> str:
@@ -66,4 +67,5 @@ backend = Backend(
     to_numpy=to_numpy,
     kernels=kernels(),
     bind=bind,
+    unfollowed=unfollowed,
 )

@@ -1,65 +1,103 @@
-"""Kernels on the host: XLA calls those of NumPy's arrays on its own buffers, without a copy."""
+"""Kernels on the host: XLA's programs call the compiled core, by one handler for all its passes."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
 from lsmx import backend_for, registered
-from lsmx.extend import Kernel, Operation, keep, recall
-from lsmx_jax.call import target
-from lsmx_jax.place import elsewhere
+from lsmx.extend import Kernel, Operation, core, keep, recall
+from lsmx_jax.divided import divide
+from lsmx_jax.place import elsewhere, place
+from lsmx_jax.short import direct
 
-HOST = backend_for(np.empty(0))
+TARGET = "lsmx"
+MOST_AXES = 64
+Found = str | Callable[[], Any]
 
 
 def kernels() -> tuple[Kernel, ...]:
-    """The kernels of NumPy's backend, for JAX."""
-    tasks = sorted({(k.function, k.direction) for k in HOST.kernels})
-    return tuple(Kernel("on the host", f, d, forward(f) if d == "forward" else derivative(f, d)) for f, d in tasks)
+    """The compiled core's passes, for JAX."""
+    offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core"]
+    return tuple(
+        Kernel(
+            k.name,
+            k.function,
+            k.direction,
+            plan_of(k.function, k.direction),
+            warns=False,
+            direct=functools.partial(direct, registered()[k.function].operations[k.direction]),
+            unavailable=k.unavailable,
+        )
+        for k in offered
+    )
 
 
-def forward(name: str) -> Callable[..., str | Callable[[], Any]]:
-    """The plan of a forward pass."""
+def plan_of(name: str, direction: str) -> Callable[..., Found]:
+    """The plan of a direction of a function: softmax's Jacobian is symmetric, so that its JVP is its backward pass."""
     operator = registered()[name]
+    operation = operator.operations[direction]
+    pass_name = "softmax_backward" if (name, direction) == ("softmax", "jvp") else f"{name}_{direction}"
 
-    def plan(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> str | Callable[[], Any]:
+    def forward(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> Found:
+        found = plan(pass_name, operation, (z,), axis, where, options)
+        if isinstance(found, str):
+            return found
+
         def run() -> Any:
-            out = call(operator.operations["forward"], (z,), axis, where, options)
-            keep(ctx, operator.function, (z,), out, axis, where)
+            out = found()
+            keep(ctx, operator.function, (z,), out, axis, where, **options)
             return out
 
-        return elsewhere(z) or run
+        return run
 
-    return plan
-
-
-def derivative(name: str, direction: str) -> Callable[..., str | Callable[[], Any]]:
-    """The plan of a derivative."""
-    operation = registered()[name].operations[direction]
-
-    def plan(ctx: Any, vector: Any, /) -> str | Callable[[], Any]:
+    def derivative(ctx: Any, vector: Any, /) -> Found:
         options = {name: getattr(ctx, name, default) for name, default in operation.options.items()}
-        return elsewhere(vector) or partial(call, operation, (vector, *ctx.saved_tensors), *recall(ctx), options)
+        return plan(pass_name, operation, (vector, *ctx.saved_tensors), *recall(ctx), options)
 
-    return plan
+    return forward if direction == "forward" else derivative
 
 
-def call(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]) -> Any:
-    """A call of the host in XLA's program."""
-    masked = where is not None
+def plan(pass_name: str, operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]) -> Found:
+    """What calls the core's pass in the program that is traced, or why it is not called."""
+    axes, rows = operation.axes(arrays, axis), arrays[operation.at]
+    if (reason := elsewhere(rows, axes)) is not None:
+        return reason
+    if 0 in rows.shape or not rows.shape:
+        return "no elements" if rows.shape else "no axes"
+    if len(rows.shape) > MOST_AXES:
+        return f"{len(rows.shape)} axes: more than {MOST_AXES}"
+    number = pass_number(pass_name)
+    if isinstance(number, str):
+        return number
+    here = place.get()
+    if here is not None and here.devices > 1:
+        return lambda: divide(operation, arrays, axis, where, options, here)
+    return lambda: call(number, operation, arrays, axes, where, options)
 
-    def compute(views: list[Any], out: Any) -> None:
-        mask = views.pop() if masked else None
-        result = operation.compute(tuple(views), axis, mask, options, out)
-        if result is not out:
-            out[...] = result
 
-    name = target(f"{operation.name} axis={axis} {options} masked={masked}", compute)
-    shape = operation.shape([x.shape for x in arrays], operation.axes(arrays, axis), options)
+@functools.cache
+def pass_number(pass_name: str) -> int | str:
+    """The number of a pass of the core, which XLA's programs can call from now on; or why there is none."""
+    module = core()
+    if module is None:
+        return "no compiled core"
+    if not hasattr(module, "xla_handler"):
+        return "a compiled core of another version of lsmx"
+    jax.ffi.register_ffi_target(TARGET, module.xla_handler(), platform="cpu")
+    return int(module.passes[pass_name])
+
+
+def call(
+    number: int, operation: Operation, arrays: tuple[Any, ...], axes: tuple[int, ...], where: Any, options: dict[str, Any]
+) -> Any:
+    """The call of a pass."""
+    shape = operation.shape([x.shape for x in arrays], axes, options)
     result = jax.ShapeDtypeStruct(shape, arrays[operation.at].dtype)
-    return jax.ffi.ffi_call(name, result)(*arrays, *([where] if masked else []))
+    attributes = {"pass": number, "reduced": sum(1 << a for a in axes), "mask": where is not None}
+    given = {name: np.uint64(value) for name, value in attributes.items()}
+    return jax.ffi.ffi_call(TARGET, result)(*arrays, *(() if where is None else (where,)), **given)

@@ -1,15 +1,50 @@
-"""Where a primitive is lowered for: kernels on the host are for the host alone, one device of it."""
+"""Where a primitive is lowered for: the core's kernels are for the host, and for whole rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jax.interpreters import mlir
 
-_place: ContextVar[tuple[str, int] | None] = ContextVar("lsmx_jax_place", default=None)
+AXIS = "lsmx_devices"
+"""All devices of a program in one row, as an axis that collective operations go along."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known where an operation is traced to be compiled.
+
+    Attributes
+    ----------
+    platform
+        Those of its devices.
+    devices
+        Among how many the arrays are divided yet by XLA: 1 if they are what one device has. 0 if that is not known.
+    groups
+        Of the devices that have parts of the same rows, if they have.
+    """
+
+    platform: str
+    devices: int
+    groups: tuple[tuple[int, ...], ...] = ()
+
+
+place: ContextVar[Place | None] = ContextVar("lsmx_jax_place", default=None)
+
+
+@contextmanager
+def at(here: Place) -> Iterator[None]:
+    """Trace for a place."""
+    token = place.set(here)
+    try:
+        yield
+    finally:
+        place.reset(token)
 
 
 def lowering(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -17,25 +52,43 @@ def lowering(compute: Callable[..., Any]) -> Callable[..., Any]:
     lower = mlir.lower_fun(compute, multiple_results=False)
 
     def rule(ctx: Any, *args: Any, **params: Any) -> Any:
-        ctx = ctx.replace(avals_in=[jax.core.ShapedArray(a.shape, a.dtype) for a in ctx.avals_in])  # XLA divides what is computed
         module = ctx.module_context
-        platforms = ctx.platforms or module.platforms
-        count = 0 if module.lowering_parameters.for_export else getattr(module.axis_context, "num_devices", 0)
-        token = _place.set((",".join(platforms), count))
-        try:
-            return lower(ctx, *args, **params)
-        finally:
-            _place.reset(token)
+        here = Place(",".join(ctx.platforms or module.platforms), devices_of(module))
+        if here.devices > 1 and here.platform == "cpu":  # numbers of devices are all that matters here: any will do
+            devices = tuple(jax.devices("cpu")[: here.devices])
+            if len(devices) < here.devices:
+                here = Place(here.platform, 0)
+            else:
+                mesh = jax.sharding.AbstractMesh((here.devices,), (AXIS,))
+                module = module.replace(axis_context=mlir.ShardingContext(here.devices, devices, mesh))
+        avals = [jax.core.ShapedArray(a.shape, a.dtype) for a in ctx.avals_in]  # XLA divides what is computed
+        with at(here):
+            return lower(ctx.replace(module_context=module, avals_in=avals), *args, **params)
 
     return rule
 
 
-def elsewhere(x: Any) -> str | None:
-    """Why an array is not in the host's memory, or not in one piece; or None."""
-    place = _place.get()
-    if place is None and isinstance(x, jax.core.Tracer):
-        return "being traced: what runs is chosen when it is compiled"
-    platform, count = place or (",".join(sorted({d.platform for d in x.devices()})), len(x.devices()))
-    if platform != "cpu":
-        return f"for {platform}, not in the host's memory"
-    return None if count == 1 else f"for {count or 'other'} devices, to be divided by XLA or to be exported"
+def devices_of(module: Any) -> int:
+    """Among how many devices XLA divides the arrays of a program."""
+    if module.lowering_parameters.for_export:
+        return 0
+    context = module.axis_context
+    if isinstance(context, mlir.SPMDAxisContext):  # in shard_map, where arrays are parts already
+        return int(context.mesh.size == 1 or context.manual_axes == frozenset(context.mesh.axis_names))
+    return getattr(context, "num_devices", 0)
+
+
+def elsewhere(x: Any, axes: tuple[int, ...]) -> str | None:
+    """Why an array, with rows along these axes, is not for the core's kernels; or None."""
+    here = place.get()
+    if here is None:
+        if isinstance(x, jax.core.Tracer):
+            return "being traced: what runs is chosen when it is compiled"
+        part = x.sharding.shard_shape(x.shape)
+        divided = any(part[a] != x.shape[a] for a in axes)
+        here = Place(",".join(sorted({d.platform for d in x.devices()})), 1, ((0,),) if divided else ())
+    if here.platform != "cpu":
+        return f"for {here.platform}, not in the host's memory"
+    if not here.devices:
+        return "to be exported, or for other devices than there are here, or in a shard_map over some axes of a mesh"
+    return "rows that are divided among devices, which add up their parts" if here.groups else None

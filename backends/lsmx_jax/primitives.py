@@ -58,10 +58,11 @@ def primitive_of(operation: Operation) -> Primitive:
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
         arrays, where = split(primals)
         output = p.bind(*primals, **params)
-        d, at = calculus(where, params["axes"], params["values"]), operation.saved(arrays, output)
+        rules = operation.on(arrays)
+        d, at = calculus(where, params["axes"], params["values"]), rules.saved(arrays, output)
         given = zip(names, tangents, strict=False)
         moving = [(name, v) for name, v in given if type(v) is not ad.Zero and operation.moves(name)]
-        shares = [operation.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
+        shares = [rules.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
         return output, sum(shares[1:], shares[0]) if shares else ad.Zero.from_primal_value(output)
 
     def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
@@ -96,10 +97,7 @@ def primitive_of(operation: Operation) -> Primitive:
 
     def run(*args: Any, **params: Any) -> Any:
         with jax.disable_jit(False):
-            result = compiled(*args, **params)
-        if all(d.platform == "cpu" for d in result.devices()):
-            jax.block_until_ready(result)  # the host's kernels want Python, for which somebody else may be made to wait
-        return result
+            return compiled(*args, **params)
 
     p.def_impl(run)
     p.def_abstract_eval(abstract)

@@ -5,20 +5,26 @@ PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for py
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from typing import Any
 
-import array_api_compat.numpy as xp
 import numpy as np
 
 from lsmx import get_num_threads
-from lsmx.extend import Backend, Format, Memory, Ops, fused, power_from_bits, row_blocks
-from lsmx_numpy.blocked import numpy_blocks
-from lsmx_numpy.subclasses import serves
-
-NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
-addressof, from_buffer, plain = ctypes.addressof, ctypes.c_char.from_buffer, np.ndarray
+from lsmx.extend import (
+    HOST_TYPES,
+    SWAPPED,
+    Backend,
+    Format,
+    HostMemory,
+    HostView,
+    Ops,
+    core_kernels,
+    native,
+    power_from_bits,
+    row_blocks,
+)
+from lsmx_numpy.subclasses import PLAIN, serves
 
 
 def ops(x: Any, fmt: Format) -> Ops:
@@ -29,6 +35,8 @@ def ops(x: Any, fmt: Format) -> Ops:
 @functools.cache
 def ops_in(fmt: Format) -> Ops:
     """The operations in a format."""
+    import array_api_compat.numpy as xp  # which loads all of NumPy: calls that the core takes need not wait for it
+
     return Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
 
 
@@ -57,50 +65,29 @@ def to_numpy(x: Any) -> Any:
     return x
 
 
-def refuse(x: Any) -> str | None:
-    """Kernels read the memory of plain arrays in native byte order."""
-    if type(x) is not np.ndarray:
+def view(x: Any) -> HostView | str:
+    """An array's memory; types that mean something of their own are no numbers to be read."""
+    if type(x) not in PLAIN:
         return f"a {type(x).__name__}, not a plain numpy.ndarray"
-    if x.dtype not in NAMES:
-        return f"dtype {x.dtype.str}, not a float in native byte order"
-    if not x.flags.aligned or any(s % x.itemsize for s in x.strides):
-        return "elements that are not aligned in memory"
-    return None
+    code = type_of(x.dtype)
+    if code is None:
+        return f"dtype {x.dtype.str}, not a float"
+    return x.__array_interface__["data"][0], code, x.shape, x.strides
 
 
-def simple(x: Any) -> str | None:
-    """What kernels take without a further look: plain arrays in C order, aligned and writable."""
-    return NAMES.get(x.dtype) if type(x) is plain and x.flags.carray and x.size and x.ndim else None
+@functools.cache
+def type_of(dtype: Any) -> int | None:
+    """What the core calls a dtype, if it knows it; other libraries add bfloat16 to NumPy's."""
+    code = HOST_TYPES.get(dtype.name)
+    return code if code is None or dtype.isnative else code + SWAPPED
 
 
-def address(x: Any) -> int:
-    """Of the first element; the quick way where there is one."""
-    try:
-        return addressof(from_buffer(x))
-    except (TypeError, ValueError):  # not in C order, or not writable
-        where: int = x.__array_interface__["data"][0]
-        return where
-
-
-def masked(x: Any, where: Any, value: float) -> Any:
-    """A copy in C order, with a number where the mask is false."""
-    copy = np.full(x.shape, value, x.dtype)
-    np.copyto(copy, x, where=where)
-    return copy
-
-
-MEMORY = Memory(
-    refuse=refuse,
-    dtype=lambda x: NAMES[x.dtype],
-    address=address,
-    strides=lambda x: tuple(s // x.itemsize for s in x.strides),
-    simple=simple,
-    width=lambda x: x.itemsize,
+MEMORY = HostMemory(
+    view=view,
+    empty=lambda shape, like: np.empty(shape, native(like.dtype)),
     is_writable=lambda x: x.flags.writeable,
-    empty=lambda shape, like: np.empty(shape, like.dtype),
-    masked=masked,
-    fill=lambda x, where, value: np.copyto(x, value, where=~where),
     threads=get_num_threads,
+    direct=lambda core, passname: getattr(core, passname),
 )
 
 backend = Backend(
@@ -113,7 +100,7 @@ backend = Backend(
     dtypes=("float16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=(*fused(MEMORY), *numpy_blocks(), *row_blocks(xp, block=2**17)),
+    kernels=(*core_kernels(MEMORY), *row_blocks(np, block=2**17)),
     quiet=quiet,
     one_place=True,
 )

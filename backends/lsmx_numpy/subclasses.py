@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from lsmx import ArrayTypeError
 
-REFUSED = {
-    np.matrix: "a numpy.matrix, which has no axes to keep; pass numpy.asarray(z)",
-    np.ma.MaskedArray: "a numpy.ma.MaskedArray: its mask would be lost; pass z.data with where=~numpy.ma.getmaskarray(z)",
-    np.recarray: 'a numpy.recarray, which holds records; pass one field, as in z["field"], or numpy.asarray(z) if it has none',
-}
 PLAIN = (np.ndarray, np.memmap)
 HARMLESS = {
     *("__new__", "__doc__", "__array_finalize__", "__array_priority__", "__class_getitem__", "__hash__", "__sizeof__"),
@@ -20,12 +17,24 @@ HARMLESS = {
 """What a subclass may have of its own without a meaning for computations: how it is made, shown and stored."""
 
 
+@functools.cache
+def refused() -> dict[type, str]:
+    """NumPy's own subclasses with a meaning; made when it is asked for, as NumPy loads them late."""
+    return {
+        np.matrix: "a numpy.matrix, which has no axes to keep; pass numpy.asarray(z)",
+        np.ma.MaskedArray: "a numpy.ma.MaskedArray: its mask would be lost; pass z.data with where=~numpy.ma.getmaskarray(z)",
+        np.recarray: 'a numpy.recarray, which holds records; pass one field, as in z["field"], or numpy.asarray(z) if it has none',
+    }
+
+
 def serves(kind: type) -> bool:
     """Whether a type is one of NumPy's arrays; raises for those whose operations mean something of their own."""
     if not issubclass(kind, np.ndarray):
         return False
-    for refused, reason in REFUSED.items():
-        if issubclass(kind, refused):
+    if kind in PLAIN:
+        return True
+    for other, reason in refused().items():
+        if issubclass(kind, other):
             raise ArrayTypeError(reason)
     own = meanings(kind)
     if "__array_namespace__" in own:

@@ -15,10 +15,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsmx.extend import Backend, Format, Memory, Ops, backend_of, chosen_threads, cuda_engine, fused, power_from_bits, row_blocks
-from lsmx_torch import namespace, onnx
+from lsmx.extend import (
+    HOST_TYPES,
+    Backend,
+    Format,
+    HostMemory,
+    HostView,
+    Memory,
+    Ops,
+    backend_of,
+    chosen_threads,
+    core_kernels,
+    cuda_engine,
+    fused,
+    power_from_bits,
+    row_blocks,
+)
+from lsmx_torch import namespace, onnx, short
 from lsmx_torch.bind import PLAIN, bind, define
-from lsmx_torch.cuda import DEVICE
+from lsmx_torch.cuda import DEVICE, old
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
@@ -84,7 +99,9 @@ def refusing(device: str) -> Callable[[Any], str | None]:
             address = x.data_ptr()
         except RuntimeError as error:
             return f"no memory of its own: {error}"
-        return None if address or not x.numel() else "no memory of its own: it stands for zeros"
+        if not address and x.numel():
+            return "no memory of its own: it stands for zeros"
+        return old(x.device.index) if device == "cuda" else None
 
     return refuse
 
@@ -119,7 +136,27 @@ def memory(device: str) -> Memory:
     )
 
 
-MEMORY = memory("cpu")
+TYPES = {getattr(torch, name): code for name, code in HOST_TYPES.items()}
+why_not = refusing("cpu")
+
+
+def view(x: Any) -> HostView | str:
+    """A tensor's memory."""
+    if x.dtype is not torch.bool and (reason := why_not(x)) is not None:
+        return reason
+    if x.device.type != "cpu":
+        return f"on {x.device}, not in the host's memory"
+    width = x.element_size()
+    return x.data_ptr(), TYPES[x.dtype], tuple(x.shape), tuple(width * s for s in x.stride())
+
+
+HOST = HostMemory(
+    view=view,
+    empty=empty,
+    is_writable=lambda x: True,
+    threads=short.threads,
+    direct=short.direct,
+)
 
 backend = Backend(
     name="torch",
@@ -132,12 +169,13 @@ backend = Backend(
     from_numpy=from_numpy,
     to_numpy=to_numpy,
     kernels=(
-        *fused(MEMORY),
+        *core_kernels(HOST),
         *fused(memory("cuda"), cuda_engine(DEVICE)),
         *row_blocks(namespace, 2**19, elsewhere),
     ),
     bind=bind,
     define=define,
+    unfollowed=short.unfollowed,
     place=lambda x: x.device,
     xp=namespace,
 )

@@ -64,11 +64,12 @@ class Plain(_SingleLevelFunction):
     def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
         ctx.first = 1  # of its arguments, which is an array
-        ctx.bind, ctx.operation, ctx.axis, where, ctx.options = call
-        result: torch.Tensor = ctx.operation.compute(arrays, ctx.axis, where, ctx.options, None)
+        ctx.bind, operation, ctx.axis, where, ctx.options = call
+        ctx.operation = operation.on(arrays)
+        result: torch.Tensor = operation.compute(arrays, ctx.axis, where, ctx.options, None)
         # the mask too: PyTorch notices if it is changed in place
         ctx.save_for_backward(where, *map((*arrays, result).__getitem__, kept(ctx.operation)))
-        return result
+        return result if result._base is None else result.clone()  # views of what nobody else has cannot be written to
 
 
 def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., torch.Tensor]:
@@ -96,9 +97,10 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
             axes, where, *values = inputs[n:]
             ctx.set_materialize_grads(False)  # a tangent that is not there is None, and no array of zeros
-            ctx.first, ctx.bind, ctx.operation, ctx.axis = 0, bind, operation, operation.axis(inputs[:n], axes)
+            ctx.first, ctx.bind, ctx.axis = 0, bind, operation.axis(inputs[:n], axes)
+            ctx.operation = operation.on(inputs[:n])
             ctx.options, ctx.shape = operation.named(values), output.shape
-            saved = where, *map((*inputs[:n], output).__getitem__, kept(operation))
+            saved = where, *map((*inputs[:n], output).__getitem__, kept(ctx.operation))
             ctx.save_for_backward(*saved)
             ctx.save_for_forward(*saved)
 
@@ -106,7 +108,7 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
             where, *saved = map(primal, ctx.saved_tensors)
             d = Calculus(bind, operation.family, ctx.axis, where, ctx.options)
-            at = dict(zip(operation.saves, saved, strict=True))
+            at = dict(zip(ctx.operation.saves, saved, strict=True))
             refuse_nested(operation)
             given = [(name, v) for name, v in zip(names, tangents, strict=False) if v is not None]
             moving = [(name, v) for name, v in given if operation.moves(name)]
@@ -114,7 +116,7 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
                 still: torch.Tensor = given[0][1].new_zeros(ctx.shape)
                 return still
             with contextlib.nullcontext() if torch.compiler.is_compiling() else outer_levels():
-                first, *more = (operation.rule("push", name)(d, v, at) for name, v in moving)
+                first, *more = (ctx.operation.rule("push", name)(d, v, at) for name, v in moving)
                 total: torch.Tensor = sum(more, first)
                 return total
 

@@ -41,6 +41,8 @@ def bind(
         or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
     ):
         return seen(operation, arrays, axis, where, options, out)
+    if out is not None and out.is_nested:
+        layouts.check(operation, arrays, where, out)
     followed = torch.is_grad_enabled() and any(map(REQUIRES_GRAD, given))
     if followed and len(operation.moving) < len(arrays):
         followed = wants_grad(operation, arrays, out)

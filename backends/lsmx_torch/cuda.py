@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lsmx.extend import CudaDevice, cuda_source
+from lsmx.extend import CudaDevice, cuda_source, cuda_too_old
 
 INSTALL = 'pip install "lsmx[cuda]"'
 _kernels: dict[tuple[int, str], Any] = {}
@@ -27,6 +27,12 @@ def unavailable() -> str | None:
     except (ImportError, RuntimeError) as error:
         return f"NVIDIA's cuda-core cannot be used ({error}); {INSTALL}"
     return None if torch.cuda.is_available() else "PyTorch finds no CUDA device"
+
+
+@functools.cache
+def old(device: int) -> str | None:
+    """Why a device cannot run the kernels, or None."""
+    return cuda_too_old(torch.cuda.get_device_capability(device))
 
 
 @functools.cache

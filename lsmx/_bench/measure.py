@@ -9,13 +9,19 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from lsmx._bench.works import Call, contestants, works
+from lsmx import ARITHMETIC_VERSION
+from lsmx._bench.first import GROUP, first_names, measure_first
+from lsmx._bench.groups import rows
+from lsmx._bench.scaling import THREADS as SCALING_THREADS
+from lsmx._bench.works import Call, Row, optional
+from lsmx.extend import core_status
 
-LEAST = 2e-4  # seconds that one measurement takes at least: small arrays are called as often as that takes
-LIBRARIES = ("lsmx", "numpy", "numba", "scipy", "torch", "jax", "cupy-cuda12x", "cupy-cuda13x", "cuda-core")
+LEAST = 1e-3  # seconds that one measurement takes at least: small arrays are called as often as that takes
+LIBRARIES = ("lsmx", "numpy", "scipy", "torch", "jax", "cupy-cuda12x", "cupy-cuda13x", "cuda-core")
 
 
 def interleaved(calls: dict[str, Call], turns: int) -> dict[str, list[float]]:
@@ -52,43 +58,82 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {"median": middle, "low": low, "high": high}
 
 
-def child(threads: int, turns: int, quick: bool) -> None:
-    """Measure everything and print it as JSON: what ``measure`` runs in a process of its own."""
+def child(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> None:
+    """Measure every row and print them as JSON: what ``measure`` runs in a process of its own."""
     import lsmx
 
     lsmx.set_num_threads(threads)
-    try:
-        import torch
-
+    if torch := optional("torch"):
         torch.set_num_threads(threads)
-    except ImportError:
-        pass
     results = []
-    for work in works(quick):
-        print(f"{threads} thread{'s' * (threads > 1)}: {work.name}", file=sys.stderr, flush=True)
-        times = interleaved(contestants(work), turns)
-        results.append({"work": work.name, "elements": work.size, "seconds": {n: summary(t) for n, t in times.items()}})
+    for row in rows(quick, only, scaling):
+        print(f"{threads} thread{'s' * (threads > 1)}: {row.name}", file=sys.stderr, flush=True)
+        times = interleaved(row.contestants(), turns)
+        results.append(entry(row, threads, {name: summary(taken) for name, taken in times.items()}))
     json.dump(results, sys.stdout)
 
 
-def code(threads: int, turns: int, quick: bool) -> str:
-    """What runs ``child``. Ctrl-C on a terminal reaches that process, too, which then ends without a word."""
-    quiet = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-    return f"{quiet}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick})"
+def entry(row: Row, threads: int, seconds: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """The record of a row."""
+    targets = [asdict(target) for target in row.targets]
+    return {"work": row.name, "threads": threads, "elements": row.elements, "seconds": seconds, "targets": targets}
 
 
-def measure(threads: int, turns: int, quick: bool) -> list[dict[str, Any]]:
-    """The results of a process that may use so many processors."""
+def code(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> str:
+    """What confines itself to so many processors, before any library makes threads, and runs ``child``.
+
+    Ctrl-C on a terminal reaches that process, too, which then ends without a word.
+    """
+    quiet = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    confined = f"hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])"
+    return f"{quiet}; {confined}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick}, {only!r}, {scaling})"
+
+
+def measure(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> list[dict[str, Any]]:
+    """The results of a process that may use so many processors; an empty list where nothing is chosen."""
+    if not rows(quick, only, scaling):
+        return []
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-
-    def confine() -> None:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-
-    before = confine if hasattr(os, "sched_setaffinity") else None
-    command = [sys.executable, "-c", code(threads, turns, quick)]
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=before)
+    command = [sys.executable, "-c", code(threads, turns, quick, only, scaling)]
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     results: list[dict[str, Any]] = json.loads(run.stdout)
     return results
+
+
+def available() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure_all(threads: list[int], turns: int, quick: bool, only: str) -> list[dict[str, Any]]:
+    """Every row: first calls, the groups for each number of threads, and two threads against one where there are two processors."""
+    results = list(measure_first(only, quick))
+    for number in threads:
+        results += measure(number, turns, quick, only)
+    if available() >= SCALING_THREADS:
+        results += measure(SCALING_THREADS, turns, quick, only, scaling=True)
+    return results
+
+
+def names(quick: bool, only: str = "") -> list[str]:
+    """Of all rows that are chosen."""
+    return [*first_names(only), *(row.name for scaling in (False, True) for row in rows(quick, only, scaling))]
+
+
+def groups() -> list[str]:
+    """Of all rows."""
+    return list(
+        dict.fromkeys(
+            [GROUP, *(target.group for scaling in (False, True) for row in rows(True, "", scaling) for target in row.targets)]
+        )
+    )
+
+
+def host() -> dict[str, Any]:
+    """The machine, and the instructions that lsmx and PyTorch use of its processors."""
+    torch, status = optional("torch"), core_status()
+    capability = torch.backends.cpu.get_cpu_capability() if torch else None
+    return {**machine(), "target": status["target"], "targets": status["targets"], "torch": capability}
 
 
 def machine() -> dict[str, Any]:
@@ -99,7 +144,13 @@ def machine() -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return {"processor": processor(), "processors": os.cpu_count(), "Python": platform.python_version(), "versions": versions}
+    return {
+        "processor": processor(),
+        "processors": os.cpu_count(),
+        "Python": platform.python_version(),
+        "versions": versions,
+        "arithmetic": ARITHMETIC_VERSION,
+    }
 
 
 def processor() -> str:

@@ -1,106 +1,163 @@
-"""The results as a table, as JSON, and as a picture."""
+"""The results as tables, for the terminal and for the pages: ratios beside their targets, and the medians behind them."""
 
 from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 SMALL = 1000  # elements: below, microseconds a call; above, nanoseconds an element
 Results = dict[str, Any]
+Entry = dict[str, Any]
 
 
-def unit(entry: dict[str, Any]) -> tuple[float, str]:
+def unit(entry: Entry) -> tuple[float, str]:
     """What the seconds of a work are multiplied with, and what that gives."""
+    if entry["threads"] is None:
+        return 1e3, "ms"
     return (1e6, "us a call") if entry["elements"] < SMALL else (1e9 / entry["elements"], "ns an element")
 
 
 def figure(value: float) -> str:
-    """Three digits."""
-    return f"{value:.3f}" if value < 1 else f"{value:.3g}"
+    """Three digits, or as many as a whole number has."""
+    return f"{value:.3f}" if value < 1 else f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
-def table(results: Results, form: str = "github") -> str:
-    """One table for each number of threads: medians, and half the distance of the quartiles."""
+def grid(rows: list[list[str]], heads: list[str], form: str) -> str:
+    """A table whose cells stay as they are."""
     from tabulate import tabulate
 
-    texts = []
-    for threads, entries in results["threads"].items():
-        names = list(dict.fromkeys(name for entry in entries for name in entry["seconds"]))
-        rows = []
-        for entry in entries:
-            scale, what = unit(entry)
-            cells = []
-            for name in names:
-                s = entry["seconds"].get(name)
-                cells.append("" if s is None else f"{figure(s['median'] * scale)} ±{figure((s['high'] - s['low']) / 2 * scale)}")
-            rows.append([entry["work"], what, *cells])
-        texts.append(f"{threads} thread{'s' * (int(threads) > 1)}\n\n" + tabulate(rows, ["", "", *names], tablefmt=form))
-    return "\n\n".join(texts)
+    return str(tabulate(rows, heads, tablefmt=form, disable_numparse=True))
+
+
+def quotient(entry: Entry, numerator: str, denominator: str) -> float | None:
+    """The ratio of two contestants' medians; None if one is missing."""
+    s = entry["seconds"]
+    if numerator not in s or denominator not in s:
+        return None
+    return float(s[numerator]["median"] / s[denominator]["median"])
+
+
+def ratio(entry: Entry, target: Entry) -> float | None:
+    """The time of the other / ours."""
+    return quotient(entry, target["other"], target["ours"])
+
+
+def needed(entry: Entry, target: Entry) -> float | None:
+    """The ratio that is asked for: no more than a copy gains, where that is said."""
+    least: float | None = target["ratio"]
+    gain = target.get("gain")
+    possible = quotient(entry, *gain) if gain else None
+    return least if least is None or possible is None else min(least, possible)
+
+
+def reached(entry: Entry, target: Entry) -> bool | None:
+    """Whether a target is reached; None where there is nothing to compare."""
+    value, least = ratio(entry, target), needed(entry, target)
+    return None if value is None or least is None else value >= least
+
+
+def asked(results: Results) -> Iterator[tuple[Entry, Entry]]:
+    """Each row with each of its targets whose libraries are installed."""
+    for entry in results["rows"]:
+        for target in entry["targets"]:
+            if ratio(entry, target) is not None:
+                yield entry, target
+
+
+def verdict(entry: Entry, target: Entry) -> str:
+    """In a word."""
+    return {True: "yes", False: "NO", None: ""}[reached(entry, target)]
+
+
+def least_text(entry: Entry, target: Entry) -> str:
+    """The target, and where it comes from if that is the copy."""
+    least = needed(entry, target)
+    if least is None:
+        return ""
+    return f"{least:.2f}" + (" (the copy)" if least != target["ratio"] else "")
+
+
+def threads_text(entry: Entry) -> str:
+    """Their number, where there is one."""
+    return "" if entry["threads"] is None else str(entry["threads"])
 
 
 def ratios(results: Results, form: str = "github") -> str:
-    """How many times the time of this library the others take: fresh beside fresh, reused beside reused."""
-    from tabulate import tabulate
+    """Every row: how many times our time the other takes, the target, and whether it is reached."""
+    rows = []
+    for entry, target in asked(results):
+        scale, what = unit(entry)
+        times = (f"{figure(entry['seconds'][target[who]]['median'] * scale)}" for who in ("ours", "other"))
+        value = ratio(entry, target)
+        note = f" ({entry['note']})" if entry.get("note") else ""
+        cells = [entry["work"] + note, threads_text(entry), f"{target['ours']} / {target['other']}", " / ".join(times) + f" {what}"]
+        rows.append([*cells, f"{value:.2f}", least_text(entry, target), verdict(entry, target)])
+    return grid(rows, ["work", "threads", "ours / other", "medians", "other / ours", "target", "reached"], form)
 
-    pairs = [
-        ("torch reused / lsmx reused", "torch, reused output", "lsmx, reused output"),
-        ("torch / lsmx", "torch", "lsmx"),
-        ("SciPy / lsmx", "SciPy", "lsmx"),
-        ("NumPy / lsmx", "plain NumPy", "lsmx"),
-        ("JAX / lsmx", "JAX, jit", "lsmx"),
-        ("SciPy / lsmx without Numba", "SciPy", "lsmx without Numba"),
-        ("lsmx reused / copy", "lsmx, reused output", "copy"),
+
+def table(results: Results, form: str = "github") -> str:
+    """Medians of all contestants, and half the distance of the quartiles."""
+    rows = []
+    for entry in results["rows"]:
+        scale, what = unit(entry)
+        for name, s in entry["seconds"].items():
+            text = f"{figure(s['median'] * scale)} ±{figure((s['high'] - s['low']) / 2 * scale)}"
+            rows.append([entry["work"], threads_text(entry), name, text, what])
+    return grid(rows, ["work", "threads", "who", "median", ""], form)
+
+
+def span(values: list[float]) -> str:
+    """From the least to the largest."""
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def summary_table(results: Results, form: str = "github") -> str:
+    """A line for each group and each other: the ratios of all its rows, the target, and how many reach it."""
+    groups: dict[tuple[str, str], list[tuple[Entry, Entry]]] = {}
+    for entry, target in asked(results):
+        groups.setdefault((target["group"], target["other"]), []).append((entry, target))
+    rows = []
+    for (group, other), pairs in groups.items():
+        values = [ratio(*pair) or 0.0 for pair in pairs]
+        least = {target["ratio"] for _, target in pairs if target["ratio"] is not None}
+        met = [met for pair in pairs if (met := reached(*pair)) is not None]
+        reach = f"{sum(met)} of {len(met)}" if met else ""
+        rows.append([group, other, span(values), span(sorted(least)) if least else "", reach])
+    return grid(rows, ["work", "beside", "time of the other / ours", "target", "reached"], form)
+
+
+def missed(results: Results) -> list[str]:
+    """What is not reached, in words."""
+    lines = []
+    for entry, target in asked(results):
+        if reached(entry, target) is False:
+            threads = "" if entry["threads"] is None else f", {entry['threads']} thread{'s' * (entry['threads'] > 1)}"
+            value, least = ratio(entry, target), needed(entry, target)
+            lines.append(f"{entry['work']}{threads}, beside {target['other']}: {value:.2f} in place of {least:.2f}")
+    return lines
+
+
+def instruction_table(results: Results, form: str = "github") -> str:
+    """Instructions a call."""
+    rows = [
+        [entry["work"], name, f"{count:.0f}"]
+        for entry in results.get("callgrind", [])
+        for name, count in entry["instructions"].items()
     ]
-    texts = []
-    for threads, entries in results["threads"].items():
-        rows = []
-        for entry in entries:
-            s = entry["seconds"]
-            cells = [f"{s[a]['median'] / s[b]['median']:.2f}" if a in s and b in s else "" for _, a, b in pairs]
-            rows.append([entry["work"], *cells])
-        heads = ["", *(head for head, _, _ in pairs)]
-        texts.append(
-            f"{threads} thread{'s' * (int(threads) > 1)}\n\n" + tabulate(rows, heads, tablefmt=form, disable_numparse=True)
-        )
-    return "\n\n".join(texts)
+    return grid(rows, ["work", "who", "instructions a call"], form)
+
+
+def of_machine(results: Results) -> str:
+    """The machine in a line."""
+    host = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in host["versions"].items())
+    torch = f" (PyTorch: {host['torch']})" if host.get("torch") else ""
+    return f"{host['processor']}; target {host['target']}{torch}; Python {host['Python']}, {versions}"
 
 
 def save(results: Results, path: pathlib.Path) -> None:
     """As JSON."""
     path.write_text(json.dumps(results, indent=1) + "\n")
-
-
-def plot(results: Results, path: pathlib.Path) -> None:
-    """Bars of the medians, beside each other, one panel for each number of threads; the longest are cut off."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    shown = ["lsmx, reused output", "torch, reused output", "lsmx", "torch", "SciPy", "JAX, jit", "copy"]
-    colours = dict(zip(shown, ["#0b5394", "#cc4125", "#6fa8dc", "#e6998c", "#8e7cc3", "#93c47d", "#bbbbbb"], strict=True))
-    panels = list(results["threads"].items())
-    figure_, axes = plt.subplots(1, len(panels), figsize=(7 * len(panels), 9), sharey=True, squeeze=False, layout="constrained")
-    for panel, (threads, entries) in zip(axes[0], panels, strict=True):
-        large = [entry for entry in entries if entry["elements"] >= SMALL]
-        top = 2.5 * max(e["seconds"]["lsmx, reused output"]["median"] / e["elements"] for e in large) * 1e9
-        for i, entry in enumerate(large):
-            for j, name in enumerate(shown):
-                if name not in entry["seconds"]:
-                    continue
-                value = entry["seconds"][name]["median"] / entry["elements"] * 1e9
-                y = i + (j - 3) * 0.12
-                panel.barh(y, min(value, top), 0.11, color=colours[name], label=name if i == 0 else None)
-                if value > top:
-                    panel.text(top, y, f" {value:.3g}", va="center", ha="left", fontsize=6)
-        panel.set_yticks(range(len(large)), [entry["work"] for entry in large])
-        panel.set_xlim(0, 1.08 * top)
-        panel.set_xlabel("ns an element, median; shorter is faster")
-        panel.set_title(f"{threads} thread{'s' * (int(threads) > 1)}")
-    axes[0][0].invert_yaxis()
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure_.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
-    host = results["machine"]
-    figure_.suptitle(f"log-softmax, forward and backward: {host['processor']}", fontsize=10)
-    figure_.savefig(path, dpi=130)

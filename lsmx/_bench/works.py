@@ -1,22 +1,27 @@
-"""What is measured: shapes, and who computes on them."""
+"""What one row of the results is: arrays, who computes on them, and what is to be reached."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-import lsmx
-from lsmx import extend
+from lsmx.extend import core_status
 
 Call = Callable[[], object]
+DIRECTIONS = ("forward", "backward")
+MINUS_INFINITY = float("-inf")
+
+left_out: set[str] = set()
+"""Libraries that take no part though they are installed."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One row of the table."""
+    """A pass of log-softmax over an array."""
 
     shape: tuple[int, int]
     dtype: str
@@ -35,124 +40,73 @@ class Work:
         return self.shape[0] * self.shape[1]
 
 
-SHAPES = ((4096, 1024), (1024, 32000), (256, 128256))
-DIRECTIONS = ("forward", "backward")
+@dataclass(frozen=True)
+class Target:
+    """The time of the other / ours that is to be reached.
+
+    Attributes
+    ----------
+    group
+        The line of the summary that it belongs to.
+    ours, other
+        Names of contestants.
+    ratio
+        The least; None where only the ratio is shown.
+    gain
+        Two contestants whose ratio is asked for instead where it is less.
+    """
+
+    group: str
+    ours: str
+    other: str
+    ratio: float | None
+    gain: tuple[str, str] | None = None
 
 
-def works(quick: bool) -> list[Work]:
-    """All that are measured."""
-    long = [Work(s, dtype, d) for dtype in ("float32", "float64") for s in SHAPES for d in DIRECTIONS]
-    short = [Work((1_000_000, 10), "float32", d) for d in DIRECTIONS]
-    columns = [Work((2048, 2048), "float32", d, axis=0) for d in DIRECTIONS]
-    small = [Work(s, "float32", "forward") for s in ((1, 3), (8, 10))]
-    every = [*long, *short, *columns, *small]
-    if not quick:
-        return every
-    return [Work((w.shape[0] // 16 or w.shape[0], w.shape[1]), w.dtype, w.direction, w.axis) for w in every if w.dtype == "float32"]
+@dataclass(frozen=True)
+class Row:
+    """A row: its contestants by name, made when their turn comes, and its targets."""
+
+    name: str
+    elements: int
+    contestants: Callable[[], dict[str, Call]]
+    targets: tuple[Target, ...]
+
+    def chosen(self, only: str) -> bool:
+        """Whether ``only`` is a part of its name or of a group's."""
+        return any(only.lower() in text.lower() for text in (self.name, *(target.group for target in self.targets)))
 
 
-def plain_numpy(z: Any, axis: int) -> Any:
-    """What one writes by hand."""
-    x = z - z.max(axis=axis, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
+def optional(name: str) -> Any:
+    """A library, or None if it is not installed or left out."""
+    if name.partition(".")[0] in left_out:
+        return None
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
-def contestants(work: Work) -> dict[str, Call]:
-    """Calls by name; libraries that are not installed are left out."""
+def jax_or_none() -> Any:
+    """JAX with float64, if it is installed."""
+    jax = optional("jax")
+    if jax is not None:
+        jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+def fewer(rows: int, share: int) -> int:
+    """A number of rows, or of that the part that a trial takes."""
+    return max(2, rows // share)
+
+
+def drawn(shape: tuple[int, ...], dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and cotangents."""
     rng = np.random.default_rng(0)
-    z = rng.standard_normal(work.shape).astype(work.dtype)
-    g = rng.standard_normal(work.shape).astype(work.dtype)
-    forward = work.direction == "forward"
-    make = (_forward if forward else _backward)(work, z, g)
-    return {name: call for name, call in make.items() if call is not None}
+    z, g = (rng.standard_normal(shape, dtype=np.float32).astype(dtype) for _ in range(2))
+    return z, g
 
 
-def limit(z: Any) -> Call:
-    """Reading and writing the array once."""
-    out = np.zeros_like(z)
-    return lambda: np.copyto(out, z)
-
-
-def without_compiler(work: Work, function: str, *arrays: Any) -> Call | None:
-    """What runs where Numba is not installed."""
-    kernels = lsmx.backend_for(arrays[0]).by_task[(function, work.direction)]
-
-    def call() -> object:
-        with np.errstate(all="ignore"):
-            ctx = extend.Context(*arrays[1:]) if work.direction == "backward" else extend.Context()
-            if work.axis != -1:
-                ctx.axis = work.axis  # type: ignore[attr-defined]
-            options = {} if work.direction == "backward" else {"axis": work.axis}
-            for kernel in kernels:
-                if kernel.name != "fused" and not isinstance(run := kernel.plan(ctx, arrays[0], **options), str):
-                    return run()
-            rules = lsmx.registered()[function].function
-            return getattr(rules, work.direction)(ctx, arrays[0], **options)
-
-    return call
-
-
-def _forward(work: Work, z: Any, _: Any) -> dict[str, Call | None]:
-    axis, out = work.axis, np.zeros_like(z)
-    calls: dict[str, Call | None] = {
-        "lsmx": lambda: lsmx.log_softmax(z, axis=axis),
-        "lsmx, reused output": lambda: lsmx.log_softmax(z, axis=axis, out=out),
-        "lsmx without Numba": without_compiler(work, "log_softmax", z),
-        "plain NumPy": lambda: plain_numpy(z, axis),
-        "copy": limit(z),
-    }
-    try:
-        import scipy.special
-
-        calls["SciPy"] = lambda: scipy.special.log_softmax(z, axis=axis)
-    except ImportError:
-        pass
-    try:
-        import torch
-
-        t, to = torch.from_numpy(z), torch.zeros(work.shape, dtype=getattr(torch, work.dtype))
-        calls["torch"] = lambda: torch.log_softmax(t, axis)
-        calls["torch, reused output"] = lambda: torch._log_softmax(t, axis, False, out=to)
-        calls["lsmx on torch, reused output"] = lambda: lsmx.log_softmax(t, axis=axis, out=to)
-    except ImportError:
-        pass
-    try:
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        jitted, j = jax.jit(lambda x: jax.nn.log_softmax(x, axis)), jax.numpy.asarray(z)
-        calls["JAX, jit"] = lambda: jitted(j).block_until_ready()
-    except ImportError:
-        pass
-    return calls
-
-
-def _backward(work: Work, z: Any, g: Any) -> dict[str, Call | None]:
-    axis, y, out = work.axis, lsmx.log_softmax(z, axis=work.axis), np.zeros_like(z)
-    calls: dict[str, Call | None] = {
-        "lsmx": lambda: lsmx.log_softmax_backward(g, y, axis=axis),
-        "lsmx, reused output": lambda: lsmx.log_softmax_backward(g, y, axis=axis, out=out),
-        "lsmx without Numba": without_compiler(work, "log_softmax", g, y),
-        "plain NumPy": lambda: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
-        "copy": limit(z),
-    }
-    try:
-        import torch
-
-        tg, ty, kind = torch.from_numpy(g), torch.from_numpy(y), getattr(torch, work.dtype)
-        to, rule = torch.zeros(work.shape, dtype=kind), torch.ops.aten._log_softmax_backward_data
-        calls["torch"] = lambda: rule(tg, ty, axis, kind)
-        calls["torch, reused output"] = lambda: rule.out(tg, ty, axis, kind, out=to)
-        calls["lsmx on torch, reused output"] = lambda: lsmx.log_softmax_backward(tg, ty, axis=axis, out=to)
-    except ImportError:
-        pass
-    try:
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        jitted = jax.jit(lambda a, b: a - jax.numpy.exp(b) * a.sum(axis, keepdims=True))
-        jg, jy = jax.numpy.asarray(g), jax.numpy.asarray(y)
-        calls["JAX, jit"] = lambda: jitted(jg, jy).block_until_ready()
-    except ImportError:
-        pass
-    return calls
+def of_target(**ratios: float) -> float | None:
+    """The ratio that is asked for on the core's target in use, if any is."""
+    return ratios.get(core_status()["target"] or "")

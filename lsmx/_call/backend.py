@@ -26,7 +26,8 @@ class Kernel:
     name
         Shown by ``explain`` and ``lsmx info``.
     function, direction
-        What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``.
+        What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``; or a derivative of 16-bit
+        rows, as ``backward_z``.
     plan
         Called with the arguments of the function's static method, ``ctx`` first: the reason why it does not take them, or what
         computes the result when it is called, without arguments, and saves what the static method saves. That may put its result
@@ -34,8 +35,9 @@ class Kernel:
     warns
         Whether its operations may give warnings, so that it is to run inside ``Backend.quiet``.
     direct
-        A short way for the commonest call, a forward pass along the last axis without options, saving nothing: called with the
-        array, gives the result, or None to go the long way. For the first kernel of a library without an autograd.
+        For the first kernel of a library: called once, gives a short way for the commonest calls, or None. That is called with the
+        arrays, ``axis``, ``where``, ``dtype`` (None for derivatives), ``out``, and the further options by position; it computes the
+        result, with nothing saved, or gives None to have the call go the long way. It need not look for an autograd.
     unavailable
         Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
@@ -45,11 +47,11 @@ class Kernel:
     direction: str
     plan: Callable[..., str | Callable[[], Array]]
     warns: bool = True
-    direct: Callable[[Array], Array | None] | None = None
+    direct: Callable[[], Callable[..., Array | None] | None] | None = None
     unavailable: Callable[[], str | None] = lambda: None
 
     def __post_init__(self) -> None:
-        if self.direction not in DIRECTIONS:
+        if self.direction.partition("_")[0] not in DIRECTIONS:
             raise BackendError(f"kernel {self.name!r}: direction {self.direction!r} is not one of {', '.join(DIRECTIONS)}")
         for name in ("plan", "unavailable"):
             if not callable(getattr(self, name)):
@@ -75,6 +77,9 @@ class Backend:
     bind
         Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
         its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
+    unfollowed
+        Called with the short way of a kernel and the direction: makes one that gives None wherever the autograd, or whatever else
+        ``bind`` asks, may look on. None if ``bind`` is always to be asked.
     define
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
         it.
@@ -111,13 +116,13 @@ class Backend:
     kernels: tuple[Kernel, ...] = ()
     bind: Callable[..., Array] | None = None
     define: Callable[[Operation], object] | None = None
+    unfollowed: Callable[[Callable[..., Array | None], str], Callable[..., Array | None]] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
     follows: str | None = None
     place: Callable[[Array], Any] | None = None
     xp: Any = None
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)
-    direct: dict[str, Callable[[Array], Array | None] | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
@@ -138,5 +143,3 @@ class Backend:
             task = kernel.function, kernel.direction
             tasks[task] = (*tasks.get(task, ()), kernel)
         object.__setattr__(self, "by_task", tasks)
-        first = {function: kernels[0].direct for (function, direction), kernels in tasks.items() if direction == "forward"}
-        object.__setattr__(self, "direct", first if self.bind is None else {})

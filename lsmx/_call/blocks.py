@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from lsmx._call.backend import Kernel
+from lsmx._call.family import suffix_of
 from lsmx._call.kernels import FUNCTIONS
 from lsmx._definition.checks import native, normal_axes, reduced_shape
 from lsmx._definition.function import Context, Function, keep, recall, remember
@@ -86,17 +87,20 @@ def row_blocks(xp: Any, block: int, elsewhere: Callable[[Array], str | None] = a
     >>> {(k.function, k.direction) for k in kernels} >= {("softmax", "forward"), ("logsumexp", "backward")}
     True
     """
-    return tuple(
-        Kernel("row blocks", name, direction, plan)
-        for name, function in FUNCTIONS.items()
-        for direction, plan in plans(xp, block, function, elsewhere).items()
-    )
+    found: dict[tuple[str, str], Callable[..., str | Callable[[], Array]]] = {}
+    for name, function in FUNCTIONS.items():
+        found |= {(name, "forward"): forward_plan(xp, block, function, elsewhere)}
+        for rules in filter(None, (function, function.narrow)):
+            suffix = "" if rules is function else suffix_of(rules)
+            for direction in ("backward", "jvp"):
+                found[name, f"{direction}{suffix}"] = derivative_plan(xp, block, rules, function.reduces, direction, elsewhere)
+    return tuple(Kernel("row blocks", name, direction, plan) for (name, direction), plan in found.items())
 
 
-def plans(
+def forward_plan(
     xp: Any, block: int, function: type[Function], elsewhere: Callable[[Array], str | None]
-) -> dict[str, Callable[..., str | Callable[[], Array]]]:
-    """The plans of a function's forward pass, backward pass and JVP."""
+) -> Callable[..., str | Callable[[], Array]]:
+    """The plan of a function's forward pass."""
 
     def forward(ctx: Any, z: Array, axis: Any, where: Array | None, options: dict[str, Any]) -> Array:
         Rows.of("z", z, axis, where)
@@ -112,43 +116,48 @@ def plans(
 
         shape = reduced_shape(split.shape, split.axes, options.get("keepdims", False)) if function.reduces else split.shape
         out = split.fill(xp.empty(shape, dtype=native(z.dtype), device=z.device), run)
-        keep(ctx, function, (z,), out, axis, where)
+        keep(ctx, function, (z,), out, axis, where, **options)
         return out
 
-    def derivative(direction: str, ctx: Any, vector: Array) -> Array:
-        axis, where = recall(ctx)
-        z, output = ctx.saved_tensors[0], ctx.saved_tensors[-1]
-        rows = Rows.of(function.residual[0], z, axis, where)
-        kind = PER_ROW if function.reduces else ROWS
-        rows.check("output", output, kind)
-        if direction == "backward":
-            rows.check("grad_output", vector, kind)
-        else:
-            rows.check("tangent", vector)
-        split = Split(z, axis, block)
-        mask = None if where is None else xp.broadcast_to(where, split.shape)
-
-        def one(part: slice) -> Array:
-            inner = Context(*(x[split.index(x, part)] for x in ctx.saved_tensors))
-            remember(inner, axis, None if mask is None else mask[split.index(mask, part)])
-            some = vector[split.index(vector, part)]
-            if refusal(inner.saved_tensors[0], axis, block):
-                result: Array = getattr(function, direction)(inner, some)
-                return result
-            return derivative(direction, inner, some)
-
-        like = z if direction == "backward" else output
-        return split.fill(xp.empty(tuple(like.shape), dtype=native(z.dtype), device=z.device), one)
-
-    def plan_forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **options: Any) -> Any:
+    def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, **options: Any) -> Any:
         return elsewhere(z) or refusal(z, axis, block) or partial(forward, ctx, z, axis, where, options)
 
-    def plan_derivative(direction: str, ctx: Any, vector: Array, /) -> Any:
-        z = ctx.saved_tensors[0]
-        return elsewhere(z) or refusal(z, recall(ctx)[0], block) or partial(derivative, direction, ctx, vector)
+    return plan
 
-    return {
-        "forward": plan_forward,
-        "backward": partial(plan_derivative, "backward"),
-        "jvp": partial(plan_derivative, "jvp"),
-    }
+
+def derivative_plan(
+    xp: Any, block: int, rules: type[Function], reduces: bool, direction: str, elsewhere: Callable[[Array], str | None]
+) -> Callable[..., str | Callable[[], Array]]:
+    """The plan of a function's backward pass or JVP, at the one array of a residual."""
+    rule = getattr(rules, direction)
+
+    def derivative(ctx: Any, vector: Array) -> Array:
+        axis, where = recall(ctx)
+        (y,) = ctx.saved_tensors
+        rows = Rows.of(rules.residual[0], y, axis, where)
+        if direction == "backward":
+            rows.check("grad_output", vector, PER_ROW if reduces else ROWS)
+        else:
+            rows.check("tangent", vector)
+        split = Split(y, axis, block)
+        mask = None if where is None else xp.broadcast_to(where, split.shape)
+        keepdims = {"keepdims": True} if getattr(ctx, "keepdims", False) else {}
+
+        def one(part: slice) -> Array:
+            inner = Context(y[split.index(y, part)])
+            remember(inner, axis, None if mask is None else mask[split.index(mask, part)], **keepdims)
+            some = vector[split.index(vector, part)]
+            if refusal(inner.saved_tensors[0], axis, block):
+                result: Array = rule(inner, some)
+                return result
+            return derivative(inner, some)
+
+        one_each = reduces and direction == "jvp"
+        shape = reduced_shape(split.shape, split.axes, bool(keepdims)) if one_each else split.shape
+        return split.fill(xp.empty(shape, dtype=native(y.dtype), device=y.device), one)
+
+    def plan(ctx: Any, vector: Array, /) -> Any:
+        (y,) = ctx.saved_tensors
+        return elsewhere(y) or refusal(y, recall(ctx)[0], block) or partial(derivative, ctx, vector)
+
+    return plan

@@ -1,23 +1,14 @@
-"""From the rules of a ``Function`` to operations that know their derivatives, of every order."""
+"""What the rules of a ``Function`` are written in: operations that know their derivatives, of every order."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lsmx._call.functions import operators
-from lsmx._call.operation import JACOBIAN, Compute, Operation, Options, Rule
-from lsmx._call.plan import plan
-from lsmx._call.registry import backend_at_work
-from lsmx._call.steps import ACROSS, EXP, PICK, PLACE, PRODUCT, SPREAD, SUM, TIMES_EXP, TIMES_SUM, TOTAL
-from lsmx._definition.function import Context, Function, remember
-from lsmx._definition.kinds import PER_ROW, ROWS
+from lsmx._call.operation import Operation, Options
+from lsmx._call.steps import ACROSS, EXP, MINUS, NEGATIVE, PICK, PLACE, PRODUCT, SPREAD, SUM, TIMES_EXP, TIMES_SUM, TOTAL
 from lsmx._definition.ops import Array
-from lsmx._errors import BackendError
-
-if TYPE_CHECKING:
-    from lsmx._call.operator import Operator
 
 Family = Mapping[str, Operation]
 
@@ -45,7 +36,8 @@ class Calculus:
         """Another registered function, along the same rows."""
         return Calculus(self.bind, operators[name].operations, self.axis, self.where)
 
-    def _direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
+    def direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
+        """One of the function's own operations."""
         operation = self.family[direction]
         options = self.options
         if options:
@@ -54,15 +46,15 @@ class Calculus:
 
     def forward(self, *arrays: Array) -> Array:
         """The function itself."""
-        return self._direction("forward", arrays)
+        return self.direction("forward", arrays)
 
     def backward(self, grad_output: Array, *residual: Array, by: str = "") -> Array:
         """The function's VJP, along the argument ``by`` if there are several gradients."""
-        return self._direction(f"backward {by}" if by else "backward", (grad_output, *residual))
+        return self.direction(f"backward {by}" if by else "backward", (grad_output, *residual))
 
     def jvp(self, tangent: Array, *residual: Array, by: str = "") -> Array:
         """The function's JVP, of the argument ``by`` if several have tangents."""
-        return self._direction(f"jvp {by}" if by else "jvp", (tangent, *residual))
+        return self.direction(f"jvp {by}" if by else "jvp", (tangent, *residual))
 
     def exp(self, log_p: Array) -> Array:
         """A probability from its logarithm."""
@@ -104,170 +96,14 @@ class Calculus:
         """``a * b``, 0 where masked."""
         return self.bind(PRODUCT, (a, b), self.axis, self.where)
 
+    def minus(self, a: Array, b: Array) -> Array:
+        """``a - b``, 0 where masked."""
+        return self.bind(MINUS, (a, b), self.axis, self.where)
+
+    def negative(self, x: Array) -> Array:
+        """``-x``, 0 where masked; the sign of NaN stays."""
+        return self.bind(NEGATIVE, (x,), self.axis, self.where)
+
     def times_each(self, a: Array, b: Array) -> Array:
         """``a * b`` of arrays that have one number for each row."""
         return self.bind(PRODUCT, (a, b), None, None)
-
-
-def operations_of(operator: Operator) -> Family:
-    """A function's forward, backward, JVP and Jacobian as operations.
-
-    With ``phi = g . J v`` the JVP is the derivative of ``phi`` by ``g``, and the VJP that by ``v``: each is linear in its vector,
-    and the other one is its transpose. How the two change with the residual is for the function to say.
-    """
-    function = operator.function
-    takes, residual, gradients = function.takes, function.residual, function.gradients
-    output = PER_ROW if function.reduces else ROWS
-    options = options_of(function)
-    first = next(iter(takes))
-    kinds = {**takes, "output": output}
-    rows = next((name for name in residual if kinds[name] is ROWS), None)
-    moving = [(i, name) for i, name in enumerate(residual) if name in gradients or name == "output"]
-    one = len(gradients) == 1
-    family: dict[str, Operation] = {}
-
-    def at(saved: Mapping[str, Array]) -> list[Array]:
-        return list(map(saved.__getitem__, residual))
-
-    def tangents(z: str, v: Array) -> list[Array | None]:
-        return [v if name == z else None for name in gradients]
-
-    def made(direction: str, by: str, vector: dict[str, Any], result: Any, **rules: Any) -> None:
-        key = direction if one or not by else f"{direction} {by}"
-        family[key] = Operation(
-            name=f"{operator.name}_{key.replace(' ', '_')}",
-            takes={**vector, **{name: kinds[name] for name in residual}},
-            rows=rows or next(iter(vector)),
-            compute=derivative_of(operator, direction, by),
-            result=result,
-            options=options,
-            family=family,
-            **rules,
-        )
-
-    def backward(z: str) -> None:
-        def by_cotangent(d: Calculus, w: Array, saved: Mapping[str, Array]) -> Array:
-            return d.jvp(w, *at(saved), by="" if one else z)
-
-        def by_residual(i: int) -> Rule:
-            """The derivative of ``w . backward(g)``, which is ``g . J w``, by an array of the residual."""
-            return lambda d, w, saved: function.by_residual(d, saved["grad_output"], *tangents(z, w), *at(saved))[i]
-
-        def along_cotangent(d: Calculus, v: Array, saved: Mapping[str, Array]) -> Array:
-            return d.backward(v, *at(saved), by="" if one else z)
-
-        def along(i: int) -> Rule:
-            """The change of ``backward(g)`` as an array of the residual moves."""
-
-            def rule(d: Calculus, move: Array, saved: Mapping[str, Array]) -> Array:
-                change = function.backward_along(d, saved["grad_output"], *at(saved))[i](move)
-                return change if one else change[gradients.index(z)]
-
-            return rule
-
-        made(
-            "backward",
-            z,
-            {"grad_output": output},
-            z if z in residual else ROWS if takes[z] is ROWS else takes[z],
-            saves=("grad_output", *residual),
-            pull={"grad_output": by_cotangent} | {name: by_residual(i) for i, name in moving},
-            push={"grad_output": along_cotangent} | {name: along(i) for i, name in moving},
-        )
-
-    def jvp(z: str) -> None:
-        def by_tangent(d: Calculus, w: Array, saved: Mapping[str, Array]) -> Array:
-            return d.backward(w, *at(saved), by="" if one else z)
-
-        def by_residual(i: int) -> Rule:
-            """The derivative of ``w . J v`` by an array of the residual."""
-            return lambda d, w, saved: function.by_residual(d, w, *tangents(z, saved["tangent"]), *at(saved))[i]
-
-        def along_tangent(d: Calculus, v: Array, saved: Mapping[str, Array]) -> Array:
-            return d.jvp(v, *at(saved), by="" if one else z)
-
-        def along(i: int) -> Rule:
-            """The change of ``J v`` as an array of the residual moves."""
-            return lambda d, move, saved: function.jvp_along(d, *tangents(z, saved["tangent"]), *at(saved))[i](move)
-
-        made(
-            "jvp",
-            z,
-            {"tangent": takes[z]},
-            "output" if "output" in residual else output,
-            saves=("tangent", *residual),
-            pull={"tangent": by_tangent} | {name: by_residual(i) for i, name in moving},
-            push={"tangent": along_tangent} | {name: along(i) for i, name in moving},
-        )
-
-    def pull(z: str) -> Rule:
-        return lambda d, g, saved: d.backward(g, *at(saved), by="" if one else z)
-
-    def push(z: str) -> Rule:
-        return lambda d, v, saved: d.jvp(v, *at(saved), by="" if one else z)
-
-    family["forward"] = Operation(
-        name=operator.name,
-        takes=takes,
-        rows=first,
-        compute=forward_of(operator),
-        result=output,
-        options=options,
-        saves=residual,
-        pull={z: pull(z) for z in gradients},
-        push={z: push(z) for z in gradients},
-        family=family,
-    )
-    for z in gradients:
-        backward(z)
-        jvp(z)
-    made("jacobian", "", {}, JACOBIAN)
-    return family
-
-
-def options_of(function: type[Function]) -> dict[str, Any]:
-    """The options of a function beside ``axis`` and ``where``, with their defaults."""
-    parameters = inspect.signature(function.forward).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("axis", "where")}
-
-
-def forward_of(operator: Operator) -> Compute:
-    """The value, as an operation computes it."""
-    function = operator.function
-
-    def forward(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
-        ctx = Context()
-        ctx.out = out
-        given = {"axis": axis, "where": where, **options}
-        result = plan(operator, "forward", backend_at_work(arrays[0]), ctx, arrays, given).run()
-        at = {"output": result, **dict(zip(function.takes, arrays, strict=True))}
-        for name, x in zip(function.residual, ctx.saved_tensors, strict=False):
-            if x is not at[name] and any(x is y for y in at.values()):
-                raise BackendError(
-                    f"{operator.name}: forward saves other arrays than the class says: residual = {function.residual!r}"
-                )
-        return result
-
-    return forward
-
-
-def derivative_of(operator: Operator, direction: str, by: str) -> Compute:
-    """A direction of a function, along one of its arguments: of the arrays the first is a vector, and the rest is the residual."""
-    gradients, defaults = operator.function.gradients, options_of(operator.function)
-    vectors = 0 if direction == "jacobian" else 1
-    several = len(gradients) > 1
-
-    def derivative(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
-        ctx = Context(*arrays[vectors:])
-        changed = {name: value for name, value in options.items() if value != defaults[name]} if options else {}
-        remember(ctx, axis, where, **changed)
-        ctx.out = out
-        given = arrays[:vectors]
-        if several and direction == "backward":
-            ctx.needs_input_grad = tuple(name == by for name in gradients)
-        if several and direction == "jvp":
-            given = tuple(arrays[0] if name == by else None for name in gradients)
-        result = plan(operator, direction, backend_at_work(arrays[-1]), ctx, given, {}).run()
-        return result[gradients.index(by)] if several and direction == "backward" else result
-
-    return derivative

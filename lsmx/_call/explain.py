@@ -18,7 +18,7 @@ from lsmx._typing import AnyArray, Axis, DTypeLike
 def explain(
     *arrays: AnyArray,
     function: str = "log_softmax",
-    direction: Literal["forward", "backward", "jvp", "jacobian"] = "forward",
+    direction: Literal["forward", "backward", "jvp", "jacobian", "backward_z", "jvp_z"] = "forward",
     axis: Axis = -1,
     where: AnyArray | None = None,
     dtype: DTypeLike | None = None,
@@ -30,12 +30,13 @@ def explain(
     ----------
     *arrays
         The arrays of the call: those that the function takes for ``"forward"``, ``grad_output`` or ``tangent`` and the residual for
-        ``"backward"`` and ``"jvp"``, the residual for ``"jacobian"``. One array alone stands for all of them, if they are of one
-        shape.
+        ``"backward"`` and ``"jvp"`` (the output may follow where that is no part of it), the residual for ``"jacobian"``. One array
+        alone stands for all of them, if they are of one shape.
     function
         A registered name.
     direction
-        ``"forward"``, ``"backward"``, ``"jvp"`` or ``"jacobian"``.
+        ``"forward"``, ``"backward"``, ``"jvp"`` or ``"jacobian"``; ``"backward_z"`` or ``"jvp_z"`` for the derivatives of
+        log-softmax at its input, which autograds take in 16 bits.
     axis, where, dtype
         As in the call.
 
@@ -53,27 +54,28 @@ def explain(
     --------
     >>> import lsmx, numpy as np
     >>> print(lsmx.explain(np.ones((2, 3))))
-    log_softmax forward: backend 'numpy' runs fused
-    >>> print(lsmx.explain(np.ones((2, 3, 4)), axis=(0, 2)))
+    log_softmax forward: backend 'numpy' runs core
+    >>> print(lsmx.explain(np.ones((2, 0))))
     log_softmax forward: backend 'numpy' runs the definition in standard operations
-      not fused: the reduced axes do not lie in memory as one
-      not numpy blocks: 24 elements: fewer than 4096
-      not row blocks: 24 elements: no more than one block of 131072
+      not core: no elements
+      not row blocks: 0 elements: no more than one block of 131072
     """
     if unknown:
         raise misspelt(explain, (), unknown)
     operator = operators.get(function)
     if operator is None:
         raise BackendError(f"function: {function!r} is not registered; there are {', '.join(operators)}")
-    if direction not in DIRECTIONS:
+    kind, at, _ = direction.partition("_")
+    rules = operator.function.narrow if at else operator.function
+    if kind not in DIRECTIONS or rules is None or not any(key.split()[0] == direction for key in operator.operations):
         raise BackendError(f"direction: {direction!r} is not one of {', '.join(DIRECTIONS)}")
-    takes, residual = operator.function.takes, operator.function.residual
-    vectors: tuple[str, ...] = {"forward": tuple(takes), "backward": ("grad_output",), "jvp": ("tangent",), "jacobian": ()}[
-        direction
-    ]
+    takes, residual = operator.function.takes, rules.residual
+    vectors: tuple[str, ...] = {"forward": tuple(takes), "backward": ("grad_output",), "jvp": ("tangent",), "jacobian": ()}[kind]
     names = vectors if direction == "forward" else vectors + residual
     if len(arrays) == 1 and not operator.function.reduces and len(takes) == 1:
         arrays *= len(names)
+    if kind in ("backward", "jvp") and "output" not in names and len(arrays) == len(names) + 1:
+        arrays = arrays[:-1]  # the output, which the public call is given, too
     if len(arrays) != len(names):
         raise BackendError(f"arrays: {len(arrays)} given, but {function} {direction} takes {', '.join(names)}")
     backend = serving(names[-1], arrays[-1])

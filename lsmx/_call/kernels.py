@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from lsmx._call.backend import Kernel
+from lsmx._call.family import suffix_of
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
 from lsmx._definition.function import Function, keep, recall
 from lsmx._definition.kinds import Axes
@@ -16,31 +16,33 @@ from lsmx._definition.logsumexp import LogSumExp
 from lsmx._definition.ops import Array
 from lsmx._definition.softmax import Softmax
 from lsmx._errors import LsmxError
-from lsmx._fused.launch import LANES, SHORT, compiled, run_contiguous, run_strided, unavailable
-from lsmx._native.engine import LIMBS, Engine, Has, too_many_limbs
+from lsmx._native.engine import Engine, Has
 from lsmx._native.geometry import Geometry
 from lsmx._native.memory import Memory, in_rows, overlap, overlaps_itself, walk_of
-from lsmx._native.threads import WORTH, share
 
 FUNCTIONS: dict[str, type[Function]] = {"log_softmax": LogSoftmax, "softmax": Softmax, "logsumexp": LogSumExp}
 Found = str | Callable[[], Array]
 
 
-def fused(memory: Memory, engine: Engine | None = None) -> tuple[Kernel, ...]:
-    """The compiled kernels for arrays in a memory, run by an engine or the host's: forward and backward of the three functions.
+def fused(memory: Memory, engine: Engine) -> tuple[Kernel, ...]:
+    """The compiled kernels for arrays in a memory, run by an engine: every direction of the three functions but Jacobians.
 
     Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
     """
-    by = HOST if engine is None else engine
     kernels = []
     for name, function in FUNCTIONS.items():
-        shortcut = direct(memory, name) if by is HOST and not function.reduces else None
-        ways = {"forward": forward(memory, by, name), "backward": backward(memory, by, name)}
-        for direction, plan in ways.items():
-            kernels.append(
-                Kernel(by.name, name, direction, plan, False, shortcut if direction == "forward" else None, by.unavailable)
-            )
-    return (*kernels, Kernel(by.name, "softmax", "jvp", backward(memory, by, "softmax"), False, None, by.unavailable))
+        kernels.append(kernel(engine, name, "forward", forward(memory, engine, name)))
+        for at in (function, function.narrow):
+            if at is not None:
+                suffix = "" if at is function else suffix_of(at)
+                for direction in (f"backward{suffix}", f"jvp{suffix}"):
+                    kernels.append(kernel(engine, name, direction, derivative(memory, engine, name, at, direction)))
+    return tuple(kernels)
+
+
+def kernel(engine: Engine, name: str, direction: str, plan: Callable[..., Found]) -> Kernel:
+    """A pass of an engine, for a backend."""
+    return Kernel(engine.name, name, direction, plan, warns=False, unavailable=engine.unavailable)
 
 
 def unsuitable(memory: Memory, engine: Engine, *arrays: Array) -> str | None:
@@ -50,28 +52,6 @@ def unsuitable(memory: Memory, engine: Engine, *arrays: Array) -> str | None:
             return reason
     names = {memory.dtype(x) for x in arrays}
     return engine.unavailable() if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
-
-
-def run_on_host(
-    name: str,
-    memory: Memory,
-    dtype: str,
-    shape: tuple[int, ...],
-    operands: Sequence[Array | None],
-    has: tuple[Has, ...],
-    way: Geometry | None,
-) -> None:
-    """Run a pass on the host."""
-    n = shape[-1] if way is None else way.length.size
-    lengths = [(0, 1, n)[k] for k in has]
-    if way is not None:
-        run_strided(name, memory, operands, lengths, way)
-        return
-    (a, b, c, out), (na, nb, nc, nout) = [0 if x is None else memory.address(x) for x in operands], lengths
-    run_contiguous(name, memory, dtype, a, b, c, out, na, nb, nc, nout, n, math.prod(shape[:-1]))
-
-
-HOST = Engine("fused", lambda: unavailable(), too_many_limbs, run_on_host)  # looked up when asked: tests take the compiler away
 
 
 def offered(memory: Memory, ctx: Any, shape: tuple[int, ...], like: Array, read: Sequence[Array]) -> Array | None:
@@ -121,7 +101,7 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
         if where is None and ctx.out is None and (dtype := in_rows(memory, shape, axis, (z,))) is not None:
             reason = engine.unavailable() or engine.limit(dtype, shape[-1], None)
             to = reduced_shape(shape, (len(shape) - 1,), keepdims) if function.reduces else shape
-            return reason or partial(run, ctx, z, axis, None, to, dtype, None, None)
+            return reason or partial(run, ctx, z, axis, None, keepdims, to, dtype, None, None)
         if (reason := unsuitable(memory, engine, z)) is not None:
             return reason
         if 0 in shape:
@@ -138,13 +118,14 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
         if isinstance(found, str):
             return found
         dtype, way, out = found
-        return partial(run, ctx, z, axis, where, to, dtype, way, out)
+        return partial(run, ctx, z, axis, where, keepdims, to, dtype, way, out)
 
     def run(
         ctx: Any,
         z: Array,
         axis: Any,
         where: Array | None,
+        keepdims: bool,
         to: tuple[int, ...],
         dtype: str,
         way: Geometry | None,
@@ -155,88 +136,57 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
         engine.run(passname, memory, dtype, tuple(z.shape), (x, None, None, result), has, way)
         if where is not None and not function.reduces:
             memory.fill(result, where, function.absent)
-        keep(ctx, function, (z,), result, axis, where)
+        keep(ctx, function, (z,), result, axis, where, **({"keepdims": True} if keepdims else {}))
         return result
 
     return plan
 
 
-def direct(memory: Memory, name: str) -> Callable[[Array], Array | None]:
-    """``Kernel.direct``: small arrays feel every step that is taken in Python."""
-    simple, address, empty, short = memory.simple, memory.address, memory.empty, SHORT["forward"]
-    walks: dict[str, Any] = {}
+def derivative(memory: Memory, engine: Engine, name: str, function: type[Function], direction: str) -> Callable[..., Found]:
+    """The plan of a VJP or JVP, at the one array of a function's residual."""
+    passname = f"{name}_{'backward' if name == 'softmax' else direction}"
+    reverse, reduces = direction.startswith("backward"), FUNCTIONS[name].reduces
+    one, gives_one = reduces and reverse, reduces and not reverse  # the vector, and the result, have one number a row
+    has = (Has.ONE if one else Has.ALL, Has.ALL, Has.NOTHING, Has.ONE if gives_one else Has.ALL)
+    absent = -float("inf") if function.residual == ("z",) else function.absent
 
-    def run(z: Array) -> Array | None:
-        dtype = simple(z)
-        if dtype is None:
-            return None
-        if dtype not in walks:
-            if unavailable() is not None:
-                return None
-            walks[dtype] = compiled(f"{name}_forward", dtype)
-        shape, size = z.shape, z.size
-        n = shape[-1]
-        if n >= LIMBS:
-            return None
-        by_rows, by_tiles = walks[dtype]
-        out = empty(shape, z)
-        a, o, rows = address(z), address(out), size // n
-        walk, after, multiple = (by_rows, (n, 0, 0, n), 1) if n >= short else (by_tiles, (0,), LANES)
-        if size < WORTH or (threads := memory.threads()) == 1:
-            walk(a, 0, 0, o, n, 0, rows, *after)
-        else:
-            share(lambda start, stop: walk(a, 0, 0, o, n, start, stop, *after), rows, threads, multiple)
-        return out
-
-    return run
-
-
-def backward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
-    """The plan of a backward pass."""
-    function, passname = FUNCTIONS[name], f"{name}_backward"
-    one = Has.ONE if function.reduces else Has.NOTHING
-    has = (Has.ONE if function.reduces else Has.ALL, Has.ALL, one, Has.ALL)
-    absent = -float("inf") if function.residual[0] == "z" else function.absent
-
-    def plan(ctx: Any, g: Array, /) -> Found:
-        y, output = ctx.saved_tensors[0], ctx.saved_tensors[-1]
+    def plan(ctx: Any, v: Array, /) -> Found:
+        (y,) = ctx.saved_tensors
         shape = tuple(y.shape)
         axis, where = recall(ctx)
-        plain = where is None and ctx.out is None and not function.reduces and tuple(g.shape) == shape
-        if plain and (dtype := in_rows(memory, shape, axis, (g, y))) is not None:
+        plain = where is None and ctx.out is None and not reduces and tuple(v.shape) == shape
+        if plain and (dtype := in_rows(memory, shape, axis, (v, y))) is not None:
             reason = engine.unavailable() or engine.limit(dtype, shape[-1], None)
-            return reason or partial(run, g, y, output, None, dtype, None, None)
-        if (reason := unsuitable(memory, engine, g, y, output)) is not None:
+            return reason or partial(run, v, y, None, shape, dtype, None, None)
+        if (reason := unsuitable(memory, engine, v, y)) is not None:
             return reason
         if 0 in shape:
             return "no elements"
         try:
             axes = normal_axes(axis, len(shape))
-            shapes = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)] if function.reduces else [shape]
-            same_shape("grad_output", tuple(g.shape), *shapes, of="the rows")
-            same_shape("output", tuple(output.shape), *shapes, of="the rows")
+            shapes = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)] if one else [shape]
+            same_shape("grad_output" if reverse else "tangent", tuple(v.shape), *shapes, of="the rows")
             if where is not None:
                 check_mask(where, shape)
         except LsmxError as error:
             return str(error)
-        read = (g, y, output) if where is None else (g, y, output, where)
-        out = offered(memory, ctx, shape, y, read)
-        a = g if where is None or function.reduces else shape
-        found = walked(
-            memory, engine, y, axis, axes, [a, y if where is None else shape, output if function.reduces else None, shape], out
-        )
+        to = reduced_shape(shape, axes, getattr(ctx, "keepdims", False)) if gives_one else shape
+        out = offered(memory, ctx, to, y, (v, y) if where is None else (v, y, where))
+        a = v if where is None or one else shape
+        found = walked(memory, engine, y, axis, axes, [a, y if where is None else shape, None, to], out)
         if isinstance(found, str):
             return found
         dtype, way, out = found
-        return partial(run, g, y, output, where, dtype, way, out)
+        return partial(run, v, y, where, to, dtype, way, out)
 
-    def run(g: Array, y: Array, output: Array, where: Array | None, dtype: str, way: Geometry | None, out: Array | None) -> Array:
-        shape = tuple(y.shape)
-        a = g if where is None or function.reduces else memory.masked(g, where, 0.0)
+    def run(
+        v: Array, y: Array, where: Array | None, to: tuple[int, ...], dtype: str, way: Geometry | None, out: Array | None
+    ) -> Array:
+        a = v if where is None or one else memory.masked(v, where, 0.0)
         b = y if where is None else memory.masked(y, where, absent)
-        result = memory.empty(shape, y) if out is None else out
-        engine.run(passname, memory, dtype, shape, (a, b, output if function.reduces else None, result), has, way)
-        if where is not None:
+        result = memory.empty(to, y) if out is None else out
+        engine.run(passname, memory, dtype, tuple(y.shape), (a, b, None, result), has, way)
+        if where is not None and not gives_one:
             memory.fill(result, where, 0.0)
         return result
 

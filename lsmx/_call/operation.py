@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lsmx._definition.checks import check_mask, float_name, normal_axes, reduced_shape
+from lsmx._definition.checks import check_mask, dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import PER_ROW, ROWS, Axes, Kind, Shape
 from lsmx._definition.ops import Array
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Rule = Callable[["Calculus", Array, Mapping[str, Array]], Array]
 Options = Mapping[str, Any]
+NARROW = frozenset(name for name, fmt in FORMAT_OF.items() if name != fmt.dtype)
+"""The 16-bit dtypes, by name."""
 JACOBIAN = Kind(
     "a Jacobian", True, lambda rows, axes: [(*reduced_shape(rows, axes, False), *[math.prod(rows[a] for a in axes)] * 2)]
 )
@@ -62,6 +65,8 @@ class Operation:
         Arguments whose numbers do not matter, but only their shape, or that hold none: nothing changes as they move.
     family
         The operations of its function, by direction; itself among them.
+    narrow
+        The same with other ``saves``, ``pull`` and ``push``, for 16-bit rows; or None.
     """
 
     name: str
@@ -75,6 +80,13 @@ class Operation:
     push: Mapping[str, Rule] = field(default_factory=dict)
     inert: tuple[str, ...] = ()
     family: Mapping[str, Operation] = field(default_factory=dict)
+    narrow: Operation | None = None
+
+    def on(self, arrays: Sequence[Array]) -> Operation:
+        """The operation whose rules, and what they ask for, are those of arrays of this dtype."""
+        if self.narrow is None or dtype_name(arrays[self.at].dtype) not in NARROW:
+            return self
+        return self.narrow
 
     @cached_property
     def names(self) -> tuple[str, ...]:

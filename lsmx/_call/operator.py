@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lsmx._call.backend import Backend
-from lsmx._call.calculus import operations_of
 from lsmx._call.deferred import public, taken_over
+from lsmx._call.family import operations_of, suffix_of
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
 from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
 from lsmx._call.validate import cast_to, check_flags, described, write
+from lsmx._definition.checks import float_name, normal_axes
 from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
-from lsmx._definition.kinds import ROWS, Kind
+from lsmx._definition.kinds import PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError
 from lsmx._typing import Axis, DTypeLike
+
+NOTHING: Mapping[str, Array] = {}
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,14 @@ class Operator:
         known = inspect.signature(self.function.forward).parameters
         object.__setattr__(self, "unknown", tuple(name for name in ("axis", "where") if name not in known))
 
+    def rule(self, direction: str) -> Callable[..., Any]:
+        """What computes a direction: one of the function's own, or of those for 16-bit rows."""
+        rules, suffix = self.function, ""
+        if self.function.narrow is not None and direction.endswith(suffix_of(self.function.narrow)):
+            rules, suffix = self.function.narrow, suffix_of(self.function.narrow)
+        found: Callable[..., Any] = getattr(rules, direction.removesuffix(suffix))
+        return found
+
     def __call__(
         self,
         *arrays: Array,
@@ -63,10 +75,6 @@ class Operator:
         **options: Any,
     ) -> Array:
         """The function's value, seen by the autograd of the library that the arrays are from."""
-        if where is dtype is out is None and not options and type(axis) is int and axis == -1 and len(arrays) == 1:
-            short = shortcut(self.name, type(arrays[0]))
-            if short is not None and (value := short(arrays[0])) is not None:
-                return value
         takes, known = self.function.takes, self.operations["forward"].options
         if len(arrays) != len(takes) or not known.keys() >= options.keys():
             unknown = {name: value for name, value in options.items() if name not in known}
@@ -95,20 +103,26 @@ class Operator:
         where: Array | None = None,
         out: Array | None = None,
         options: Mapping[str, Any] | None = None,
+        beside: Mapping[str, Array] = NOTHING,
     ) -> Array:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments.
 
-        Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``.
+        Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``. Arrays
+        ``beside`` the residual go together with it, but no number depends on them.
         """
         name, x = next(iter(residual.items()))
         arrays = (*vectors.values(), *residual.values())
         given = {"where": where, "out": out}
         try:
             serving(name, x)
-            backend = together(name, x, **vectors, **residual, **{k: v for k, v in given.items() if v is not None})
+            backend = together(name, x, **vectors, **residual, **beside, **{k: v for k, v in given.items() if v is not None})
         except ArrayTypeError as error:
-            return taken_over(error, public.get(f"{self.name}_{direction}"), arrays, {"axis": axis, **given, **(options or {})})
-        return self.apply(direction, backend, arrays, axis, where, options or {}, out)
+            called = public.get(f"{self.name}_{direction}")
+            return taken_over(error, called, (*arrays, *beside.values()), {"axis": axis, **given, **(options or {})})
+        options = options or {}
+        for other, y in beside.items():
+            options = {**options, **one_each(name, x, axis, other, y)}
+        return self.apply(direction, backend, arrays, axis, where, options, out)
 
     def apply(
         self,
@@ -127,6 +141,28 @@ class Operator:
         else:
             result = backend.bind(operation, arrays, axis, where, options, out)
         return result if out is None else write(result, out)
+
+
+def beside_output(short: Callable[..., Array | None], v: Array, z: Array, output: Array, *given: Any, along: bool) -> Array | None:
+    """A derivative at ``z`` the short way, ``along`` a tangent or back from a cotangent; None unless ``output`` goes with it."""
+    if type(output) is not type(z) or output.dtype != z.dtype:
+        return None
+    if not along:
+        return short(v, z, *given) if output.shape == v.shape else None
+    value = short(v, z, *given, output.ndim == z.ndim)
+    return value if value is not None and value.shape == output.shape else None
+
+
+def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:
+    """Raise unless an array has one number for each row of ``x``, and say whether it has all the axes."""
+    float_name(name, x)
+    try:
+        shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
+    except RuntimeError:  # PyTorch's, of tensors without a shape: what is wrong with them is said where they are computed on
+        return {}
+    if all(type(n) is int for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes, and tracers stand for them
+        PER_ROW.check(other, y, x.dtype, shape, axes)
+    return {"keepdims": True} if len(y.shape) == len(shape) else {}
 
 
 def register(name: str, function: type[Function]) -> Operator:
@@ -224,9 +260,15 @@ def unregister(name: str) -> None:
 
 
 @constant_when_compiled
-def shortcut(function: str, kind: type) -> Callable[[Array], Array | None] | None:
-    """``Kernel.direct`` for arrays of a type, if there is one; none inside ``using``."""
-    return shortcuts.get((function, kind)) if _forced.get() is None else None
+def shortcut(function: str, direction: str, kind: type) -> Callable[..., Array | None] | None:
+    """The short way of a direction for arrays of a type; none inside ``using``, nor where ``torch.compile`` traces."""
+    return shortcuts.get((function, direction, kind)) if _forced.get() is None and not traced() else None
+
+
+def traced() -> bool:
+    """Whether ``torch.compile`` is at work: it calls ``shortcut`` while it traces, and keeps what that finds."""
+    guards = sys.modules.get("torch._guards")
+    return guards is not None and guards.TracingContext.try_get() is not None
 
 
 def serving(name: str, x: Array) -> Backend:

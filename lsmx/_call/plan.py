@@ -66,7 +66,7 @@ def plan(
             run = quietly(backend, found) if kernel.warns else found
             return Plan(operator.name, direction, backend.name, kernel.name, passed, run)
         passed = (*passed, (kernel.name, found))
-    rule = partial(getattr(operator.function, direction), ctx, *arrays, **accepted(operator, options))
+    rule = partial(operator.rule(direction), ctx, *arrays, **accepted(operator, options))
     return Plan(operator.name, direction, backend.name, DEFINITION, passed, quietly(backend, rule))
 
 

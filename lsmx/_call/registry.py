@@ -44,8 +44,10 @@ _served = SimpleNamespace()
 """The backends in use, as attributes: compiled code is guarded on the one that it uses, whatever others come to it."""
 _by_type: WeakKeyDictionary[type, str] = WeakKeyDictionary()  # their names there; types that are made on the fly may go again
 _own: dict[type, Backend] = {}  # of the types that a library itself has made, which stay
-shortcuts: dict[tuple[str, type], Callable[[Array], Array | None]] = {}
-"""``Kernel.direct`` by function and array type, of types that the library itself has made."""
+computed: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
+"""What ``Kernel.direct`` gives, by function, direction and array type, of types that the library itself has made."""
+shortcuts: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
+"""The same for calls as users make them, which an autograd may follow."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
 on_load: list[Callable[[Backend], None]] = []
 """Called with every backend that is found for the first time."""
@@ -101,6 +103,7 @@ def forget() -> None:
     vars(_served).clear()
     _loaded.clear()
     shortcuts.clear()
+    computed.clear()
 
 
 def entry_points() -> dict[str, EntryPoint]:
@@ -212,7 +215,12 @@ def _get_to_know(kind: type) -> str:
     setattr(_served, name, backend)
     if kind.__module__.partition(".")[0] in backend.roots:
         _own[kind] = backend
-        shortcuts.update({(function, kind): short for function, short in backend.direct.items() if short is not None})
+        for (function, direction), (kernel, *_) in backend.by_task.items():
+            if kernel.direct is not None and (short := kernel.direct()) is not None:
+                task = function, direction, kind
+                computed[task] = short
+                if backend.bind is None or backend.unfollowed is not None:
+                    shortcuts[task] = short if backend.unfollowed is None else backend.unfollowed(short, direction)
     return name
 
 

@@ -55,6 +55,24 @@ PRODUCT = Operation(
     push={"a": lambda d, v, at: d.times(v, at["b"]), "b": lambda d, v, at: d.times(v, at["a"])},
 )
 
+NEGATIVE = Operation(
+    name="negative",
+    takes={"x": ROWS},
+    rows="x",
+    compute=computed_by(steps.negative),
+    pull={"x": lambda d, w, at: d.negative(w)},
+    push={"x": lambda d, v, at: d.negative(v)},
+)
+
+MINUS = Operation(
+    name="minus",
+    takes={"a": ROWS, "b": ROWS},
+    rows="a",
+    compute=computed_by(steps.minus),
+    pull={"a": lambda d, w, at: d.negative(d.negative(w)), "b": lambda d, w, at: d.negative(w)},  # 0 where masked
+    push={"a": lambda d, v, at: d.negative(d.negative(v)), "b": lambda d, v, at: d.negative(v)},
+)
+
 SUM = Operation(
     name="row_sum",
     takes={"x": ROWS},
@@ -138,4 +156,4 @@ PLACE = Operation(
     push={"a": lambda d, v, at: d.place(v, at["index"], at["like"])},
 )
 
-STEPS = (EXP, PRODUCT, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)
+STEPS = (EXP, PRODUCT, NEGATIVE, MINUS, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)

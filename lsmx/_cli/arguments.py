@@ -75,6 +75,11 @@ def parser() -> Parser:
     bench.add_argument("--threads", type=positive, nargs="+", default=[1], metavar="N", help="numbers of threads, one table each")
     bench.add_argument("--turns", type=positive, default=7, metavar="N", help="turns of all contestants, two measurements each (7)")
     bench.add_argument("--quick", action="store_true", help="small arrays only, to see whether it works")
+    bench.add_argument(
+        "--only", default="", metavar="NAME", help="only the rows with NAME in their name, or in that of their group"
+    )
+    text = "also count the instructions of small calls by valgrind's callgrind (minutes a row)"
+    bench.add_argument("--callgrind", action="store_true", help=text)
     add_json(bench, "medians and quartiles")
     bench.add_argument("--plot", type=to_write, metavar="FILE.png", help="draw a picture")
     for command in (info, verify, bench):

@@ -52,20 +52,29 @@ def bench_device(given: argparse.Namespace, progress: Progress) -> int:
 
 def bench_host(given: argparse.Namespace, progress: Progress) -> int:
     """On the host's processors."""
-    from lsmx._bench import measure, report
+    from lsmx._bench import instructions, measure, picture, report
 
-    results: dict[str, Any] = {"machine": measure.machine(), "turns": given.turns, "quick": given.quick, "threads": {}}
+    if given.callgrind and not instructions.installed():
+        raise InputError(f"--callgrind: {instructions.WANTED}")
+    if not measure.names(given.quick, given.only):
+        raise InputError(f"--only: {given.only!r} is in no name of a row or a group; the groups are: {'; '.join(measure.groups())}")
     progress.rest()  # what measures says itself what it is at
-    for threads in given.threads:
-        try:
-            results["threads"][str(threads)] = measure.measure(threads, given.turns, given.quick)
-        except subprocess.CalledProcessError as error:
-            complain(f"lsmx bench: the process that measures has ended with {error.returncode}; what it said is above")
-            return 1
-    host = results["machine"]
-    progress.say(f"{host['processor']}, Python {host['Python']}, {', '.join(f'{n} {v}' for n, v in host['versions'].items())}\n")
-    progress.say(f"{report.table(results)}\n\n{report.ratios(results)}")
+    results: dict[str, Any] = {"machine": measure.host(), "turns": given.turns, "quick": given.quick}
+    try:
+        results["rows"] = measure.measure_all(given.threads, given.turns, given.quick, given.only)
+        if given.callgrind:
+            results["callgrind"] = instructions.count_all(given.only)
+    except subprocess.CalledProcessError as error:
+        complain(f"lsmx bench: the process that measures has ended with {error.returncode}; what it said is above")
+        return 1
+    except RuntimeError as error:
+        complain(f"lsmx bench: {error}")
+        return 1
+    tables = (report.of_machine(results), report.table(results), report.ratios(results), report.summary_table(results))
+    progress.say("\n\n".join(tables))
+    if given.callgrind:
+        progress.say(f"\n{report.instruction_table(results)}")
     write(results, given.json, progress)
     if given.plot:
-        report.plot(results, given.plot)
+        picture.plot(results, given.plot)
     return 0

@@ -1,13 +1,14 @@
-"""``lsmx info``: the backends, with versions, devices and kernels, and of what cannot run why not."""
+"""``lsmx info``: the compiled core, and the backends with versions, devices and kernels; and of what cannot run why not."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from lsmx._cli.output import here, wrapped, write
 from lsmx._cli.progress import Progress
-from lsmx.extend import Backend, backend_of, roots
+from lsmx.extend import Backend, backend_of, core_status, roots
 
 
 def usable(backend: Backend | str) -> tuple[Backend, list[str]] | str:
@@ -52,12 +53,22 @@ def listed(kernels: list[dict[str, Any]]) -> list[str]:
     return lines or ["none: the definition in standard operations"]
 
 
+def of_the_core(status: Mapping[str, Any]) -> str:
+    """The compiled core in words."""
+    if status["missing"]:
+        return f"unavailable: {status['missing']}"
+    others = [name for name in status["targets"] if name != status["target"]]
+    return f"{status['target']}" + (f"; LSMX_CPU forces another: {', '.join(others)}" if others else "")
+
+
 def info(given: argparse.Namespace, progress: Progress) -> int:
-    """List the backends."""
+    """Tell of the core, and list the backends."""
+    core = core_status()
     backends = found(progress)
     records: list[dict[str, Any]] = []
     said = here()
     progress.say(f"lsmx {said['lsmx']}, arithmetic version {said['arithmetic_version']}, Python {said['python']}")
+    progress.say(f"{'core':<9} {wrapped(of_the_core(core), 23)}")
     for name, known in backends.items():
         if isinstance(known, str):
             records.append({"name": name, "unavailable": known})
@@ -70,5 +81,5 @@ def info(given: argparse.Namespace, progress: Progress) -> int:
         progress.say(f"{'':<9} dtypes   {', '.join(backend.dtypes)}")
         for i, line in enumerate(listed(records[-1]["kernels"])):
             progress.say(f"{'':<9} {'' if i else 'kernels':<8} {wrapped(line, 19)}")
-    write({"command": "info", **said, "backends": records}, given.json, progress)
+    write({"command": "info", **said, "core": core, "backends": records}, given.json, progress)
     return 0

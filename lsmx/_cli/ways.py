@@ -38,7 +38,7 @@ class Way:
     Attributes
     ----------
     name
-        A library, or NumPy and what it is confined to, as in ``numpy/fused``.
+        A library, or NumPy and what it is confined to, as in ``numpy/row-blocks``.
     where
         The library.
     version

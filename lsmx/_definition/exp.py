@@ -24,6 +24,11 @@ class Exponential(NamedTuple):
         """``x * 2^k`` where normal, else 0."""
         return ops.where(self.normal, x * ops.power(ops, self.k), 0.0)
 
+    def exponent(self, ops: Ops) -> Array:
+        """``floor(log2(value))``, 0 where the value is 0: ``e^r`` lies between 1/2 and 2."""
+        one = ops.constant(1.0)
+        return ops.where(self.normal, self.k - ops.where(1.0 + self.expm1 < 1.0, one, 0.0), 0.0)
+
 
 def difference(ops: Ops, x: Array, m: Array) -> Words:
     """``x - m`` exactly, for finite ``m``; -inf where its exponential would be 0, and for NaN."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from lsmx._definition import constants as k
 
-ARITHMETIC_VERSION = 2
+ARITHMETIC_VERSION = 3
 """Changes whenever an output bit may change."""
 
 
@@ -24,7 +24,7 @@ class Format:
     huge, tiny
         Exponents: finite values are below ``2**(huge + 1)``, normal ones at least ``2**tiny``.
     limbs
-        Bits of the limbs of a sum: multiples of ``2**-limbs[0]``, ``2**-(limbs[0] + limbs[1])`` and so on.
+        Bits of the two limbs of a scaled term: multiples of ``2**-limbs[0]``, and of ``2**-(limbs[0] + limbs[1])``.
     underflow
         ``exp(underflow)`` is still a normal number; from there on down a probability is zero.
     log2e, ln2_hi, ln2_lo
@@ -39,7 +39,7 @@ class Format:
     precision: int
     huge: int
     tiny: int
-    limbs: tuple[int, int, int]
+    limbs: tuple[int, int]
     underflow: float
     log2e: float
     ln2_hi: float
@@ -64,7 +64,7 @@ SINGLE = Format(
     precision=24,
     huge=127,
     tiny=-126,
-    limbs=(22, 22, 31),
+    limbs=(22, 22),
     underflow=-87.0,
     log2e=k.SINGLE_LOG2E,
     ln2_hi=k.SINGLE_LN2_HI,
@@ -81,7 +81,7 @@ DOUBLE = Format(
     precision=53,
     huge=1023,
     tiny=-1022,
-    limbs=(40, 40, 40),
+    limbs=(40, 40),
     underflow=-708.0,
     log2e=k.DOUBLE_LOG2E,
     ln2_hi=k.DOUBLE_LN2_HI,

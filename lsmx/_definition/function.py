@@ -60,6 +60,9 @@ class Function:
         Whether the result is one number a row. Otherwise it is of the shape of the rows.
     absent
         What stands in the result where a mask is False, if the result has rows.
+    narrow
+        Its derivatives with another residual, for 16-bit rows: a function with ``residual``, ``backward``, ``jvp``, and rules of
+        second derivatives; or None. Autograds save that residual in place of this one, and take those derivatives.
     """
 
     takes: ClassVar[Mapping[str, Kind]] = {"z": ROWS}
@@ -67,6 +70,7 @@ class Function:
     residual: ClassVar[tuple[str, ...]] = ("output",)
     reduces: ClassVar[bool] = False
     absent: ClassVar[float] = 0.0
+    narrow: ClassVar[type[Function] | None] = None
 
     @staticmethod
     def forward(ctx: Any, /, *arrays: Any, **options: Any) -> Array:
@@ -120,9 +124,11 @@ def remember(ctx: Any, axis: Any = -1, where: Array | None = None, **options: An
         setattr(ctx, name, value)
 
 
-def keep(ctx: Any, function: type[Function], arrays: tuple[Array, ...], output: Array, axis: Any, where: Array | None) -> None:
+def keep(
+    ctx: Any, function: type[Function], arrays: tuple[Array, ...], output: Array, axis: Any, where: Array | None, **options: Any
+) -> None:
     """What the forward pass of a function leaves on ``ctx``: its options and its residual."""
-    remember(ctx, axis, where)
+    remember(ctx, axis, where, **options)
     at = {"output": output, **dict(zip(function.takes, arrays, strict=True))}
     ctx.save_for_backward(*[at[name] for name in function.residual])
 

@@ -48,13 +48,18 @@ def normalise(ops: Ops, rest: Words) -> Normal:
 
 
 def log(ops: Ops, s: Normal) -> Words:
-    """``ln(1 + R)``: ``(e ln2_hi + hi[i]) + f`` without error, and all that is smaller added to the second word."""
+    """``ln(1 + R)``: ``(e ln2_hi + hi[i]) + f`` without error, and all that is smaller added to the second word.
+
+    What would be so small as to be subnormal on some hardware, and 0 on other, counts as 0.
+    """
     fmt = ops.format
     f, low = s.f
     table = s.e * fmt.ln2_hi + ops.look_up(fmt.log_table_hi, s.i)
     small = ops.rounded(s.e * fmt.ln2_lo) + ops.look_up(fmt.log_table_lo, s.i)
     high, error = two_sum(table, f)
-    return fast_two_sum(high, error + (small + (low + ops.rounded((f * f) * ops.horner(fmt.log, f)))))
+    square = ops.flush(ops.rounded(f * f))
+    high, low = fast_two_sum(high, error + (small + (low + ops.rounded(square * ops.horner(fmt.log, f)))))
+    return high, ops.flush(low)
 
 
 def reciprocal(ops: Ops, s: Normal) -> Words:

@@ -10,20 +10,83 @@ from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
 
 
+def log_softmax(rows: Rows, z: Array) -> Array:
+    """``z - lse(z)`` in the format: not rounded to 16 bits yet."""
+    x = rows.enter("z", z, absent=-float("inf"))
+    s = rows.sum_exp(x)
+
+    # out = (z - m) - L,  m = max(z),  L = ln sum exp(z - m): both parts have one sign, nothing cancels
+    L, _ = s.log(rows.ops)
+    return rows.present((x - s.m) - L, absent=-float("inf"))
+
+
+def vjp(rows: Rows, grad_output: Array, log_s: Array) -> Array:
+    """``g - s sum(g)``."""
+    g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
+    s = rows.probability(log_s)
+    G, low = rows.sum(g)
+
+    # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
+    rest = rows.product(s.expm1, G)
+    far = g - rows.flush(s.scale(rows.ops, G + rows.flush(rest + low)))
+    # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
+    near = rows.minus(g, G, rest, rows.flush(low + rows.product(s.low, G)))
+    dz = rows.ops.where(s.k == 0.0, near, rows.flush(far))
+    return rows.leave(rows.ops.where(G == G, dz, NAN), absent=0.0)
+
+
+def jvp(rows: Rows, tangent: Array, log_s: Array) -> Array:
+    """``v - sum(s v)``."""
+    v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
+    s = rows.probability(log_s).value(rows.ops)
+
+    # dout = v - sum(s * v)
+    return rows.leave(rows.minus(v, *rows.sum(rows.product(s, v))), absent=0.0)
+
+
+class OfLogits(Function):
+    """The derivatives at the logits, so that no rounding of the output is in them: those of 16-bit dtypes.
+
+    ``s = softmax(z)`` and its Jacobian ``S - s s^T``, by which second derivatives are said, are softmax's own.
+    """
+
+    residual = ("z",)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        (z,) = ctx.saved_tensors
+        rows = Rows.of("z", z, *recall(ctx))
+        return vjp(rows, grad_output, log_softmax(rows, z))
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        (z,) = ctx.saved_tensors
+        rows = Rows.of("z", z, *recall(ctx))
+        return jvp(rows, tangent, log_softmax(rows, z))
+
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
+        # g . J v = sum(g v) - sum(g) sum(s v):  by z, - sum(g) (S - s s^T) v
+        softmax = d.of("softmax")
+        return (d.times_sum(-softmax.jvp(v, softmax.forward(z)), g),)
+
+    @classmethod
+    def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
+        # v - sum(s v):  - v (S - s s^T) dz
+        softmax = d.of("softmax")
+        return (lambda dz: d.sum(d.times(-softmax.jvp(dz, softmax.forward(z)), v)),)
+
+
 class LogSoftmax(Function):
-    """Saves its output and nothing else."""
+    """Saves its output and nothing else; in 16 bits its input and nothing else."""
 
     absent = -float("inf")
+    narrow = OfLogits
 
     @staticmethod
     def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None) -> Array:
         rows = Rows.of("z", z, axis, where)
-        x = rows.enter("z", z, absent=-float("inf"))
-        s = rows.sum_exp(x)
-
-        # out = (z - max) - L,  L = ln sum exp(z - max): both parts have one sign, nothing cancels
-        L, _ = s.log(rows.ops)
-        out = rows.leave((x - s.m) - L, absent=-float("inf"))
+        out = rows.leave(log_softmax(rows, z), absent=-float("inf"))
 
         remember(ctx, axis, where)
         ctx.save_for_backward(out)
@@ -33,27 +96,13 @@ class LogSoftmax(Function):
     def backward(ctx: Any, grad_output: Array, /) -> Array:
         (output,) = ctx.saved_tensors
         rows = Rows.of("output", output, *recall(ctx))
-        g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
-        s = rows.probability(rows.enter("output", output, absent=-float("inf")))
-        G, low = rows.sum(g)
-
-        # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
-        rest = rows.product(s.expm1, G)
-        far = g - rows.flush(s.scale(rows.ops, G + rows.flush(rest + low)))
-        # where s is near 1, k = 0:  (g - sum(g)) - (s - 1) * sum(g), which does not cancel
-        near = rows.minus(g, G, rest, rows.flush(low + rows.product(s.low, G)))
-        dz = rows.ops.where(s.k == 0.0, near, rows.flush(far))
-        return rows.leave(rows.ops.where(G == G, dz, NAN), absent=0.0)
+        return vjp(rows, grad_output, rows.enter("output", output, absent=-float("inf")))
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
         (output,) = ctx.saved_tensors
         rows = Rows.of("output", output, *recall(ctx))
-        v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
-        s = rows.probability(rows.enter("output", output, absent=-float("inf"))).value(rows.ops)
-
-        # dout = v - sum(s * v)
-        return rows.leave(rows.minus(v, *rows.sum(rows.product(s, v))), absent=0.0)
+        return jvp(rows, tangent, rows.enter("output", output, absent=-float("inf")))
 
     @staticmethod
     def jacobian(ctx: Any, /) -> Array:

@@ -55,6 +55,8 @@ class Ops:
         ``2**k`` for integer-valued ``k`` with ``tiny <= k <= huge``; exact by any means.
     eager
         Whether the library never traces, so that a constant that was made once can be used again.
+    parts
+        Into how many every row is divided, where arrays are what one device has, and the namespace's sums are of whole rows.
     dtype
         The float dtype computed in.
     """
@@ -66,6 +68,7 @@ class Ops:
     rounded: Callable[[Array], Array] = identity
     power: Callable[[Ops, Array], Array] = power_from_table
     eager: bool = False
+    parts: int = 1
     dtype: Any = field(init=False)
     _made: dict[float, Array] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -97,6 +100,10 @@ class Ops:
         if type(b) is float:
             b = made[b] if b in made else self.constant(b)
         return self.xp.where(condition, a, b)
+
+    def flush(self, x: Array) -> Array:
+        """+0 for zeros of either sign and for all below twice the least normal number, where hardware that flushes would differ."""
+        return self.where(self.xp.abs(x) < self.format.least, 0.0, x)
 
     def look_up(self, table: Sequence[float], index: Array) -> Array:
         """``table[index]``, elementwise."""

@@ -14,13 +14,14 @@ from lsmx._definition.words import Words, two_sum
 
 
 class SumExp(NamedTuple):
-    """``sum(exp(x - m))`` of each row, in parts."""
+    """``sum(exp(x - m))`` of each row, in parts: ``1 + R``."""
 
     m: Array  # the row's maximum; 0 where that is not finite
     defined: Array  # where it is finite
     maximum: Array  # as it is
     terms: exp.Exponential  # exp(x - m)
-    total: log.Normal  # the sum
+    rest: Words  # R
+    total: log.Normal  # 1 + R
 
     def log(self, ops: Ops) -> Words:
         """Its logarithm, NaN where undefined."""
@@ -56,19 +57,25 @@ class Rows:
         ops = self.ops
         if not (ops.eager and x.dtype == self.dtype == ops.dtype and tuple(x.shape) == self.shape):
             x = ops.floating(self.check(name, x))
-        return x if self.where is None else ops.where(self.where, x, absent)
+        return self.present(x, absent)
 
     def leave(self, x: Array, absent: float) -> Array:
         """``x`` in the result's dtype, ``absent`` where the mask leaves it out."""
-        ops = self.ops
-        x = x if self.where is None else ops.where(self.where, x, absent)
-        return x if ops.eager and self.shape and x.dtype == self.dtype else self.result(x)
+        return self.result(self.present(x, absent))
+
+    def present(self, x: Array, absent: float) -> Array:
+        """``x``, ``absent`` where the mask leaves it out."""
+        return x if self.where is None else self.ops.where(self.where, x, absent)
 
     def result(self, x: Array) -> Array:
-        """``x`` in the result's dtype."""
+        """``x`` in the result's dtype, in which there is one NaN only."""
         ops = self.ops
         if not (ops.eager and x.dtype == self.dtype):
             x = ops.xp.astype(x, self.dtype)
+        if self.dtype == ops.dtype:
+            x = ops.where(x == x, x, NAN)
+        else:
+            x = ops.xp.where(x == x, x, ops.xp.asarray(NAN, dtype=self.dtype, device=ops.device))
         return x if self.shape else ops.xp.asarray(x)  # NumPy makes scalars of 0-d arrays
 
     def max(self, x: Array, empty: float) -> Array:
@@ -86,17 +93,31 @@ class Rows:
         high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), self.axes)
         return ops.where(finite & ops.xp.isfinite(high), high, NAN), low
 
+    def second(self, x: Array, m: Array) -> Array:
+        """The second largest of each row, repetition counted; -inf if there is none."""
+        ops = self.ops
+        largest = x == m
+        count = ops.xp.sum(ops.integer(largest), axis=self.axes, keepdims=True, dtype=ops.integers[0])
+        return ops.xp.where(count > 1, m, self.max(ops.where(largest, -float("inf"), x), empty=-float("inf")))
+
     def sum_exp(self, x: Array) -> SumExp:
-        """``sum(exp(x - max(x)))``: the maximum's own term is exactly 1, so the rest is summed by itself."""
+        """``sum(exp(x - m))``, ``m = max(x)``: 1 + R with ``R = sum(t(min(x, z2))) - t(z2)``, ``t(x) = exp(x - m)``.
+
+        ``z2`` is the second largest logit, and the power of two under ``t(z2)`` is what the sum's grid goes by.
+        """
         ops = self.ops
         maximum = self.max(x, empty=-float("inf"))
         defined = ops.xp.isfinite(maximum)
         m = ops.where(defined, maximum, 0.0)
         x = ops.where(defined, x, 0.0)
         terms = exp.exp(ops, exp.difference(ops, x, m))
-        high, low = sums.rest_of_sum(ops, terms.value(ops), self.axes)
+        second = self.second(x, m)
+        top = exp.exp(ops, exp.difference(ops, second, m))
+        t2 = top.value(ops)
+        t = ops.xp.where(x > second, t2, terms.value(ops))
+        high, low = sums.rest_of_sum(ops, t, t2, top.exponent(ops), self.axes)
         rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
-        return SumExp(m, defined, maximum, terms, log.normalise(ops, rest))
+        return SumExp(m, defined, maximum, terms, rest, log.normalise(ops, rest))
 
     def probability(self, log_p: Array) -> exp.Exponential:
         """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
@@ -108,8 +129,7 @@ class Rows:
 
     def flush(self, x: Array) -> Array:
         """+0 for what is zero or nearly below the normal numbers."""
-        ops = self.ops
-        return ops.where(ops.xp.abs(x) < ops.format.least, 0.0, x)
+        return self.ops.flush(x)
 
     def product(self, a: Array, b: Array) -> Array:
         """``a * b`` rounded on its own, flushed."""

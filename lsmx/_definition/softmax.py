@@ -43,13 +43,13 @@ class Softmax(Function):
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, output: Array) -> tuple[Array]:
         # g . J v = sum(s v g) - sum(s v) sum(s g):  by s, v g - v sum(s g) - g sum(s v)
-        return (d.times(v, g - d.sum(d.times(output, g))) - d.times(g, d.sum(d.times(output, v))),)
+        return (d.minus(d.times(v, d.minus(g, d.sum(d.times(output, g)))), d.times(g, d.sum(d.times(output, v)))),)
 
     @classmethod
     def backward_along(cls, d: Any, g: Array, /, output: Array) -> tuple[Callable[[Array], Array]]:
         # s (g - sum(s g)):  ds (g - sum(s g)) - s sum(g ds)
         def change(ds: Array) -> Array:
-            return d.times(ds, g - d.sum(d.times(output, g))) - d.times(output, d.sum(d.times(g, ds)))
+            return d.minus(d.times(ds, d.minus(g, d.sum(d.times(output, g)))), d.times(output, d.sum(d.times(g, ds))))
 
         return (change,)
 

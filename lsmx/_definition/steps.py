@@ -20,6 +20,16 @@ def product(rows: Rows, a: Array, b: Array) -> Array:
     return rows.leave(rows.product(rows.enter("a", a, absent=0.0), rows.enter("b", b, absent=0.0)), absent=0.0)
 
 
+def minus(rows: Rows, a: Array, b: Array) -> Array:
+    """``a - b``."""
+    return rows.leave(rows.flush(rows.enter("a", a, absent=0.0) - rows.enter("b", b, absent=0.0)), absent=0.0)
+
+
+def negative(rows: Rows, x: Array) -> Array:
+    """``-x``."""
+    return rows.leave(rows.flush(-rows.enter("x", x, absent=0.0)), absent=0.0)
+
+
 def times_exp(rows: Rows, a: Array, log_p: Array) -> Array:
     """``a * exp(log_p)``: as `exp` and `product`, one after the other."""
     return product(rows, exp(rows, log_p), a)

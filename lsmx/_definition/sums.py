@@ -34,7 +34,7 @@ def limbs(ops: Ops, t: Array, widths: tuple[int, ...]) -> list[Array]:
 
 def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Digit]:
     """The exact sum of one limb over ``axes``: cut into as few pieces as its integers leave room for, each added up."""
-    n = math.prod([limb.shape[a] for a in axes])
+    n = math.prod([limb.shape[a] for a in axes]) * ops.parts
     growth = max(n - 1, 0).bit_length() if isinstance(n, int) else LONGEST
     dtype, width = ops.integers
     if bits > width:
@@ -64,39 +64,66 @@ def carry(digits: list[Digit]) -> list[Digit]:
     return [Digit(value, first.weight, first.bits + 1), *out[::-1]]
 
 
+def pieces(ops: Ops, digits: list[Digit]) -> list[tuple[Array, int]]:
+    """A carried number in pieces of ``precision - 4`` bits, coarse to fine, each with the power of two of its last bit.
+
+    They are counted from the number's own last bit upwards, so that they do not depend on the digits. All are non-negative but the
+    first, which has the sign.
+    """
+    size, first, last = ops.format.precision - 4, digits[0], digits[-1].weight
+    out = []
+    for start in range((math.ceil((last - first.weight + first.bits) / size) - 1) * size, -1, -size):
+        found = None
+        for value, weight, bits in digits:
+            low = last - weight  # the place of its last bit
+            lower, upper = max(low, start), min(low + bits, start + size)
+            if lower >= upper:
+                continue
+            part = value >> (lower - low) if lower > low else value
+            if upper < low + bits:
+                part = part & (2 ** (upper - lower) - 1)
+            part = part << (lower - start) if lower > start else part
+            found = part if found is None else found + part
+        assert found is not None
+        out.append((found, start - last))
+    return out
+
+
 def words(ops: Ops, digits: list[Digit]) -> Words:
-    """A carried number as a double word. Its pieces are exact as floats and each is below the last bit of those before."""
-    size = ops.format.precision - 4
-    pieces = []
-    for value, weight, bits in digits:
-        top = (math.ceil(bits / size) - 1) * size
-        for low in range(top, -1, -size):
-            piece = value >> low if low else value
-            piece = piece & (2**size - 1) if low < top else piece
-            pieces.append(ops.floating(piece) * 2.0 ** (low - weight))
-    high, rest = pieces[0], ops.xp.zeros_like(pieces[0])
-    for piece in pieces[1:]:
+    """A carried number as a double word: its pieces, which are exact as floats, added coarse to fine."""
+    first, *others = (ops.floating(piece) * 2.0**power for piece, power in pieces(ops, digits))
+    high, rest = first, ops.xp.zeros_like(first)
+    for piece in others:
         high, error = fast_two_sum(high, piece)
         rest = rest + error
     return fast_two_sum(high, rest)
 
 
-def rest_of_sum(ops: Ops, t: Array, axes: Axes) -> Words:
-    """``sum(t) - 1`` over ``axes``, for ``0 <= t <= 1`` of which the largest is exactly 1.
+def scaled(ops: Ops, v: Array, e: Array) -> list[Array]:
+    """The limbs of ``v 2^-e``, for ``|v 2^-e| < 4``."""
+    return limbs(ops, v * ops.power(ops, -e), ops.format.limbs)
 
-    Two limbs; where they put the rest below 1, so that one term outweighs all the others, the fine limb counts as well.
+
+def sum_scaled(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None) -> Words:
+    """``sum(v)`` over ``axes``, less one ``less``: each rounded two limbs below ``2^e``, then exact; its words are flushed."""
+    widths, digits = ops.format.limbs, []
+    taken = [None, None] if less is None else scaled(ops, less, e)
+    for i, (limb, one) in enumerate(zip(scaled(ops, v, e), taken, strict=True)):
+        *upper, lowest = add_up(ops, limb, sum(widths[: i + 1]), widths[i] + (3 if i == 0 else 1), axes)
+        if one is not None:
+            lowest = lowest._replace(value=lowest.value - ops.integer(one))
+        digits += [*upper, lowest]
+    high, low = words(ops, carry(digits))
+    scale = ops.power(ops, e)
+    return ops.flush(high * scale), ops.flush(low * scale)
+
+
+def rest_of_sum(ops: Ops, t: Array, second: Array, e: Array, axes: Axes) -> Words:
+    """``sum(t) - second`` over ``axes`` for ``0 <= t < 2^(e + 1)``: the rest of a sum whose largest term is put down to the second.
+
+    So the largest itself, which is 1, never enters, and what is small beside it has a grid of its own.
     """
-    widths = ops.format.limbs
-    weights = [sum(widths[: i + 1]) for i in range(3)]
-    first, second, fine = (
-        add_up(ops, limb, weight, width + 1, axes)
-        for limb, weight, width in zip(limbs(ops, t, widths), weights, widths, strict=True)
-    )
-    one = first[0]._replace(value=first[0].value - 2 ** first[0].weight)
-    coarse = carry([one, *first[1:], *second])
-    dominated = coarse[0].value < 2 ** coarse[0].weight
-    fine = [d._replace(value=ops.xp.where(dominated, d.value, ops.xp.zeros_like(d.value))) for d in fine]
-    return words(ops, carry(coarse + fine))
+    return sum_scaled(ops, t, e, axes, less=second)
 
 
 def exponent(ops: Ops, a: Array) -> Array:
@@ -111,19 +138,8 @@ def exponent(ops: Ops, a: Array) -> Array:
     return e
 
 
-def flush(ops: Ops, x: Array) -> Array:
-    """+0 for zeros of either sign and for all below twice the least normal number, where hardware that flushes would differ."""
-    return ops.where(ops.xp.abs(x) < ops.format.least, 0.0, x)
-
-
 def exact_sum(ops: Ops, v: Array, largest: Array, axes: Axes) -> Words:
-    """``sum(v)`` over ``axes`` for finite, flushed ``v``: rounded two limbs below the power of two under ``max|v|``, then exact."""
+    """``sum(v)`` over ``axes`` for finite, flushed ``v``, on the grid of the power of two under ``max|v|``."""
     e = exponent(ops, ops.where(largest > 0.0, largest, 1.0))
     top = float(ops.format.huge - 1)
-    e = ops.where(e < top, e, top)  # 2^-e is to be a normal number too
-    widths = ops.format.limbs[:2]
-    first, second = limbs(ops, v * ops.power(ops, -e), widths)
-    digits = add_up(ops, first, widths[0], widths[0] + 3, axes) + add_up(ops, second, sum(widths), widths[1] + 1, axes)
-    high, low = words(ops, carry(digits))
-    scale = ops.power(ops, e)
-    return flush(ops, high * scale), flush(ops, low * scale)
+    return sum_scaled(ops, v, ops.where(e < top, e, top), axes)  # 2^-e is to be a normal number too

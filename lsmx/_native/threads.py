@@ -1,24 +1,19 @@
-"""How many threads the host's kernels use, and how rows are shared out among them."""
+"""How many threads the compiled core uses."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import numbers
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import SupportsIndex
 
 from lsmx._errors import ThreadsError
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
 VARIABLE = "LSMX_NUM_THREADS"
-WORTH = 2**19
-"""Elements from which on the work is shared: waking a thread takes as long as some 2^17 of them."""
-
 _chosen: int | None = None
+on_change: list[Callable[[int], object]] = []
+"""Called with the number whenever it is set."""
 
 
 def checked(n: object, source: str) -> int:
@@ -93,33 +88,5 @@ def set_num_threads(n: SupportsIndex | None) -> None:
     """
     global _chosen
     _chosen = None if n is None else checked(n, "set_num_threads")
-
-
-@functools.cache
-def pool(helpers: int) -> ThreadPoolExecutor:
-    """The threads beside the caller's own."""
-    from concurrent.futures import ThreadPoolExecutor  # which most programs that import lsmx never need
-
-    return ThreadPoolExecutor(helpers, thread_name_prefix="lsmx")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # a child has none of its parent's threads
-
-
-def share(job: Callable[[int, int], None], count: int, threads: int, multiple: int) -> None:
-    """``job(start, stop)`` over ``range(count)``, in as many equal parts as there are threads, cut at multiples."""
-    steps = -(-count // multiple)
-    threads = min(threads, steps)
-    cuts = [min(count, steps * i // threads * multiple) for i in range(threads + 1)]
-    futures = []
-    for part in itertools.pairwise(cuts[1:]):
-        try:
-            futures.append(pool(threads - 1).submit(job, *part))
-        except RuntimeError:  # Python is ending, and starts no more threads
-            job(*part)
-    try:
-        job(cuts[0], cuts[1])
-    finally:
-        for future in futures:
-            future.result()
+    for tell in on_change:
+        tell(get_num_threads())

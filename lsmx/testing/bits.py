@@ -33,9 +33,8 @@ def to_odd_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def bits(x: npt.NDArray[Any], dtype: str | None = None) -> npt.NDArray[Any]:
-    """The bit pattern of every element, every NaN as the same one; float32 that holds bfloat16 as its upper half."""
+    """The bit pattern of every element, of NaN too; float32 that holds bfloat16 as its upper half."""
     x = np.ascontiguousarray(x)
-    x = np.where(np.isnan(x), np.asarray(np.nan, dtype=x.dtype), x)
     pattern: npt.NDArray[Any] = x.view(_UINT[x.dtype.name])
     if dtype == "bfloat16":
         assert not (pattern & np.uint32(0xFFFF)).any(), "float32 values that are no bfloat16"

@@ -78,6 +78,17 @@ def dominated(seed: int, rows: int, n: int) -> Values:
     return z
 
 
+def far(seed: int, n: int) -> Values:
+    """One logit leads the others, or two do, by up to 90, where their exponentials become 0; the maximum is ordinary, 0 or tiny."""
+    lead = np.concatenate([np.arange(30.0, 90.0, 4.0), np.arange(86.0, 88.5, 0.25)])
+    z = normal(seed, 4 * lead.size, n) * 0.25
+    z[::2] *= 0.0
+    z -= np.tile(lead, 4)[:, None]
+    z[:, n // 2] = np.repeat([0.0, 1e-40, 1.5, 0.0], lead.size)
+    z[3 * lead.size :, 0] = 0.0
+    return z
+
+
 def nasty() -> Values:
     """Rows of what goes wrong elsewhere."""
     inf, nan = np.inf, np.nan
@@ -118,6 +129,7 @@ def cases() -> list[Case]:
         Case("normal", 4 * normal(1, 17, 129), seed=1),
         Case("wide", 160 * uniform(2, 9, 257) - 80, seed=2),
         Case("dominated", dominated(3, 26, 100), seed=3),
+        Case("far", far(19, 12), seed=19),
         Case("near-equal", near, seed=4),
         Case("short", 5 * normal(6, 200, 10), seed=5),
         Case("single", normal(10, 7, 1), seed=6),

@@ -55,8 +55,13 @@ def host_target() -> Target:
 
 def has(function: str, direction: str) -> bool:
     """Whether a registered function has rules for a direction."""
-    rules = registered()[function].function
-    return getattr(rules, direction) is not getattr(Function, direction)
+    return registered()[function].rule(direction) is not getattr(Function, direction.partition("_")[0])
+
+
+def directions(function: str) -> list[str]:
+    """Those that a registered function has rules for, of 16-bit rows too; along one of several arguments, without its name."""
+    every = dict.fromkeys(direction.partition(" ")[0] for direction in registered()[function].operations)
+    return [direction for direction in every if has(function, direction)]
 
 
 def forms_jacobian(function: str, case: Case) -> bool:
@@ -101,19 +106,17 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
     mask = None if case.where is None else where.from_numpy(case.where, "bool")
     out = operator(*given.values(), axis=case.axis, where=mask)
     known = given | {"output": out}
-    residual = {name: known[name] for name in operator.function.residual}
     results = {"forward": where.to_numpy(out)}
-    for direction in operator.operations:
+    for direction, operation in operator.operations.items():
         rule, _, by = direction.partition(" ")
-        if rule in ("backward", "jvp") and has(function, rule):
-            z = given[by or operator.function.gradients[0]]
-            vector = (
-                {"grad_output": made(case.vector(tuple(out.shape)))}
-                if rule == "backward"
-                else {"tangent": made(case.vector(tuple(z.shape)))}
-            )
-            results[direction] = where.to_numpy(operator.derivative(direction, vector, residual, case.axis, mask))
+        if rule in ("forward", "jacobian") or not has(function, rule):
+            continue
+        vector, *names = operation.takes
+        like = out if vector == "grad_output" else given[by or operator.function.gradients[0]]
+        vectors, residual = {vector: made(case.vector(tuple(like.shape)))}, {name: known[name] for name in names}
+        results[direction] = where.to_numpy(operator.derivative(direction, vectors, residual, case.axis, mask))
     if forms_jacobian(function, case):
+        residual = {name: known[name] for name in operator.function.residual}
         results["jacobian"] = where.to_numpy(operator.derivative("jacobian", {}, residual, case.axis))
     return results
 
@@ -124,7 +127,7 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
         with using("reference"):
             return evaluate(host_target(), function, dtype, case)
     operator = registered()[function]
-    rules, takes, gradients = operator.function, operator.function.takes, operator.function.gradients
+    takes, gradients = operator.function.takes, operator.function.gradients
     options: dict[str, Any] = {"axis": case.axis, "where": case.where}
 
     def narrow(x: Result) -> Result:
@@ -133,17 +136,22 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     drawn = arguments(function, case)
     given = {name: narrow(x) if takes[name].floating else x.astype(held_in(takes[name], dtype)) for name, x in drawn.items()}
     with using("reference"), np.errstate(over="ignore", invalid="ignore"):
-        out = narrow(rules.forward(Context(), *given.values(), **options))
+        out = narrow(operator.rule("forward")(Context(), *given.values(), **options))
         known = given | {"output": out}
-        ctx = Context(*(known[name] for name in rules.residual), **options)
         results = {"forward": out}
-        if has(function, "backward"):
-            found = rules.backward(ctx, narrow(case.vector(out.shape)))
-            for z, dz in zip(gradients, found if len(gradients) > 1 else (found,), strict=True):
-                results["backward" if len(gradients) == 1 else f"backward {z}"] = narrow(dz)
-        for z in gradients if has(function, "jvp") else ():
-            tangents = [narrow(case.vector(given[name].shape)) if name == z else None for name in gradients]
-            results["jvp" if len(gradients) == 1 else f"jvp {z}"] = narrow(rules.jvp(ctx, *tangents))
+        for direction, operation in operator.operations.items():
+            rule, _, by = direction.partition(" ")
+            if rule in ("forward", "jacobian") or not has(function, rule):
+                continue
+            vector, *names = operation.takes
+            ctx, z = Context(*(known[name] for name in names), **options), by or gradients[0]
+            if vector == "grad_output":
+                found = operator.rule(rule)(ctx, narrow(case.vector(out.shape)))
+                results[direction] = narrow(found[gradients.index(z)] if by else found)
+            else:
+                tangents = [narrow(case.vector(given[name].shape)) if name == z else None for name in gradients]
+                results[direction] = narrow(operator.rule(rule)(ctx, *tangents))
         if forms_jacobian(function, case):
-            results["jacobian"] = narrow(rules.jacobian(ctx))
+            ctx = Context(*(known[name] for name in operator.function.residual), **options)
+            results["jacobian"] = narrow(operator.rule("jacobian")(ctx))
     return results

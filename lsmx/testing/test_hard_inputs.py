@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx.testing import Target, differing, quantise
+from lsmx.extend import Array
+from lsmx.testing import Target, bits, differing, quantise
 from lsmx.testing.calls import FUNCTIONS, equal, gradient, run
+from lsmx.testing.tasks import has
 
 inf, nan = np.inf, np.nan
 
@@ -24,6 +26,57 @@ def test_nan_fills_its_row_and_no_other(backend: Target, dtype: str, row: list[f
         assert np.isfinite(dz[1]).all()
     assert np.isnan(run(backend, "logsumexp", z, dtype)[0])
     assert np.isnan(gradient(backend, "logsumexp", z, [1.0, 1.0], dtype)[0]).all()
+
+
+NANS = {"float16": (0x7E00, 0xFE35), "bfloat16": (0x7FC0, 0xFFC1), "float32": (0x7FC00000, 0xFFC12345)}
+NANS["float64"] = (0x7FF8000000000000, 0xFFF8000000012345)
+"""The one NaN of a format, and another."""
+
+
+def marked(backend: Target, values: np.ndarray, dtype: str, at: tuple[int, ...] | None) -> Array:
+    """An array, with a NaN of another sign and payload at an index."""
+    x = quantise(values, dtype)
+    if at is not None:
+        word = {2: np.uint16, 4: np.uint32, 8: np.uint64}[x.itemsize]
+        x.view(word)[at] = NANS[dtype][1] << (16 if dtype == "bfloat16" else 0)
+    return backend.from_numpy(x, dtype)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_there_is_one_nan(backend: Target, dtype: str, function: str) -> None:
+    """Whatever NaN comes in, and in every direction: in logits, cotangents, directions and outputs."""
+    rng = np.random.default_rng(6)
+    for n in (3, 700):
+        drawn = rng.standard_normal((4, 2, n))
+        mask = backend.from_numpy(np.arange(n) != 1, "bool")
+        for name in ("z", "vector"):
+            z = marked(backend, drawn[0], dtype, (0, 0) if name == "z" else None)
+            for where in (None, mask):
+                results = {}
+                out = getattr(lsmx, function)(z, where=where)
+                for direction, operation in lsmx.registered()[function].operations.items():
+                    vector, *names = operation.takes
+                    if direction == "jacobian" and (n > 3 or where is not None or not has(function, direction)):
+                        continue
+                    if direction == "forward":
+                        results[direction] = out
+                        continue
+                    vectors = {}
+                    if direction != "jacobian":
+                        shape = tuple(out.shape) if vector == "grad_output" else (2, n)
+                        values = drawn[1].ravel()[: np.prod(shape)].reshape(shape)
+                        at = (0,) * len(shape) if name == "vector" else None
+                        vectors = {vector: marked(backend, values, dtype, at)}
+                    else:
+                        names = [vector, *names]
+                    at_z = {key: {"z": z, "output": out}[key] for key in names}
+                    operator = lsmx.registered()[function]
+                    results[direction] = operator.derivative(direction, vectors, at_z, -1, where)
+                for direction, result in results.items():
+                    got = backend.to_numpy(result)
+                    patterns = bits(got, dtype)[np.isnan(got)]
+                    assert patterns.size or (name, direction) in (("vector", "forward"), ("vector", "jacobian")), direction
+                    assert set(patterns.tolist()) <= {NANS[dtype][0]}, direction
 
 
 def test_plus_infinity(backend: Target, dtype: str) -> None:

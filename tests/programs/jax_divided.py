@@ -4,7 +4,9 @@ Run by ``test_jax.py`` in a process of its own. Prints how many comparisons were
 """
 
 import os
+import re
 import sys
+from functools import partial
 from typing import Any
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
@@ -32,6 +34,13 @@ def check(got: jax.Array, want: np.ndarray, what: str) -> None:
     equal += 1
 
 
+def moved(f: Any, x: jax.Array) -> tuple[set[str], int]:
+    """How a program moves data among devices, and how often it calls the core."""
+    text = jax.jit(f).lower(x).compile().as_text()
+    how = re.findall(r"all-reduce|all-gather|all-to-all|collective-permute|dynamic-slice", text)
+    return set(how), text.count('custom_call_target="lsmx"')
+
+
 for kind in (AxisType.Auto, AxisType.Explicit):
     mesh = jax.make_mesh((8,), ("x",), axis_types=(kind,))
     for spec in (P("x"), P(None, "x")):
@@ -49,7 +58,49 @@ for kind in (AxisType.Auto, AxisType.Explicit):
             check(dz, getattr(lsmx, f"{name}_backward")(g, *kept), f"VJP {what}")
             check(jax.jvp(f, (logits,), (tangent,))[1], getattr(lsmx, f"{name}_jvp")(v, *kept), f"JVP {what}")
             assert dz.sharding.is_equivalent_to(where, 2), dz.sharding
-            assert "devices" in str(lsmx.explain(logits, function=name)), "the host's kernels are for one device"
+            assert moved(f, logits) == ((set(), 1) if spec == P("x") else ({"all-reduce"}, 0)), moved(f, logits)
+            runs = lsmx.explain(logits, function=name)
+            assert ("core" in runs.runs) == (spec == P("x")), runs
+            assert spec == P("x") or "rows that are divided among devices" in str(runs)
+# two axes of a mesh in either order, rows along any axes, masks that broadcast
+x = rng.standard_normal((8, 16, 24)).astype(np.float32)
+mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+cases: list[tuple[Any, Any, Any]] = [
+    (P("x", "y"), -1, None),
+    (P(("y", "x")), (1, 2), (16, 1)),
+    (P("x", None, "y"), -1, (8, 1, 24)),
+    (P("y", "x"), (0, 2), (24,)),
+    (P(None, "y", "x"), 1, (16, 24)),
+]
+for spec, axis, shape in cases:
+    divided = jax.device_put(x, NamedSharding(mesh, spec))
+    mask = None if shape is None else rng.random(shape) < 0.6
+    for name in ("log_softmax", "logsumexp"):
+        f = partial(getattr(lsmx, name), axis=axis, where=mask)
+        g = partial(getattr(lsmx, name), axis=axis, where=None if mask is None else jnp.asarray(mask))
+        check(jax.jit(g)(divided), f(x), f"{name} {spec} {axis} {shape}")
+        g_out = rng.standard_normal(f(x).shape).astype(np.float32)
+        backward = partial(getattr(lsmx, f"{name}_backward"), axis=axis, where=mask)
+        kept = (f(x),) if name == "log_softmax" else (x, f(x))
+        check(
+            jax.jit(lambda x, v, g=g: jax.vjp(g, x)[1](v)[0])(divided, g_out), backward(g_out, *kept), f"VJP {name} {spec} {axis}"
+        )
+# devices in another order, and some of them only; an axis that cannot be divided evenly is put together
+some_devices: list[tuple[Any, Any, Any, int]] = [
+    (jax.devices()[::-1], P(None, "x"), z, 0),
+    (jax.devices()[1:6:2], P("x"), z[:15], 1),
+]
+for devices, spec, logits, calls in some_devices:
+    some = jax.device_put(logits, NamedSharding(jax.sharding.Mesh(devices, ("x",)), spec))
+    check(jax.jit(lsmx.softmax)(some), lsmx.softmax(np.asarray(some)), f"{len(devices)} devices")
+    assert moved(lsmx.softmax, some)[1] == calls
+uneven = jax.jit(lambda x: lsmx.softmax(jax.lax.with_sharding_constraint(x + 0, NamedSharding(mesh, P(None, "x")))))
+check(uneven(z[:, :999]), lsmx.softmax(z[:, :999]), "uneven")
+# in shard_map over all axes each device calls the core; over some of them, the definition is divided
+for names, calls in (({"x", "y"}, 1), ({"x"}, 0)):
+    mapped = jax.shard_map(lsmx.softmax, mesh=mesh, in_specs=P("x"), out_specs=P("x"), axis_names=names)
+    check(jax.jit(mapped)(z), lsmx.softmax(z), f"shard_map over {names}")
+    assert moved(mapped, z)[1] == calls
 # in shard_map: logits that all devices have alike, masks and cotangents that they have parts of, so that gradients are added up
 mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
 masks = rng.random((8, 16, 40)) < 0.7

@@ -53,12 +53,12 @@ template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) 
         row.out = call.out.at<T>(o, i);
         row.out_along = call.out.along;
         row.n = mine ? call.n : 0;
-        const T *g = call.a.at<const T>(o, i), *output = call.c.at<const T>(o, i);
+        const T* g = call.a.at<const T>(o, i);
         if constexpr (HELD) {
-            Pass::template run<T, F>(team, Held<T, N, V, S>(team, row), g, output);
+            Pass::template run<T, F>(team, Held<T, N, V, S>(team, row), g);
         } else {
             if (call.staged) stage<T, N, V>(team, row);
-            Pass::template run<T, F>(team, Walked<T, N, V, S>(team, row), g, output);
+            Pass::template run<T, F>(team, Walked<T, N, V, S>(team, row), g);
         }
     }
 }

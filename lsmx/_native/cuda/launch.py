@@ -18,6 +18,7 @@ HELD = 16  # elements of each operand that a thread has in registers
 FEWEST = 128  # threads of a block that has many rows
 WARP = 32
 BLOCKS = 2**31 - 1  # of a grid, at most: they take rows in turns
+OLDEST = (7, 5)  # compute capability that device.cuh takes
 LAUNCHES = 64  # for axes that are kept and do not lie as two: more are not worth it
 
 
@@ -40,6 +41,13 @@ class CudaDevice:
     unavailable: Callable[[], str | None]
     shared: Callable[[Array], int]
     launch: Callable[[Array, str, str, str, int, int, int, Sequence[int]], None]
+
+
+def too_old(capability: tuple[int, int]) -> str | None:
+    """Why a device of a compute capability cannot run the kernels, or None."""
+    if capability >= OLDEST:
+        return None
+    return "on a device of compute capability {}.{}: the kernels are for {}.{} and later".format(*capability, *OLDEST)
 
 
 class Launch(NamedTuple):

@@ -4,6 +4,15 @@ namespace lsmx {
 
 extern __shared__ long long room[];  // one for every thread; a row that is kept in shared memory comes after them
 
+// The two largest of some numbers, -inf where there are fewer; NaN as the first one if there is any
+template <class F> struct Two {
+    F first, second;
+
+    LAW Two with(F x) const {
+        return {unordered(first) ? first : unordered(x) ? x : larger(x, first), larger(second, smaller(x, first))};
+    }
+};
+
 struct Team {
     int rank, size;     // which of the threads that share the row: a power of two, and if more than a warp the whole block
     int row, rows;      // which of the rows that the block has at a time
@@ -56,9 +65,46 @@ struct Team {
         return reduce(v, [](F a, F b) { return unordered(a) ? a : unordered(b) ? b : larger(a, b); });
     }
 
-    // Whether a barrier that follows has to be met: by this team's own word, or, where the teams of a block share their barriers
-    // (side_by_side), by that of any of them
-    LAW bool any(bool yes) const { return side_by_side ? __syncthreads_or(yes) : yes; }
+    // The two largest of the team, from those of each thread, repetition counted; NaN wins
+    template <class F> LAW Two<F> two_largest(Two<F> mine) const {
+        if (size == 1) return mine;
+        F* all = reinterpret_cast<F*>(room);
+        if (side_by_side) {
+            Two<F> two = {-infinity<F>(), -infinity<F>()};
+            all[threadIdx.x] = mine.first;
+            __syncthreads();
+            for (int i = 0; i < size; ++i) two = two.with(all[row + i * rows]);
+            __syncthreads();
+            all[threadIdx.x] = mine.second;
+            __syncthreads();
+            for (int i = 0; i < size; ++i) two.second = larger(all[row + i * rows], two.second);
+            __syncthreads();
+            return two;
+        }
+        mine = exchange(mine, min(size, 32), lanes);
+        if (size > 32) {
+            const int warps = size / 32, warp = threadIdx.x / 32;
+            if (threadIdx.x % 32 == 0) {
+                all[2 * warp] = mine.first;
+                all[2 * warp + 1] = mine.second;
+            }
+            __syncthreads();
+            const int other = threadIdx.x % warps;
+            mine = exchange(Two<F>{all[2 * other], all[2 * other + 1]}, warps, ~0u);
+            __syncthreads();
+        }
+        return mine;
+    }
+
+    template <class F> LAW static Two<F> exchange(Two<F> mine, int count, unsigned lanes) {
+#pragma unroll 1
+        for (int step = count / 2; step; step /= 2) {
+            F first = __shfl_xor_sync(lanes, mine.first, step), second = __shfl_xor_sync(lanes, mine.second, step);
+            mine = mine.with(first);
+            mine.second = larger(second, mine.second);
+        }
+        return mine;
+    }
 };
 
 }  // namespace lsmx

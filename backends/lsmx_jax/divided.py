@@ -1,0 +1,101 @@
+"""An operation on arrays that are divided among devices of the host: each computes its part of the rows.
+
+XLA asks how, once it knows along which axes they are divided. Where that is along rows, the definition adds up parts of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, custom_partitioning
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxlib.xla_client import OpSharding
+
+from lsmx.extend import Operation
+from lsmx_jax.place import Place, at
+
+Along = tuple[int | None, ...]
+"""For each axis of an array, that of the rows which it goes along; None if it has length 1 there."""
+
+
+def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any], here: Place) -> Any:
+    """The operation, in the program that is traced for the devices of a place."""
+    axes, shape = operation.axes(arrays, axis), tuple(arrays[operation.at].shape)
+    args = arrays if where is None else (*arrays, where)
+    ways = [along(x.shape, shape, axes) for x in arrays]
+    if where is not None:
+        ways.append(along((1,) * (len(shape) - where.ndim) + where.shape, shape, axes)[len(shape) - where.ndim :])
+    way_out = along(operation.shape([x.shape for x in arrays], axes, options), shape, axes)
+
+    def compute(groups: tuple[tuple[int, ...], ...], *args: Any) -> Any:
+        with at(replace(here, devices=1, groups=groups)), jax.enable_x64(True):
+            return operation.compute(args[: len(arrays)], axis, None if where is None else args[-1], options, None)
+
+    def partition(mesh: Any, given: tuple[Any, ...], result: Any) -> tuple[Any, Any, Any, tuple[Any, ...]]:
+        like = given[operation.at].sharding
+        tiles = tiles_of(like, shape, here.devices)
+        uneven = [a for a in axes if shape[a] % tiles.shape[a]]
+        tiles = select(tiles, tuple(None if a in uneven else a for a in range(len(shape))))
+        groups = groups_of(tiles, axes)
+        to = [sharding_of(select(tiles, way), mesh, like) for way in (*ways, way_out)]
+        return mesh, lambda *parts: compute(groups, *parts), to[-1], tuple(to[:-1])
+
+    def infer(mesh: Any, given: tuple[Any, ...], result: Any) -> Any:
+        like = given[operation.at].sharding
+        return sharding_of(select(tiles_of(like, shape, here.devices), way_out), mesh, like)
+
+    whole = custom_partitioning(lambda *args: compute((), *args))
+    mappings = [
+        ArrayMapping(*(f"one{i}_{j}" if a is None else f"x{a}" for j, a in enumerate(way)))
+        for i, way in enumerate([*ways, way_out])
+    ]
+    rule = SdyShardingRule(tuple(mappings[:-1]), (mappings[-1],))
+    whole.def_partition(partition, infer_sharding_from_operands=infer, decode_shardings=False, sharding_rule=rule)
+    return whole(*args)
+
+
+def along(shape: Sequence[int], rows: tuple[int, ...], axes: tuple[int, ...]) -> Along:
+    """How an array lies to the rows, of which it has all axes or those that are not reduced."""
+    kept = range(len(rows)) if len(shape) == len(rows) else [a for a in range(len(rows)) if a not in axes]
+    return tuple(a if n == rows[a] else None for a, n in zip(kept, shape, strict=True))
+
+
+def tiles_of(sharding: Any, shape: tuple[int, ...], devices: int) -> Any:
+    """The numbers of the devices: an axis for each of an array's, along which its parts lie, and one for copies of a part."""
+    tiles = None if sharding is None else sharding._to_xla_hlo_sharding(len(shape))
+    if tiles is None or not tiles.is_tiled():
+        return np.arange(devices).reshape(*[1] * len(shape), devices)
+    parts = tiles.tile_assignment_dimensions()[: len(shape)]
+    return np.asarray(tiles.tile_assignment_devices()).reshape(*parts, -1)
+
+
+def select(tiles: Any, way: Along) -> Any:
+    """The same for an array that lies so: devices whose parts differ along other axes have copies."""
+    chosen = [a for a in way if a is not None]
+    others = [a for a in range(tiles.ndim) if a not in chosen]
+    return tiles.transpose(*chosen, *others).reshape(*[1 if a is None else tiles.shape[a] for a in way], -1)
+
+
+def groups_of(tiles: Any, axes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The devices that have parts of the same rows; none if all have whole ones."""
+    parts = math.prod(tiles.shape[a] for a in axes)
+    others = [a for a in range(tiles.ndim) if a not in axes]
+    return tuple(map(tuple, tiles.transpose(*others, *axes).reshape(-1, parts).tolist())) if parts > 1 else ()
+
+
+def sharding_of(tiles: Any, mesh: Any, like: Any) -> Any:
+    """From numbers of devices back to a sharding, of the type of another."""
+    copies = tiles.shape[-1]
+    if copies == tiles.size:
+        return NamedSharding(mesh, PartitionSpec())
+    found = OpSharding()
+    found.type = OpSharding.Type.OTHER
+    found.replicate_on_last_tile_dim = copies > 1
+    found.tile_assignment_dimensions = tiles.shape if copies > 1 else tiles.shape[:-1]
+    found.tile_assignment_devices = tiles.ravel().tolist()
+    return type(like)(tuple(mesh.devices.flat), found)

@@ -1,0 +1,215 @@
+"""A function's directions as operations that know their derivatives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lsmx._call.calculus import Calculus, Family
+from lsmx._call.operation import JACOBIAN, Compute, Operation, Options, Rule
+from lsmx._call.plan import plan
+from lsmx._call.registry import _forced, backend_at_work, computed
+from lsmx._definition.function import Context, Function, remember
+from lsmx._definition.kinds import PER_ROW, ROWS
+from lsmx._definition.ops import Array
+from lsmx._errors import BackendError
+
+if TYPE_CHECKING:
+    from lsmx._call.operator import Operator
+
+
+def operations_of(operator: Operator) -> Family:
+    """A function's forward, backward, JVP and Jacobian as operations; and backward and JVP of 16-bit rows, if they are others."""
+    function = operator.function
+    family: dict[str, Operation] = {}
+    derivatives = directions_of(operator, function, family)
+    forward = Operation(
+        name=operator.name,
+        takes=function.takes,
+        rows=next(iter(function.takes)),
+        compute=forward_of(operator),
+        result=PER_ROW if function.reduces else ROWS,
+        options=options_of(function),
+        saves=function.residual,
+        pull=rules_of(function, "backward"),
+        push=rules_of(function, "jvp"),
+        family=family,
+    )
+    if function.narrow is not None:
+        suffix = suffix_of(function.narrow)
+        derivatives |= directions_of(operator, function.narrow, family, suffix)
+        forward = replace(
+            forward,
+            narrow=replace(
+                forward,
+                saves=function.narrow.residual,
+                pull=rules_of(function.narrow, "backward", suffix),
+                push=rules_of(function.narrow, "jvp", suffix),
+            ),
+        )
+    family["forward"] = forward
+    family.update(derivatives)
+    return family
+
+
+def suffix_of(narrow: type[Function]) -> str:
+    """What its directions are called by: ``backward_z``."""
+    return f"_{'_'.join(narrow.residual)}"
+
+
+def rules_of(function: type[Function], direction: str, suffix: str = "") -> dict[str, Rule]:
+    """The VJPs or JVPs of a function's value, by argument: its ``backward`` or ``jvp``."""
+    one = len(function.gradients) == 1
+
+    def rule(z: str) -> Rule:
+        key = f"{direction}{suffix}" if one else f"{direction}{suffix} {z}"
+        return lambda d, vector, saved: d.direction(key, (vector, *map(saved.__getitem__, function.residual)))
+
+    return {z: rule(z) for z in function.gradients}
+
+
+def directions_of(operator: Operator, function: type[Function], family: Family, suffix: str = "") -> dict[str, Operation]:
+    """The derivatives of a function as operations, called ``backward`` and so on, and the suffix.
+
+    With ``phi = g . J v`` the JVP is the derivative of ``phi`` by ``g``, and the VJP that by ``v``: each is linear in its vector,
+    and the other one is its transpose. How the two change with the residual is for the function to say.
+    """
+    takes, residual, gradients = function.takes, function.residual, function.gradients
+    output = PER_ROW if operator.function.reduces else ROWS
+    options = options_of(operator.function)
+    kinds = {**takes, "output": output}
+    rows = next((name for name in residual if kinds[name] is ROWS), None)
+    moving = [(i, name) for i, name in enumerate(residual) if name in gradients or name == "output"]
+    one = len(gradients) == 1
+    found: dict[str, Operation] = {}
+    vjps, jvps = rules_of(function, "backward", suffix), rules_of(function, "jvp", suffix)
+
+    def at(saved: Mapping[str, Array]) -> list[Array]:
+        return list(map(saved.__getitem__, residual))
+
+    def tangents(z: str, v: Array) -> list[Array | None]:
+        return [v if name == z else None for name in gradients]
+
+    def made(direction: str, by: str, vector: dict[str, Any], result: Any, **rules: Any) -> None:
+        key = f"{direction}{suffix}" if one or not by else f"{direction}{suffix} {by}"
+        found[key] = Operation(
+            name=f"{operator.name}_{key.replace(' ', '_')}",
+            takes={**vector, **{name: kinds[name] for name in residual}},
+            rows=rows or next(iter(vector)),
+            compute=derivative_of(operator, f"{direction}{suffix}", by),
+            result=result,
+            options=options,
+            family=family,
+            **rules,
+        )
+
+    def backward(z: str) -> None:
+        def by_residual(i: int) -> Rule:
+            """The derivative of ``w . backward(g)``, which is ``g . J w``, by an array of the residual."""
+            return lambda d, w, saved: function.by_residual(d, saved["grad_output"], *tangents(z, w), *at(saved))[i]
+
+        def along(i: int) -> Rule:
+            """The change of ``backward(g)`` as an array of the residual moves."""
+
+            def rule(d: Calculus, move: Array, saved: Mapping[str, Array]) -> Array:
+                change = function.backward_along(d, saved["grad_output"], *at(saved))[i](move)
+                return change if one else change[gradients.index(z)]
+
+            return rule
+
+        made(
+            "backward",
+            z,
+            {"grad_output": output},
+            z if z in residual else ROWS if takes[z] is ROWS else takes[z],
+            saves=("grad_output", *residual),
+            pull={"grad_output": jvps[z]} | {name: by_residual(i) for i, name in moving},
+            push={"grad_output": vjps[z]} | {name: along(i) for i, name in moving},
+        )
+
+    def jvp(z: str) -> None:
+        def by_residual(i: int) -> Rule:
+            """The derivative of ``w . J v`` by an array of the residual."""
+            return lambda d, w, saved: function.by_residual(d, w, *tangents(z, saved["tangent"]), *at(saved))[i]
+
+        def along(i: int) -> Rule:
+            """The change of ``J v`` as an array of the residual moves."""
+            return lambda d, move, saved: function.jvp_along(d, *tangents(z, saved["tangent"]), *at(saved))[i](move)
+
+        made(
+            "jvp",
+            z,
+            {"tangent": takes[z]},
+            "output" if "output" in residual else output,
+            saves=("tangent", *residual),
+            pull={"tangent": vjps[z]} | {name: by_residual(i) for i, name in moving},
+            push={"tangent": jvps[z]} | {name: along(i) for i, name in moving},
+        )
+
+    for z in gradients:
+        backward(z)
+        jvp(z)
+    if not suffix:
+        made("jacobian", "", {}, JACOBIAN)
+    return found
+
+
+def options_of(function: type[Function]) -> dict[str, Any]:
+    """The options of a function beside ``axis`` and ``where``, with their defaults."""
+    parameters = inspect.signature(function.forward).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("axis", "where")}
+
+
+def forward_of(operator: Operator) -> Compute:
+    """The value, as an operation computes it."""
+    function = operator.function
+
+    def forward(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+        short = computed.get((operator.name, "forward", type(arrays[0])))
+        if short is not None and _forced.get() is None:
+            value = short(*arrays, axis, where, None, out, *options.values())
+            if value is not None:
+                return value
+        ctx = Context()
+        ctx.out = out
+        given = {"axis": axis, "where": where, **options}
+        result = plan(operator, "forward", backend_at_work(arrays[0]), ctx, arrays, given).run()
+        at = {"output": result, **dict(zip(function.takes, arrays, strict=True))}
+        for name, x in zip(function.residual, ctx.saved_tensors, strict=False):
+            if x is not at[name] and any(x is y for y in at.values()):
+                raise BackendError(
+                    f"{operator.name}: forward saves other arrays than the class says: residual = {function.residual!r}"
+                )
+        return result
+
+    return forward
+
+
+def derivative_of(operator: Operator, direction: str, by: str) -> Compute:
+    """A direction of a function, along one of its arguments: of the arrays the first is a vector, and the rest is the residual."""
+    gradients, defaults = operator.function.gradients, options_of(operator.function)
+    vectors = 0 if direction == "jacobian" else 1
+    several = len(gradients) > 1
+    reverse = direction.startswith("backward")
+
+    def derivative(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+        short = computed.get((operator.name, direction, type(arrays[0])))
+        if short is not None and _forced.get() is None:
+            value = short(*arrays, axis, where, None, out, *options.values())
+            if value is not None:
+                return value
+        ctx = Context(*arrays[vectors:])
+        changed = {name: value for name, value in options.items() if value != defaults[name]} if options else {}
+        remember(ctx, axis, where, **changed)
+        ctx.out = out
+        given = arrays[:vectors]
+        if several and reverse:
+            ctx.needs_input_grad = tuple(name == by for name in gradients)
+        if several and vectors and not reverse:
+            given = tuple(arrays[0] if name == by else None for name in gradients)
+        result = plan(operator, direction, backend_at_work(arrays[-1]), ctx, given, {}).run()
+        return result[gradients.index(by)] if several and reverse else result
+
+    return derivative

@@ -1,0 +1,157 @@
+"""The compiled core's kernels for arrays in the host's memory: whether they take a call, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from lsmx._call.backend import Kernel
+from lsmx._call.kernels import FUNCTIONS
+from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
+from lsmx._definition.function import keep, recall
+from lsmx._definition.kinds import Axes
+from lsmx._definition.ops import Array
+from lsmx._errors import LsmxError
+from lsmx._native.compiled import core, missing
+from lsmx._native.host import BOOL, FLOAT64, SWAPPED, HostMemory, View
+
+NAME = "core"
+Found = str | Callable[[], Array]
+
+
+def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
+    """The passes of the compiled core, for arrays in a memory: all directions of the library's own functions but Jacobians.
+
+    Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
+    """
+    tasks = [(name, direction, f"{name}_{direction}") for name in FUNCTIONS for direction in ("forward", "backward", "jvp")]
+    tasks += [("log_softmax", direction, f"log_softmax_{direction}") for direction in ("backward_z", "jvp_z")]
+    kernels = []
+    for name, direction, passname in tasks:
+        passname = passname.replace("softmax_jvp", "softmax_backward") if name == "softmax" else passname
+        plan = forward(memory, name, passname) if direction == "forward" else derivative(memory, name, direction, passname)
+        direct = partial(short_way, memory, passname)
+        kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
+    return tuple(kernels)
+
+
+def without() -> str | None:
+    """Why there is no kernel, in few words."""
+    return None if missing() is None else "the compiled core is missing"
+
+
+def short_way(memory: HostMemory, passname: str) -> Callable[..., Array | None] | None:
+    """The pass as one function of the core, for the commonest calls, if there is a core."""
+    module = core()
+    return None if module is None else memory.direct(module, passname)
+
+
+def views_of(memory: HostMemory, arrays: Sequence[Array], mask: Array | None) -> list[View] | str:
+    """The arrays and the mask as the core reads them, or why it cannot: they are computed in one format."""
+    found: list[View] = []
+    for x in arrays if mask is None else (*arrays, mask):
+        view = memory.view(x)
+        if isinstance(view, str):
+            return view
+        if (view[1] == BOOL) != (x is mask):
+            return "not floats, with bools for a mask"
+        found.append(view)
+    doubles = {view[1] % SWAPPED == FLOAT64 for view in found[: len(arrays)]}
+    return found if len(doubles) == 1 else "dtypes that are computed in different formats"
+
+
+def offered(
+    memory: HostMemory, module: Any, out: Array | None, shape: tuple[int, ...], like: View, read: list[View]
+) -> View | None:
+    """The caller's ``out``, if the result can be written there while the others are read: the same elements may be, no others."""
+    if out is None or tuple(out.shape) != shape or not memory.is_writable(out):
+        return None
+    view = memory.view(out)
+    if isinstance(view, str) or view[1] % SWAPPED != like[1] % SWAPPED or module.overlaps_itself(view):
+        return None
+    return None if any(module.overlap(x, view) for x in read) else view
+
+
+def planned(
+    memory: HostMemory,
+    passname: str,
+    ctx: Any,
+    arrays: tuple[Array, ...],
+    check: Callable[[Axes, Array | None], tuple[int, ...]],
+    axis: Any,
+    where: Array | None,
+    one: bool,
+) -> Found:
+    """What runs a pass on arrays of which the last one has all of a row; ``check`` raises, or says the shape of the result."""
+    module = core()
+    if module is None:
+        return missing() or "no core"
+    rows = arrays[-1]
+    views = views_of(memory, arrays, where)
+    if isinstance(views, str):
+        return views
+    if 0 in rows.shape:
+        return "no elements"
+    try:
+        axes = normal_axes(axis, len(rows.shape))
+        if where is not None:
+            check_mask(where, tuple(rows.shape))
+        shape = check(axes, where)
+    except LsmxError as error:
+        return str(error)
+    like = views[len(arrays) - 1]
+    out = offered(memory, module, ctx.out, shape, like, views)
+    mask = None if where is None else views[-1]
+    a, b = views[0], views[1] if len(arrays) > 1 else None
+    operands = (None, b, a) if one else (a, b, None)
+
+    def run() -> Array:
+        result = memory.empty(shape, rows) if out is None else ctx.out
+        to = memory.view(result) if out is None else out
+        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, *operands, mask, to, memory.threads())
+        return result
+
+    return run
+
+
+def forward(memory: HostMemory, name: str, passname: str) -> Callable[..., Found]:
+    """The plan of a forward pass."""
+    function = FUNCTIONS[name]
+
+    def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Found:
+        def result(axes: Axes, where: Array | None) -> tuple[int, ...]:
+            return reduced_shape(tuple(z.shape), axes, keepdims) if function.reduces else tuple(z.shape)
+
+        found = planned(memory, passname, ctx, (z,), result, axis, where, False)
+        if isinstance(found, str):
+            return found
+
+        def run() -> Array:
+            value = found()
+            keep(ctx, function, (z,), value, axis, where, **({"keepdims": True} if keepdims else {}))
+            return value
+
+        return run
+
+    return plan
+
+
+def derivative(memory: HostMemory, name: str, direction: str, passname: str) -> Callable[..., Found]:
+    """The plan of a backward pass or a JVP, at the one array of a residual."""
+    kind = direction.partition("_")[0]
+    each = FUNCTIONS[name].reduces
+    vector = "grad_output" if kind == "backward" else "tangent"
+
+    def plan(ctx: Any, v: Array, /) -> Found:
+        (y,) = ctx.saved_tensors
+        shape = tuple(y.shape)
+
+        def result(axes: Axes, where: Array | None) -> tuple[int, ...]:
+            reduced = [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)]
+            same_shape(vector, tuple(v.shape), *(reduced if each and kind == "backward" else [shape]), of="the rows")
+            return reduced[getattr(ctx, "keepdims", False)] if each and kind == "jvp" else shape
+
+        return planned(memory, passname, ctx, (v, y), result, *recall(ctx), each and kind == "backward")
+
+    return plan

@@ -1,1 +1,0 @@
-"""Kernels for arrays in the host's memory, compiled by Numba: the definition, fused."""

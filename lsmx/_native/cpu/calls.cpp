@@ -1,0 +1,151 @@
+// Calls on arrays, whole: checks, geometry, the result, and the pass. What is not a plain case is left to Python, which has the
+// words for what is wrong with it: None is returned.
+#include "arrays.h"
+
+namespace lsmx {
+
+constexpr int64_t SMALL = 8192;              // elements up to which other threads of Python wait
+constexpr int64_t LARGE = int64_t(1) << 18;  // from which on more than one thread may be used
+constexpr int64_t PAGES = int64_t(1) << 20;  // from which on a new array of another library than NumPy is made in Python
+
+// The axes as bits; false if they are not such as are taken here
+static bool axes_of(PyObject* axis, int dimensions, uint64_t& reduced) {
+    auto one = [&](PyObject* x) {
+        if (!PyLong_CheckExact(x)) return false;
+        const long i = PyLong_AsLong(x);
+        if (i == -1 && PyErr_Occurred()) PyErr_Clear();
+        if (i < -dimensions || i >= dimensions) return false;
+        const uint64_t bit = uint64_t(1) << (i < 0 ? i + dimensions : i);
+        if (reduced & bit) return false;
+        reduced |= bit;
+        return true;
+    };
+    reduced = 0;
+    if (axis == Py_None) {
+        reduced = dimensions == 64 ? ~uint64_t(0) : (uint64_t(1) << dimensions) - 1;
+        return true;
+    }
+    if (!PyTuple_CheckExact(axis)) return one(axis);
+    const Py_ssize_t n = PyTuple_Size(axis);
+    for (Py_ssize_t i = 0; i < n; ++i)
+        if (!one(PyTuple_GetItem(axis, i))) return false;
+    return n > 0;
+}
+
+static const char* const type_names[TYPES] = {"float16", "bfloat16", "float32", "float64"};
+
+template <int...> struct Numbers {};
+
+// A reference that is let go of
+struct Object {
+    PyObject* is;
+    explicit Object(PyObject* x) : is(x) {}
+    ~Object() { Py_XDECREF(is); }
+    Object(const Object&) = delete;
+    PyObject* given() {
+        PyObject* x = is;
+        is = nullptr;
+        return x;
+    }
+};
+
+// The type that dtype= asks for, TYPES if it is none that is taken here. Casting to 16 bits rounds first, which no pass does.
+static Type wanted(const State& s, PyObject* dtype, Type given) {
+    if (dtype == Py_None) return given;
+    for (int t = 0; t < TYPES; ++t) {
+        const bool named = PyUnicode_Check(dtype) && PyUnicode_CompareWithASCIIString(dtype, type_names[t]) == 0;
+        if (dtype == s.scalars[t] || dtype == s.dtypes[t] || named) return width_of[t] > 2 || t == given ? Type(t) : TYPES;
+    }
+    return TYPES;
+}
+
+static int shape_of_result(const Shape& s, const View& rows, uint64_t reduced, bool keepdims, int64_t* shape) {
+    int count = 0;
+    for (int k = 0; k < rows.dimensions; ++k) {
+        if (!s.reduces || !(reduced >> k & 1)) shape[count++] = rows.shape[k];
+        else if (keepdims) shape[count++] = 1;
+    }
+    return count;
+}
+
+// How many threads a call of so many elements uses; -1 with an error set
+static int threads_of(Library library, const State& s, int64_t size) {
+    if (size < LARGE) return 1;
+    if (library == NUMPY) return threads_in_use();
+    PyObject* n = PyObject_CallFunctionObjArgs(s.tensor_threads, nullptr);
+    const long found = n ? PyLong_AsLong(n) : -1;
+    Py_XDECREF(n);
+    return PyErr_Occurred() ? -1 : found < 1 ? 1 : found > 4096 ? 4096 : int(found);
+}
+
+template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+    const State& state = state_of(module);
+    const Shape& s = shape_of(P);
+    const int given = s.rows + s.one;  // arrays
+    if (count < given + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    PyObject *axis = args[given], *where = args[given + 1], *dtype = args[given + 2], *to = args[given + 3];
+    const bool keepdims = count > given + 4 && args[given + 4] == Py_True;
+    if (count > given + 4 && !keepdims && args[given + 4] != Py_False) Py_RETURN_NONE;
+
+    Array held[OPERANDS];
+    const View* arrays[OPERANDS] = {};
+    const int order[] = {s.one ? ONE : A, B};
+    for (int i = 0; i < given; ++i) {
+        if (!held[order[i]].get(L, state, args[i])) Py_RETURN_NONE;
+        arrays[order[i]] = &held[order[i]];
+    }
+    const View& rows = held[order[given - 1]];
+    for (int i = 0; i + 1 < given; ++i)
+        if (held[order[i]].at.type != rows.at.type) Py_RETURN_NONE;
+    const Type type = wanted(state, dtype, rows.at.type);
+    uint64_t reduced;
+    if (type == TYPES || !axes_of(axis, rows.dimensions, reduced)) Py_RETURN_NONE;
+    if (where != Py_None) {
+        if (!held[MASK].get(L, state, where, true)) Py_RETURN_NONE;
+        arrays[MASK] = &held[MASK];
+    }
+    int64_t size = 1, shape[DIMENSIONS];
+    for (int k = 0; k < rows.dimensions; ++k) size *= rows.shape[k];
+    const int dimensions = shape_of_result(s, rows, reduced, keepdims, shape);
+    if (!size || (L != NUMPY && size >= PAGES && to == Py_None)) Py_RETURN_NONE;
+
+    // into `to`, or into a new array, which is copied to it if the two would be in each other's way
+    bool apart = to == Py_None;
+    if (!apart) {
+        if (!held[OUT].get(L, state, to, false, true) || held[OUT].at.type != type || held[OUT].dimensions != dimensions) Py_RETURN_NONE;
+        for (int k = 0; k < dimensions; ++k)
+            if (held[OUT].shape[k] != shape[k]) Py_RETURN_NONE;
+        if (overlaps_itself(held[OUT])) Py_RETURN_NONE;
+        for (int o = 0; o < OUT; ++o) apart = apart || (arrays[o] && overlap(*arrays[o], held[OUT]));
+    }
+    Array made;
+    Object out(apart ? made.make(L, state, dimensions, shape, type) : Py_NewRef(to));
+    if (!out.is) return nullptr;
+    arrays[OUT] = apart ? &made : &held[OUT];
+    Call c;
+    if (lay_out(c, P, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced)) Py_RETURN_NONE;
+    bool ok;
+    if (size < SMALL) {
+        ok = run_all(c, 1);
+    } else {
+        const int threads = threads_of(L, state, size);
+        if (threads < 0) return nullptr;
+        Py_BEGIN_ALLOW_THREADS
+        ok = run_all(c, threads);
+        Py_END_ALLOW_THREADS
+    }
+    if (!ok) return PyErr_NoMemory();
+    if (to == Py_None || !apart) return out.given();
+    return PyObject_SetItem(to, Py_Ellipsis, out.is) ? nullptr : Py_NewRef(to);
+}
+
+template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {
+    static constexpr Function all[] = {call<Pass(P), L>...};
+    return all[pass];
+}
+using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9>;
+static_assert(PASSES == 10, "one call for each pass");
+Function call_of(Pass pass) { return call_at<NUMPY>(pass, Every{}); }
+Function tensor_call_of(Pass pass) { return call_at<EXCHANGED>(pass, Every{}); }
+
+}  // namespace lsmx

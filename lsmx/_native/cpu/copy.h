@@ -1,0 +1,209 @@
+// Rows of any type, byte order and strides copied into rows in line or tiles of floats or doubles, and back.
+#pragma once
+#include "core.h"
+#include "memory.h"
+#include "tiles.h"
+
+namespace LSMX_TARGET {
+
+// Element i of row j: at + j row_step + i step, in elements
+template <class F> struct Block {
+    F* at;
+    int64 row_step, step;
+    bool tile() const { return step != 1; }
+};
+
+// The same in memory: row[j] + shift + i stride, in bytes
+struct Rows {
+    char* const* row;
+    int64 shift, stride, n, rows;
+    bool swapped;
+
+    LAW char* at(int64 j, int64 i = 0) const { return row[j] + shift + i * stride; }
+    // Whether each row begins so many bytes after the one before
+    LAW bool apart(int64 width) const {
+        bool all = true;
+        for (int64 j = 1; j < rows; ++j) all = all && row[j] - row[j - 1] == width;
+        return all;
+    }
+};
+
+// Doubles of 16-bit floats are made one by one
+template <class F, class T> constexpr bool by_vectors = !(sizeof(F) == 8 && sizeof(T) == 2);
+
+// ---- elements one after the other
+
+template <class F, class T> LAW void line_in(const char* p, F* to, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    if constexpr (by_vectors<F, T>)
+        for (; i + W <= n; i += W) store(to + i, One<F>{take<F, T>(p + i * width)});
+    for (; i < n; ++i) to[i] = take_one<F, T>(p + i * width, false);
+}
+template <class F, class T> LAW void line_out(const F* from, char* p, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    for (; i + W <= n; i += W) give<F, T>(p + i * width, load<One<F>>(from + i).v[0]);
+    for (; i < n; ++i) give_one<F, T>(p + i * width, from[i], false);
+}
+
+// ---- tiles of rows in line: turned, some columns at a time; the last ones overlap those before
+
+constexpr int64 COLUMNS = 32;  // of rows of other types that are made floats and turned at a time
+
+template <class F, class At> LAW void turned_in(At row, int64 n, F* tile) {
+    constexpr int W = lanes<F>, q = quad<F>;
+    for (int64 c = 0; c < n; c += q) {
+        c = least_of(c, n - q);
+        LSMX_EACH(TILE, {
+            Native<F> v[q];
+            load_columns<F>([&](int lane) __attribute__((always_inline)) { return row(lane + i * W) + c; }, v);
+            for (int k = 0; k < q; ++k) store(tile + (c + k) * wide<F> + i * W, One<F>{v[k]});
+        })
+    }
+}
+template <class F, class At> LAW void turned_out(const F* tile, At row, int64 n, int64 rows) {
+    constexpr int W = lanes<F>, q = quad<F>;
+    for (int64 c = 0; c < n; c += q) {
+        c = least_of(c, n - q);
+        LSMX_EACH(TILE, {
+            Native<F> v[q];
+            for (int k = 0; k < q; ++k) v[k] = load<One<F>>(tile + (c + k) * wide<F> + i * W).v[0];
+            auto at = [&](int lane) __attribute__((always_inline)) { return row(lane + i * W) + c; };
+            if (rows == wide<F>) store_columns<F>(at, v, W);
+            else if (rows > i * W) store_columns<F>(at, v, int(rows) - i * W);
+        })
+    }
+}
+
+// The columns from c on, of which the last ones overlap those before
+template <class Body> LAW void by_columns(int64 n, Body body) {
+    for (int64 c = 0; c < n; c += COLUMNS) {
+        c = n > COLUMNS ? least_of(c, n - COLUMNS) : 0;
+        body(c, least_of(COLUMNS, n));
+    }
+}
+
+template <class F, class T> LAW void tile_in(const Rows& x, F* tile) {
+    if constexpr (__is_same(T, F)) {
+        turned_in<F>([&](int64 j) { return reinterpret_cast<const F*>(x.at(j)); }, x.n, tile);
+    } else {
+        F line[wide<F> * COLUMNS];
+        const bool one = x.n <= COLUMNS && x.apart(x.n * x.stride);  // the rows follow each other, as if they were one
+        if (one) line_in<F, T>(x.at(0), line, x.n * wide<F>);
+        const int64 step = one ? x.n : COLUMNS;
+        by_columns(x.n, [&](int64 c, int64 count) {
+            for (int64 j = 0; j < wide<F> && !one; ++j) line_in<F, T>(x.at(j, c), line + j * COLUMNS, count);
+            turned_in<F>([&](int64 j) { return line + j * step; }, count, tile + c * wide<F>);
+        });
+    }
+}
+template <class F, class T> LAW void tile_out(const F* tile, const Rows& x) {
+    if constexpr (__is_same(T, F)) {
+        turned_out<F>(tile, [&](int64 j) { return reinterpret_cast<F*>(x.at(j)); }, x.n, x.rows);
+    } else {
+        F line[wide<F> * COLUMNS];
+        const bool one = x.n <= COLUMNS && x.apart(x.n * x.stride);
+        const int64 step = one ? x.n : COLUMNS;
+        by_columns(x.n, [&](int64 c, int64 count) {
+            turned_out<F>(tile + c * wide<F>, [&](int64 j) { return line + j * step; }, count, x.rows);
+            for (int64 j = 0; j < x.rows && !one; ++j) line_out<F, T>(line + j * COLUMNS, x.at(j, c), count);
+        });
+        if (one) line_out<F, T>(line, x.at(0), x.n * x.rows);
+    }
+}
+
+// ---- any rows
+
+template <class F, class T> static void block_in(const Rows& x, Block<F> to) {
+    const bool plain = !x.swapped && by_vectors<F, T>, in_line = plain && x.stride == int(sizeof(T));
+    if (in_line && !to.tile()) {
+        for (int64 j = 0; j < x.rows; ++j) line_in<F, T>(x.at(j), to.at + j * to.row_step, x.n);
+    } else if (in_line && x.n >= quad<F> && x.rows == wide<F>) {
+        if constexpr (by_vectors<F, T>) tile_in<F, T>(x, to.at);
+    } else if (plain && to.tile() && x.rows == wide<F> && x.apart(sizeof(T))) {  // neighbouring rows are neighbours in memory
+        for (int64 i = 0; i < x.n; ++i) line_in<F, T>(x.at(0, i), to.at + i * wide<F>, wide<F>);
+    } else if (to.tile() && (x.stride > 64 || x.stride < -64)) {  // elements of a row are far from each other
+        for (int64 i = 0; i < x.n; ++i)
+            for (int64 j = 0; j < x.rows; ++j) to.at[i * to.step + j] = take_one<F, T>(x.at(j, i), x.swapped);
+    } else {
+        for (int64 j = 0; j < x.rows; ++j) {
+            F* o = to.at + j * to.row_step;
+            if (!x.swapped) for (int64 i = 0; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), false);
+            else for (int64 i = 0; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), true);
+        }
+    }
+}
+
+template <class F, class T> static void block_out(const Rows& x, Block<F> from) {
+    const bool in_line = !x.swapped && x.stride == int(sizeof(T));
+    if (in_line && !from.tile()) {
+        for (int64 j = 0; j < x.rows; ++j) line_out<F, T>(from.at + j * from.row_step, x.at(j), x.n);
+    } else if (in_line && x.n >= quad<F>) {
+        tile_out<F, T>(from.at, x);
+    } else if (!x.swapped && from.tile() && x.rows == wide<F> && x.apart(sizeof(T))) {
+        for (int64 i = 0; i < x.n; ++i) line_out<F, T>(from.at + i * wide<F>, x.at(0, i), wide<F>);
+    } else if (from.tile() && (x.stride > 64 || x.stride < -64)) {
+        for (int64 i = 0; i < x.n; ++i)
+            for (int64 j = 0; j < x.rows; ++j) give_one<F, T>(x.at(j, i), from.at[i * from.step + j], x.swapped);
+    } else {
+        for (int64 j = 0; j < x.rows; ++j) {
+            const F* o = from.at + j * from.row_step;
+            if (!x.swapped) for (int64 i = 0; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], false);
+            else for (int64 i = 0; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], true);
+        }
+    }
+}
+
+template <class F> using Copy = void (*)(const Rows&, Block<F>);
+
+// Over all runs of a row: `along` has the axes of a row, the last of which makes a run
+template <class F> static void over_runs(const lsmx::Call& c, int operand, Copy<F> copy, char* const* row, int64 rows, Block<F> block) {
+    const lsmx::Axis& run = c.along[c.along_count - 1];
+    Rows x = {row, 0, run.stride[operand], run.size, rows, c.at[operand].swapped};
+    int64 index[lsmx::DIMENSIONS];
+    for (int k = 0; k < c.along_count; ++k) index[k] = 0;
+    for (int64 done = 0; done < c.n; done += run.size) {
+        copy(x, {block.at + done * block.step, block.row_step, block.step});
+        for (int k = c.along_count - 2; k >= 0; --k) {
+            x.shift += c.along[k].stride[operand];
+            if (++index[k] < c.along[k].size) break;
+            x.shift -= c.along[k].size * c.along[k].stride[operand];
+            index[k] = 0;
+        }
+    }
+}
+
+template <class F> LAW void rows_in(const lsmx::Call& c, int operand, char* const* row, int64 rows, Block<F> to) {
+    static constexpr Copy<F> in[lsmx::TYPES] = {block_in<F, Half>, block_in<F, Bfloat>, block_in<F, float>, block_in<F, double>};
+    over_runs<F>(c, operand, operand == lsmx::MASK ? block_in<F, Truths> : in[c.at[operand].type], row, rows, to);
+}
+template <class F> LAW void rows_out(const lsmx::Call& c, char* const* row, int64 rows, Block<F> from) {
+    // results are doubles where doubles are computed in, else one of the other types
+    if constexpr (sizeof(F) == 8) {
+        over_runs<F>(c, lsmx::OUT, block_out<F, double>, row, rows, from);
+    } else {
+        static constexpr Copy<F> out[] = {block_out<F, Half>, block_out<F, Bfloat>, block_out<F, float>};
+        over_runs<F>(c, lsmx::OUT, out[c.at[lsmx::OUT].type], row, rows, from);
+    }
+}
+
+// One number a row
+template <class F> LAW F one_in(const lsmx::Operand& x, const char* p) {
+    switch (x.type) {
+        case lsmx::FLOAT16: return take_one<F, Half>(p, x.swapped);
+        case lsmx::BFLOAT16: return take_one<F, Bfloat>(p, x.swapped);
+        case lsmx::FLOAT32: return take_one<F, float>(p, x.swapped);
+        default: return take_one<F, double>(p, x.swapped);
+    }
+}
+template <class F> LAW void one_out(const lsmx::Operand& x, char* p, F value) {
+    switch (x.type) {
+        case lsmx::FLOAT16: return give_one<F, Half>(p, value, x.swapped);
+        case lsmx::BFLOAT16: return give_one<F, Bfloat>(p, value, x.swapped);
+        case lsmx::FLOAT32: return give_one<F, float>(p, value, x.swapped);
+        default: return give_one<F, double>(p, value, x.swapped);
+    }
+}
+
+}  // namespace LSMX_TARGET

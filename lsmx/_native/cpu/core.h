@@ -1,0 +1,82 @@
+// What the targets offer, and how they are called.
+#pragma once
+#include <stdint.h>
+
+namespace lsmx {
+
+// What lies in memory. An element of the other byte order, or at an odd address, is read and written byte by byte.
+enum Type : int { FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TYPES };
+constexpr int width_of[TYPES] = {2, 2, 4, 8};
+
+enum Pass : int {
+    LOG_SOFTMAX_FORWARD,
+    LOG_SOFTMAX_BACKWARD,
+    LOG_SOFTMAX_BACKWARD_Z,
+    LOG_SOFTMAX_JVP,
+    LOG_SOFTMAX_JVP_Z,
+    SOFTMAX_FORWARD,
+    SOFTMAX_BACKWARD,
+    LOGSUMEXP_FORWARD,
+    LOGSUMEXP_BACKWARD,
+    LOGSUMEXP_JVP,
+    PASSES
+};
+
+// What a pass takes and gives
+struct Shape {
+    const char* name;
+    int rows;         // operands that have all of a row
+    bool one;         // and one that has one number a row
+    bool reduces;     // the result has one number a row
+    double absent[2]; // what the operands have where a mask is false
+    double left;      // what the result has there
+};
+const Shape& shape_of(Pass);
+
+constexpr int OPERANDS = 5, DIMENSIONS = 64;
+enum { A, B, ONE, MASK, OUT };  // operands: of rows, one number a row, a mask, the result
+
+struct Operand {
+    char* data = nullptr;  // of the first element; null if there is none
+    Type type = FLOAT32;   // a mask's elements are bytes
+    bool swapped = false;  // of the other byte order
+};
+
+// Some steps along one axis, and what each means for the operands, in bytes
+struct Axis {
+    int64_t size;
+    int64_t stride[OPERANDS];
+};
+
+// rows of n elements. The axes along a row and those from row to row are ordered from outermost to innermost; there is at least one.
+struct Call {
+    Pass pass;
+    Type format;  // computed in: FLOAT32 or FLOAT64
+    Operand at[OPERANDS];
+    int along_count, across_count;
+    Axis along[DIMENSIONS], across[DIMENSIONS];
+    int64_t n, rows;
+};
+
+// A part of the rows. False if there is no memory.
+using Run = bool (*)(const Call&, int64_t start, int64_t stop);
+
+struct Target {
+    const char* name;
+    bool (*available)();
+    int lanes;  // of float32: rows are shared out in multiples of twice as many
+    Run run;
+};
+
+const Target* const* targets();        // best first; ends with null
+const Target* target();                // the one in use
+const char* use(const char* name);     // by name, or the best one if null; why not, or null
+
+// All rows, by so many threads
+bool run_all(const Call&, int threads);
+
+// How many threads calls use whose library does not say
+int threads_in_use();
+void use_threads(int);
+
+}  // namespace lsmx

@@ -1,0 +1,127 @@
+#include "geometry.h"
+
+namespace lsmx {
+
+static int64_t size_of(const View& x) { return x.at.type == TYPES ? 1 : width_of[x.at.type]; }
+static int64_t absolute(int64_t x) { return x < 0 ? -x : x; }
+
+// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1
+static const char* expand(const View& x, bool each_row, bool mask, const View& rows, uint64_t reduced, int64_t* strides) {
+    const bool dropped = each_row && x.dimensions != rows.dimensions;
+    int from = x.dimensions - 1;
+    for (int k = rows.dimensions - 1; k >= 0; --k) {
+        const bool along = reduced >> k & 1;
+        strides[k] = 0;
+        if ((dropped && along) || (mask && from < 0)) continue;
+        if (from < 0) return "an array has too few axes";
+        const int64_t n = x.shape[from], wanted = each_row && along ? 1 : rows.shape[k];
+        if (n != wanted && !(mask && n == 1)) return "an array has another shape";
+        if (n != 1) strides[k] = x.strides[from];
+        --from;
+    }
+    return from < 0 ? nullptr : "an array has too many axes";
+}
+
+// Whether a step along x is larger than one along y
+static bool outer(const Axis& x, const Axis& y) {
+    for (int o = 0; o < OPERANDS; ++o) {
+        const int64_t a = absolute(x.stride[o]), b = absolute(y.stride[o]);
+        if (a != b) return a > b;
+    }
+    return false;
+}
+
+// In order from outermost to innermost; neighbours that make one are one
+static int sorted(Axis* axes, int count) {
+    for (int i = 1; i < count; ++i)
+        for (int k = i; k > 0 && outer(axes[k], axes[k - 1]); --k) {
+            const Axis other = axes[k];
+            axes[k] = axes[k - 1];
+            axes[k - 1] = other;
+        }
+    int last = 0;
+    for (int i = 1; i < count; ++i) {
+        bool one = true;
+        for (int o = 0; o < OPERANDS; ++o) one = one && axes[last].stride[o] == axes[i].size * axes[i].stride[o];
+        if (one) {
+            axes[i].size *= axes[last].size;
+            axes[last] = axes[i];
+        } else {
+            axes[++last] = axes[i];
+        }
+    }
+    if (count) return last + 1;
+    axes[0] = {1, {}};
+    return 1;
+}
+
+const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OPERANDS], const View& rows, uint64_t reduced) {
+    const Shape& s = shape_of(pass);
+    int64_t strides[OPERANDS][DIMENSIONS];
+    c.pass = pass;
+    c.format = format;
+    for (int o = 0; o < OPERANDS; ++o) {
+        c.at[o] = arrays[o] ? arrays[o]->at : Operand();
+        if (!arrays[o]) {
+            for (int k = 0; k < rows.dimensions; ++k) strides[o][k] = 0;
+            continue;
+        }
+        const char* why = expand(*arrays[o], o == ONE || (o == OUT && s.reduces), o == MASK, rows, reduced, strides[o]);
+        if (why) return why;
+    }
+    c.along_count = c.across_count = 0;
+    c.n = c.rows = 1;
+    for (int k = 0; k < rows.dimensions; ++k) {
+        const bool along = reduced >> k & 1;
+        (along ? c.n : c.rows) *= rows.shape[k];
+        if (rows.shape[k] == 1) continue;
+        Axis& axis = along ? c.along[c.along_count++] : c.across[c.across_count++];
+        axis.size = rows.shape[k];
+        for (int o = 0; o < OPERANDS; ++o) axis.stride[o] = strides[o][k];
+    }
+    c.along_count = sorted(c.along, c.along_count);
+    c.across_count = sorted(c.across, c.across_count);
+    return nullptr;
+}
+
+// The addresses that an array lies between, relative to its first element
+static void span(const View& x, const char*& low, const char*& high) {
+    low = high = x.at.data;
+    for (int k = 0; k < x.dimensions; ++k) {
+        const int64_t reach = x.strides[k] * (x.shape[k] - 1);
+        (reach < 0 ? low : high) += reach;
+    }
+    high += size_of(x);
+}
+
+bool overlap(const View& x, const View& y) {
+    const char *a, *b, *c, *d;
+    span(x, a, b);
+    span(y, c, d);
+    if (b <= c || d <= a) return false;
+    bool same = x.at.data == y.at.data && size_of(x) == size_of(y) && x.dimensions == y.dimensions;
+    for (int k = 0; same && k < x.dimensions; ++k)
+        same = x.shape[k] == y.shape[k] && (x.strides[k] == y.strides[k] || x.shape[k] == 1);
+    return !same;
+}
+
+bool overlaps_itself(const View& x) {
+    int order[DIMENSIONS], count = 0;
+    for (int k = 0; k < x.dimensions; ++k)
+        if (x.shape[k] > 1) order[count++] = k;
+    for (int i = 1; i < count; ++i)
+        for (int k = i; k > 0 && absolute(x.strides[order[k]]) < absolute(x.strides[order[k - 1]]); --k) {
+            const int other = order[k];
+            order[k] = order[k - 1];
+            order[k - 1] = other;
+        }
+    int64_t reach = size_of(x) - 1;
+    for (int i = 0; i < count; ++i) {
+        const int64_t stride = absolute(x.strides[order[i]]);
+        if (stride <= reach) return true;
+        reach += stride * (x.shape[order[i]] - 1);
+    }
+    return false;
+}
+
+}  // namespace lsmx

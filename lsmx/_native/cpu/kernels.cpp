@@ -1,0 +1,224 @@
+// The passes of one target: rows are taken from memory as they lie, or copied, and given to a pass. Compiled once for each target, with
+// its own flags, LSMX_TARGET (a namespace), LSMX_NAME and LSMX_BYTES.
+#include "core.h"
+#include "copy.h"
+#include "passes.h"
+
+#include <stdlib.h>
+
+namespace LSMX_TARGET {
+
+constexpr int64 SHORT_FORWARD = 192, SHORT_BACKWARD = 192;  // rows of fewer elements go into tiles
+constexpr int64 BATCH = 1 << 13;                           // bytes of rows in line that share one logarithm
+constexpr int64 ON_STACK = 1 << 14;                        // bytes of scratch that need no allocation
+
+// Where rows begin, counted through the axes from row to row
+struct Cursor {
+    const lsmx::Call& c;
+    int64 index[lsmx::DIMENSIONS], offset[lsmx::OPERANDS] = {};
+
+    Cursor(const lsmx::Call& c, int64 row) : c(c) {
+        for (int k = c.across_count - 1; k >= 0; --k) {
+            index[k] = row % c.across[k].size;
+            row /= c.across[k].size;
+            for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] += index[k] * c.across[k].stride[o];
+        }
+    }
+    LAW void next() {
+        for (int k = c.across_count - 1; k >= 0; --k) {
+            const lsmx::Axis& axis = c.across[k];
+            for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] += axis.stride[o];
+            if (++index[k] < axis.size || k == 0) return;
+            for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] -= axis.size * axis.stride[o];
+            index[k] = 0;
+        }
+    }
+    LAW char* at(int operand) const { return c.at[operand].data + offset[operand]; }
+};
+
+// Rows of an operand that lie in memory as the passes read and write them
+template <class F> LAW bool direct(const lsmx::Call& c, int operand) {
+    const lsmx::Type type = sizeof(F) == 4 ? lsmx::FLOAT32 : lsmx::FLOAT64;
+    return c.at[operand].type == type && !c.at[operand].swapped && !c.at[lsmx::MASK].data && c.along_count == 1 &&
+           (c.along[0].stride[operand] == int64(sizeof(F)) || c.n == 1);
+}
+
+// How a call is walked
+template <class F> struct Plan {
+    const lsmx::Shape& shape;
+    bool tile, has_b, copy_a, copy_b, copy_out, masked;
+    int64 batch, row_step, blocks, block;  // rows at a time; elements of scratch from row to row, blocks of it, elements of each
+
+    explicit Plan(const lsmx::Call& c) : shape(lsmx::shape_of(c.pass)) {
+        constexpr int64 W = lanes<F>;
+        const lsmx::Axis &across = c.across[c.across_count - 1], &along = c.along[c.along_count - 1];
+        const int first = shape.rows == 2 || shape.one ? lsmx::B : lsmx::A;  // the operand with the logits, or what was saved of them
+        const int64 width = lsmx::width_of[c.at[first].type];
+        has_b = c.at[lsmx::B].data != nullptr;
+        masked = c.at[lsmx::MASK].data != nullptr;
+        const bool side_by_side = across.stride[first] == width && across.size >= W && (along.stride[first] != width || along.size < 4);
+        const int64 few = has_b ? SHORT_BACKWARD : SHORT_FORWARD;
+        tile = c.n < W || side_by_side || (c.n < few && c.rows > 2);
+        copy_a = !direct<F>(c, lsmx::A);
+        copy_b = !direct<F>(c, lsmx::B);
+        copy_out = !shape.reduces && !direct<F>(c, lsmx::OUT);
+        const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
+        batch = tile ? wide<F> : size >= BATCH ? 1 : least_of(W, BATCH / size);
+        row_step = tile ? 1 : (c.n + W - 1) / W * W;
+        const bool a = shape.rows > 1 || !shape.one;
+        blocks = tile ? 1 + has_b + 1 + masked : a * copy_a + has_b * copy_b + 1 + masked + copy_out;
+        block = tile ? c.n * wide<F> : batch * row_step;
+    }
+    int64 bytes() const { return blocks * block * int64(sizeof(F)) + 64; }
+};
+
+// Memory for one thread
+struct Scratch {
+    alignas(64) char local[ON_STACK];
+    void* made = nullptr;
+    char* at;
+    explicit Scratch(int64 bytes) : at(local) {
+        if (bytes > ON_STACK && posix_memalign(&made, 64, size_t(bytes)) == 0) at = static_cast<char*>(made);
+        else if (bytes > ON_STACK) at = nullptr;
+    }
+    ~Scratch() { free(made); }
+    template <class F> LAW F* take(int64 elements) {
+        F* p = reinterpret_cast<F*>(at);
+        at += elements * int64(sizeof(F));
+        return p;
+    }
+};
+
+// x where the mask is true, else what stands there
+template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent) {
+    constexpr int W = lanes<F>;
+    int64 i = 0;
+    for (; i + W <= n; i += W) store(x + i, where(load<One<F>>(mask + i) == F(0), spread<One<F>>(absent), load<One<F>>(x + i)));
+    for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
+}
+
+template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Lines<F>&), int64 start, int64 stop) {
+    constexpr int64 W = lanes<F>;
+    Scratch scratch(plan.bytes());
+    if (!scratch.at) return false;
+    const lsmx::Shape& s = plan.shape;
+    const bool has_a = !(s.one && s.rows == 1);
+    F* block_a = has_a && plan.copy_a ? scratch.take<F>(plan.block) : nullptr;
+    F* block_b = plan.has_b && plan.copy_b ? scratch.take<F>(plan.block) : nullptr;
+    F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
+    F* work = scratch.take<F>(plan.block);
+    F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
+    Cursor cursor(c, start);
+    Lines<F> l;
+    l.n = c.n;
+    l.guess = F(0);
+    const bool even = c.across_count == 1 && !block_a && !block_b;
+    char *at[lsmx::OPERANDS][W];
+    for (int64 row = start; row < stop; row += l.rows) {
+        l.rows = least_of(plan.batch, stop - row);
+        for (int64 j = 0; j < l.rows; ++j, cursor.next()) {
+            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = cursor.at(o);
+            l.a[j] = block_a ? block_a + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::A][j]);
+            l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
+            l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
+            l.work[j] = work + j * plan.row_step;
+            if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+        }
+        l.ahead = even ? l.rows * c.across[0].stride[has_a ? lsmx::A : lsmx::B] / int64(sizeof(F)) : 0;
+        if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
+        if (block_b) rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {block_b, plan.row_step, 1});
+        if (mask) {
+            rows_in<F>(c, lsmx::MASK, at[lsmx::MASK], l.rows, {mask, plan.row_step, 1});
+            for (int64 j = 0; j < l.rows; ++j) {
+                if (block_a) apply_mask(block_a + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[0]));
+                if (block_b) apply_mask(block_b + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[1]));
+            }
+        }
+        pass(l);
+        if (s.reduces) {
+            for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
+        } else if (block_out) {
+            if (mask)
+                for (int64 j = 0; j < l.rows; ++j) apply_mask(block_out + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.left));
+            rows_out<F>(c, at[lsmx::OUT], l.rows, {block_out, plan.row_step, 1});
+        }
+    }
+    return true;
+}
+
+template <class F> static bool run_tiles(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Tile<F>&), int64 start, int64 stop) {
+    constexpr int64 S = wide<F>;
+    Scratch scratch(plan.bytes());
+    if (!scratch.at) return false;
+    const lsmx::Shape& s = plan.shape;
+    const bool has_a = !(s.one && s.rows == 1);
+    Tile<F> t;
+    t.n = c.n;
+    t.a = scratch.take<F>(plan.block);
+    t.b = plan.has_b ? scratch.take<F>(plan.block) : nullptr;
+    t.work = scratch.take<F>(plan.block);
+    F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
+    Cursor cursor(c, start);
+    char* at[lsmx::OPERANDS][S];
+    for (int64 row = start; row < stop; row += S) {
+        const int64 rows = least_of(S, stop - row);
+        for (int64 j = 0; j < rows; ++j, cursor.next())
+            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = cursor.at(o);
+        for (int64 j = rows; j < S; ++j)  // lanes past the last row have it again
+            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = at[o][rows - 1];
+        const Block<F> a = {t.a, 1, S};
+        if (has_a) rows_in<F>(c, lsmx::A, at[lsmx::A], S, a);
+        if (t.b) rows_in<F>(c, lsmx::B, at[lsmx::B], S, {t.b, 1, S});
+        if (mask) {
+            rows_in<F>(c, lsmx::MASK, at[lsmx::MASK], S, {mask, 1, S});
+            if (has_a) apply_mask(t.a, mask, plan.block, F(s.absent[0]));
+            if (t.b) apply_mask(t.b, mask, plan.block, F(s.absent[1]));
+        }
+        if (s.one) {
+            F one[S];
+            for (int64 j = 0; j < S; ++j) one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+            t.one = load<Wide<F>>(one);
+        }
+        t.ahead = {cursor.at(has_a ? lsmx::A : lsmx::B), at[lsmx::OUT][0]};
+        pass(t);
+        if (s.reduces) {
+            F value[S];
+            store(value, t.value);
+            for (int64 j = 0; j < rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], value[j]);
+        } else {
+            if (mask) apply_mask(t.a, mask, plan.block, F(s.left));
+            rows_out<F>(c, at[lsmx::OUT], rows, a);
+        }
+    }
+    return true;
+}
+
+// A pass on rows in line and on a tile
+template <class F> struct Ways {
+    void (*lines)(Lines<F>&);
+    void (*tile)(Tile<F>&);
+};
+
+template <class F> static bool run_format(const lsmx::Call& c, int64 start, int64 stop) {
+    static constexpr Ways<F> ways[lsmx::PASSES] = {
+        {LogSoftmaxForward::lines, LogSoftmaxForward::tile},     {LogSoftmaxBackward::lines, LogSoftmaxBackward::tile},
+        {LogSoftmaxBackwardZ::lines, LogSoftmaxBackwardZ::tile}, {LogSoftmaxJvp::lines, LogSoftmaxJvp::tile},
+        {LogSoftmaxJvpZ::lines, LogSoftmaxJvpZ::tile},           {SoftmaxForward::lines, SoftmaxForward::tile},
+        {SoftmaxBackward::lines, SoftmaxBackward::tile},         {LogSumExpForward::lines, LogSumExpForward::tile},
+        {LogSumExpBackward::lines, LogSumExpBackward::tile},     {LogSumExpJvp::lines, LogSumExpJvp::tile},
+    };
+    const Plan<F> plan(c);
+    const Ways<F>& way = ways[c.pass];
+    return plan.tile ? run_tiles<F>(c, plan, way.tile, start, stop) : run_lines<F>(c, plan, way.lines, start, stop);
+}
+
+static bool run(const lsmx::Call& c, int64_t start, int64_t stop) {
+    return c.format == lsmx::FLOAT32 ? run_format<float>(c, start, stop) : run_format<double>(c, start, stop);
+}
+
+bool available();  // in targets.cpp, which is compiled for the least of them
+
+extern const lsmx::Target the_target;
+const lsmx::Target the_target = {LSMX_NAME, available, lanes<float>, run};
+
+}  // namespace LSMX_TARGET

@@ -1,0 +1,53 @@
+// Rows in line: the elements of a row across the lanes, one after the other. Loops over a row; the formulas are in law.h.
+// Where a step of the definition is left out, it cannot change the result, and the reason stands there.
+#pragma once
+#include "turn.h"
+
+#define ALONE static __attribute__((noinline))  // a loop that is to have all registers to itself
+#define ONCE __attribute__((noinline))          // what several passes share
+
+namespace LSMX_TARGET {
+
+constexpr int LINE = 4;      // vectors side by side: chains of operations for one core to overlap
+constexpr int STEPS = 256;   // limbs that are added up in 32 bits before they are widened: 2^8 of up to 2^23
+typedef __int128 int128;
+
+LAW int64 least_of(int64 a, int64 b) { return a < b ? a : b; }
+
+// A pack of one
+template <class F> using One = Pack<F, 1>;
+
+// True in the last `count` lanes
+template <class F> LAW Truth<Signed<F>, 1> last_lanes(int64 count) {
+    static const struct Numbers {
+        Signed<F> at[lanes<F>];
+        constexpr Numbers() : at() {
+            for (int i = 0; i < lanes<F>; ++i) at[i] = i;
+        }
+    } numbers;
+    return load<One<Signed<F>>>(numbers.at) >= Signed<F>(lanes<F> - count);
+}
+
+// The vector at i of n >= W elements; where fewer are left, the row's last W elements with `absent` for those before i
+template <class F> LAW One<F> load_or(const F* x, int64 i, int64 n, F absent) {
+    constexpr int W = lanes<F>;
+    return i + W <= n ? load<One<F>>(x + i) : where(last_lanes<F>(n - i), load<One<F>>(x + n - W), absent);
+}
+
+// body(N(), i) over a row, by packs of U vectors, then by one; the last vector overlaps the one before and is stored at the end, so
+// that the result may take the place of an operand
+template <class F, int U, class Body> LAW void map_line(F* out, int64_t n, Body body) {
+    constexpr int W = lanes<F>, S = W * U;
+    One<F> last = body(One<F>(), n - W);
+    int64 i = 0;
+    for (; i + S <= n; i += S) store(out + i, body(Pack<F, U>(), i));
+    for (; i + W <= n; i += W) store(out + i, body(One<F>(), i));
+    store(out + n - W, last);
+}
+
+// Rows in line may be at any address
+template <class F> LAW void fill_line(F* out, int64 n, F value) {
+    for (int64 i = 0; i < n; ++i) __builtin_memcpy(out + i, &value, sizeof value);
+}
+
+}  // namespace LSMX_TARGET

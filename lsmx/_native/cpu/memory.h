@@ -1,0 +1,101 @@
+// What lies in memory, element by element and in vectors. Every conversion is exact or rounds to nearest-even.
+#pragma once
+#include "lines.h"
+
+namespace LSMX_TARGET {
+
+struct Half {
+    unsigned short word;
+};
+struct Bfloat {
+    unsigned short word;
+};
+struct Truths {
+    unsigned char word;
+};
+
+template <class T> struct WordOf {
+    using Type = decltype(T::word);
+};
+template <> struct WordOf<float> {
+    using Type = unsigned;
+};
+template <> struct WordOf<double> {
+    using Type = uint64;
+};
+template <class T> using Word = typename WordOf<T>::Type;
+
+// Of a vector of float's words
+LAW Native<float> half_to_float(Native<unsigned> h) {
+    using V = Native<unsigned>;
+    const V size = h & 0x7fffu, sign = (h & 0x8000u) << 16;
+    const V normal = (size << 13) + (112u << 23), special = (size << 13) | 0x7f800000u;
+    const V tiny = (V)(__builtin_convertvector((Native<int>)size, Native<float>) * 0x1p-24f);
+    const V found = size >= 0x7c00u ? special : size < 0x400u ? tiny : normal;
+    return (Native<float>)(found | sign);
+}
+LAW Native<unsigned> float_to_half(Native<float> x) {
+    using V = Native<unsigned>;
+    const V b = (V)x, size = b & 0x7fffffffu, sign = (b >> 16) & 0x8000u;
+    const V normal = (size - (112u << 23) + 0xfffu + ((size >> 13) & 1u)) >> 13;
+    const V tiny = (V)((Native<float>)size + 0.5f) - 0x3f000000u;
+    const V special = size > 0x7f800000u ? V{} + 0x7e00u : V{} + 0x7c00u;
+    return (size >= 0x47800000u ? special : size < 0x38800000u ? tiny : normal) | (size > 0x7f800000u ? V{} : sign);
+}
+LAW Native<unsigned> float_to_bfloat(Native<float> x) {
+    using V = Native<unsigned>;
+    const V b = (V)x;
+    return (b & 0x7fffffffu) > 0x7f800000u ? V{} + 0x7fc0u : (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
+}
+
+// lanes<F> elements of T at an address, in F; and back
+template <class F, class T> LAW Native<F> take(const char* p) {
+    const auto w = *reinterpret_cast<const Unaligned<Word<T>, lanes<F> * int(sizeof(T))>*>(p);
+    if constexpr (__is_same(T, Half)) {
+        return half_to_float(__builtin_convertvector(w, Native<unsigned>));
+    } else if constexpr (__is_same(T, Bfloat)) {
+        return (Native<float>)(__builtin_convertvector(w, Native<unsigned>) << 16);
+    } else if constexpr (__is_same(T, Truths)) {
+        return __builtin_convertvector(__builtin_convertvector(w, Native<Signed<F>>), Native<F>);
+    } else {
+        typedef T V __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
+        return __builtin_convertvector((V)w, Native<F>);
+    }
+}
+template <class F, class T> LAW void give(char* p, Native<F> x) {
+    using Memory = Unaligned<Word<T>, lanes<F> * int(sizeof(T))>;
+    typedef Word<T> W __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
+    if constexpr (sizeof(T) == 2) {
+        const Native<unsigned> w = __is_same(T, Half) ? float_to_half(x) : float_to_bfloat(x);
+        *reinterpret_cast<Memory*>(p) = __builtin_convertvector(w, W);
+    } else {
+        typedef T V __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
+        *reinterpret_cast<Memory*>(p) = (W)__builtin_convertvector(x, V);
+    }
+}
+
+template <class W> LAW W swapped_bytes(W w) {
+    if constexpr (sizeof(W) == 2) return __builtin_bswap16(w);
+    else if constexpr (sizeof(W) == 4) return __builtin_bswap32(w);
+    else if constexpr (sizeof(W) == 8) return __builtin_bswap64(w);
+    else return w;
+}
+template <class F, class T> LAW F take_one(const char* p, bool swapped) {
+    Word<T> w;
+    __builtin_memcpy(&w, p, sizeof w);
+    if (swapped) w = swapped_bytes(w);
+    if constexpr (__is_same(T, Half)) return F(half_to_float(Native<unsigned>{} + unsigned(w))[0]);
+    else if constexpr (__is_same(T, Bfloat)) return F(floats(unsigned(w) << 16));
+    else if constexpr (__is_same(T, Truths)) return F(w);
+    else return F(floats(w));
+}
+template <class F, class T> LAW void give_one(char* p, F x, bool swapped) {
+    Word<T> w;
+    if constexpr (__is_same(T, Half)) w = Word<T>(float_to_half(Native<float>{} + float(x))[0]);
+    else if constexpr (__is_same(T, Bfloat)) w = Word<T>(float_to_bfloat(Native<float>{} + float(x))[0]);
+    else w = bits(T(x));
+    if (swapped) w = swapped_bytes(w);
+    __builtin_memcpy(p, &w, sizeof w);
+}
+
+}  // namespace LSMX_TARGET

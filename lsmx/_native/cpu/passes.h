@@ -1,0 +1,249 @@
+// The passes: each on up to a vector of rows in line, and on a tile of short rows, side by side. The formulas are those of law.h.
+#pragma once
+#include "tiles.h"
+
+namespace LSMX_TARGET {
+
+// Rows in line: where each row of the operands begins, and where its result goes, which may be the place of an operand
+template <class F> struct Lines {
+    int64 n, rows, ahead;  // elements, rows, and how far on the operands' next rows are
+    F guess;               // the scale of the last sum of values
+    const F *a[lanes<F>], *b[lanes<F>];
+    F *out[lanes<F>], *work[lanes<F>];
+    alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
+};
+
+// A tile: the result takes the place of a
+template <class F> struct Tile {
+    int64 n;
+    F *a, *b, *work;
+    Wide<F> one, value;
+    Ahead ahead;
+};
+
+// ---- maps over a row in line: loops that have the registers to themselves
+
+#define LSMX_LINE_MAP(NAME, ARGUMENTS, BODY)                                                              \
+    template <class F> ALONE void NAME ARGUMENTS {                                                        \
+        map_line<F, 2>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) { using N = decltype(number); return BODY; }); \
+    }
+
+LSMX_LINE_MAP(line_log_softmax, (const F* x, F* out, int64 n, F m, F L), log_softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L)))
+LSMX_LINE_MAP(line_softmax, (const F* x, F* out, int64 n, F m, F L, Words<F> w),
+              softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)}))
+LSMX_LINE_MAP(line_times, (F v, F* out, int64 n), product(spread<N>(v), load<N>(out + i)))
+LSMX_LINE_MAP(line_product, (const F* v, const F* s, F* out, int64 n), product(flush(load<N>(v + i)), flush(load<N>(s + i))))
+LSMX_LINE_MAP(line_weighted, (const F* v, const F* p, F* out, int64 n), product(flush(load<N>(v + i)), load<N>(p + i)))
+LSMX_LINE_MAP(line_exp_product, (const F* v, const F* y, F* out, int64 n), product(value(probability(load<N>(y + i))), flush(load<N>(v + i))))
+LSMX_LINE_MAP(line_minus_sum, (const F* v, F* out, int64 n, F G, F G_low), minus_sum(flush(load<N>(v + i)), Words<N>{spread<N>(G), spread<N>(G_low)}))
+LSMX_LINE_MAP(line_s_minus_sum, (const F* v, const F* s, F* out, int64 n, F G, F G_low),
+              s_minus_sum(load<N>(v + i), load<N>(s + i), Words<N>{spread<N>(G), spread<N>(G_low)}))
+
+// log-softmax and softmax of rows, into other rows: NaN where they are not defined
+template <class F> ALONE void log_softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows) {
+    alignas(BYTES) F L[lanes<F>];
+    store(L, log(normalise(s.R)).high);
+    for (int64 j = 0; j < rows; ++j) {
+        if (s.defined[j]) line_log_softmax(x[j], out[j], n, s.m[j], L[j]);
+        else fill_line(out[j], n, not_a_number<F>());
+    }
+}
+template <class F> ALONE void softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows, bool none_is_zero) {
+    alignas(BYTES) F L[lanes<F>], high[lanes<F>], low[lanes<F>];
+    const Normal<One<F>> total = normalise(s.R);
+    const Words<One<F>> w = reciprocal(total);
+    store(L, log(total).high);
+    store(high, w.high);
+    store(low, w.low);
+    for (int64 j = 0; j < rows; ++j) {
+        if (s.defined[j]) line_softmax(x[j], out[j], n, s.m[j], L[j], Words<F>{high[j], low[j]});
+        else fill_line(out[j], n, none_is_zero && s.maximum[j] == -infinity<F>() ? F(0) : not_a_number<F>());
+    }
+}
+template <class F> ALONE void log_softmax_tile(const TileSumExp<F>& s, F* tile, int64 n) {
+    using N = Wide<F>;
+    const N L = where(s.defined, log(normalise(s.R)).high, not_a_number<F>()), m = s.m;
+    const bool all = !any(!s.defined);
+    if (all) map_tile(tile, n, [&](int64 at) __attribute__((always_inline)) { return log_softmax_value(load<N>(tile + at), m, L); });
+    else map_tile(tile, n, [&](int64 at) __attribute__((always_inline)) { return canonical(log_softmax_value(load<N>(tile + at), m, L)); });
+}
+// into what may be another tile
+template <class F> ALONE void softmax_tile(const TileSumExp<F>& s, F* tile, int64 n, bool none_is_zero) {
+    using N = Wide<F>;
+    const Normal<N> total = normalise(s.R);
+    const Words<N> w = reciprocal(total);
+    const N L = log(total).high, m = s.m;
+    N otherwise = spread<N>(not_a_number<F>());
+    if (none_is_zero) otherwise = unless(s.maximum == -infinity<F>(), otherwise);
+    const auto defined = s.defined;
+    map_tile(tile, n, [&](int64 at) __attribute__((always_inline)) { return where(defined, softmax_value(load<N>(tile + at), m, L, w), otherwise); });
+}
+
+// ---- log-softmax
+
+// out = (z - max) - L,  L = ln sum exp(z - max)
+struct LogSoftmaxForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
+        log_softmax_lines(s, l.a, l.out, l.n, l.rows);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        TileSumExp<F> s(t.a, t.n, t.ahead);
+        log_softmax_tile(s, t.a, t.n);
+    }
+};
+
+// dz = g - s sum(g),  s = exp(y), from the output y
+struct LogSoftmaxBackward {
+    template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
+    template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
+        LineValueSum<F> G(l.a, l.n, l.rows, y, l.out, l.guess);
+        // what is fetched: the next row, or, of rows that the caches do not keep, the next block of this one
+        const bool kept = l.n * int64(sizeof(F)) <= KEPT;
+        for (int64 j = 0; j < l.rows; ++j)
+            line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], kept ? l.a[j] + l.ahead : y[j] + GRADIENT_BLOCK<F>);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        TileValueSum<F> G(t.a, t.n, t.ahead);
+        tile_backward(t.a, t.b, t.n, G);
+    }
+};
+
+// The same from z: the output before it is rounded to 16 bits
+struct LogSoftmaxBackwardZ {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        log_softmax_lines(s, l.b, l.work, l.n, l.rows);
+        LogSoftmaxBackward::lines_at(l, l.work);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        TileSumExp<F> s(t.b, t.n, t.ahead);
+        log_softmax_tile(s, t.b, t.n);
+        LogSoftmaxBackward::tile(t);
+    }
+};
+
+// dout = v - sum(s v),  s = exp(y)
+struct LogSoftmaxJvp {
+    template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
+    template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
+        for (int64 j = 0; j < l.rows; ++j) line_exp_product(l.a[j], y[j], l.work[j], l.n);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
+        for (int64 j = 0; j < l.rows; ++j) line_minus_sum(l.a[j], l.out[j], l.n, G.high[j], G.low[j]);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        using N = Wide<F>;
+        F *v = t.a, *y = t.b;
+        map_tile(y, t.n, [&](int64 at) __attribute__((always_inline)) { return product(value(probability(load<N>(y + at))), flush(load<N>(v + at))); });
+        const Words<N> G = TileValueSum<F>(y, t.n, t.ahead).G;
+        map_tile(v, t.n, [&](int64 at) __attribute__((always_inline)) { return minus_sum(flush(load<N>(v + at)), G); });
+    }
+};
+
+struct LogSoftmaxJvpZ {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        log_softmax_lines(s, l.b, l.work, l.n, l.rows);
+        LogSoftmaxJvp::lines_at(l, l.work);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        TileSumExp<F> s(t.b, t.n, t.ahead);
+        log_softmax_tile(s, t.b, t.n);
+        LogSoftmaxJvp::tile(t);
+    }
+};
+
+// ---- softmax
+
+// s = exp(z - max) / sum exp(z - max)
+struct SoftmaxForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
+        softmax_lines(s, l.a, l.out, l.n, l.rows, false);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        TileSumExp<F> s(t.a, t.n, t.ahead);
+        softmax_tile(s, t.a, t.n, false);
+    }
+};
+
+// dz = s (g - sum(s g)), from the output s: the JVP too, as the Jacobian is symmetric
+struct SoftmaxBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        for (int64 j = 0; j < l.rows; ++j) line_product(l.a[j], l.b[j], l.work[j], l.n);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
+        for (int64 j = 0; j < l.rows; ++j) line_s_minus_sum(l.a[j], l.b[j], l.out[j], l.n, G.high[j], G.low[j]);
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        using N = Wide<F>;
+        F *v = t.a, *s = t.b;
+        map_tile(t.work, t.n, [&](int64 at) __attribute__((always_inline)) { return product(flush(load<N>(v + at)), flush(load<N>(s + at))); });
+        const Words<N> G = TileValueSum<F>(t.work, t.n, t.ahead).G;
+        map_tile(v, t.n, [&](int64 at) __attribute__((always_inline)) { return s_minus_sum(load<N>(v + at), load<N>(s + at), G); });
+    }
+};
+
+// ---- logsumexp
+
+// lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
+struct LogSumExpForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
+        store(l.value, logsumexp_value(load<One<F>>(s.m), log(normalise(s.R))));
+        for (int64 j = 0; j < l.rows; ++j)
+            if (!s.defined[j]) l.value[j] = s.maximum[j];
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        TileSumExp<F> s(t.a, t.n, t.ahead);
+        t.value = where(s.defined, logsumexp_value(s.m, log(normalise(s.R))), s.maximum);
+    }
+};
+
+// dz = g s,  s = softmax(z)
+struct LogSumExpBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        softmax_lines(s, l.b, l.out, l.n, l.rows, true);
+        for (int64 j = 0; j < l.rows; ++j) line_times_canonical(l, j);
+    }
+    template <class F> LAW static void line_times_canonical(Lines<F>& l, int64 j) {
+        const F g = flush(l.one[j]);
+        if (finite(g)) line_times(g, l.out[j], l.n);
+        else line_canonical_times(g, l.out[j], l.n);
+    }
+    template <class F> ALONE void line_canonical_times(F g, F* out, int64 n) {
+        map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
+            using N = decltype(number);
+            return canonical(product(spread<N>(g), load<N>(out + i)));
+        });
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        using N = Wide<F>;
+        TileSumExp<F> s(t.b, t.n, t.ahead);
+        softmax_tile(s, t.b, t.n, true);
+        const N g = flush(t.one);
+        F* p = t.b;
+        map_tile(t.a, t.n, [&](int64 at) __attribute__((always_inline)) { return canonical(product(g, load<N>(p + at))); });
+    }
+};
+
+// dlse = sum(s v),  s = softmax(z)
+struct LogSumExpJvp {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        softmax_lines(s, l.b, l.work, l.n, l.rows, true);
+        for (int64 j = 0; j < l.rows; ++j) line_weighted(l.a[j], l.work[j], l.work[j], l.n);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
+        store(l.value, load<One<F>>(G.high));
+    }
+    template <class F> static void tile(Tile<F>& t) {
+        using N = Wide<F>;
+        TileSumExp<F> s(t.b, t.n, t.ahead);
+        softmax_tile(s, t.b, t.n, true);
+        F *v = t.a, *p = t.b;
+        map_tile(p, t.n, [&](int64 at) __attribute__((always_inline)) { return product(flush(load<N>(v + at)), load<N>(p + at)); });
+        t.value = TileValueSum<F>(p, t.n, t.ahead).G.high;
+    }
+};
+
+}  // namespace LSMX_TARGET

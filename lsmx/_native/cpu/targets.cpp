@@ -1,0 +1,103 @@
+// Which target runs: the best that the machine has, or the one that is asked for. And what the passes take.
+#include "core.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+namespace {
+
+// By hand: __builtin_cpu_supports says no to everything under zig, whose runtime has no model of the processor
+struct Features {
+    bool avx2 = false, avx512 = false;
+    Features() {
+        unsigned a, b, c, d, state, high;
+        if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1) || !(c >> 28 & 1)) return;  // OSXSAVE, AVX
+        const bool fma = c >> 12 & 1;
+        __asm__ volatile("xgetbv" : "=a"(state), "=d"(high) : "c"(0));
+        if ((state & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+        avx2 = fma && (b >> 5 & 1);
+        avx512 = avx2 && (state & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F, DQ, BW, VL
+    }
+};
+const Features features;
+
+}  // namespace
+#endif
+
+#define LSMX_HAS(NAMESPACE, CONDITION)      \
+    namespace NAMESPACE {                   \
+    extern const lsmx::Target the_target;   \
+    bool available() { return CONDITION; }  \
+    }
+
+#if defined(__x86_64__)
+LSMX_HAS(lsmx_baseline, true)
+LSMX_HAS(lsmx_avx2, features.avx2)
+LSMX_HAS(lsmx_avx512, features.avx512)
+#elif defined(__aarch64__)
+LSMX_HAS(lsmx_neon, true)
+#else
+LSMX_HAS(lsmx_baseline, true)
+#endif
+
+namespace lsmx {
+
+const Target* const* targets() {
+    static const Target* const all[] = {
+#if defined(__x86_64__)
+        &lsmx_avx512::the_target, &lsmx_avx2::the_target, &lsmx_baseline::the_target,
+#elif defined(__aarch64__)
+        &lsmx_neon::the_target,
+#else
+        &lsmx_baseline::the_target,
+#endif
+        nullptr};
+    return all;
+}
+
+static const Target* chosen;
+
+const char* use(const char* name) {
+    for (auto t = targets(); *t; ++t) {
+        if (name && strcmp(name, (*t)->name)) continue;
+        if ((*t)->available()) {
+            __atomic_store_n(&chosen, *t, __ATOMIC_RELEASE);
+            return nullptr;
+        }
+        if (name) return "this processor does not have it";
+    }
+    return "there is no such target";
+}
+
+const Target* target() {
+    const Target* t = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
+    if (!t) {
+        use(nullptr);
+        t = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
+    }
+    return t;
+}
+
+const Shape& shape_of(Pass pass) {
+    constexpr double none = -HUGE_VAL;
+    static const Shape shapes[PASSES] = {
+        // name, operands with rows, one number a row, reduces, what operands have where a mask is false, and the result
+        {"log_softmax_forward", 1, false, false, {none, 0}, none},
+        {"log_softmax_backward", 2, false, false, {0, none}, 0},
+        {"log_softmax_backward_z", 2, false, false, {0, none}, 0},
+        {"log_softmax_jvp", 2, false, false, {0, none}, 0},
+        {"log_softmax_jvp_z", 2, false, false, {0, none}, 0},
+        {"softmax_forward", 1, false, false, {none, 0}, 0},
+        {"softmax_backward", 2, false, false, {0, 0}, 0},
+        {"logsumexp_forward", 1, false, true, {none, 0}, 0},
+        {"logsumexp_backward", 1, true, false, {0, none}, 0},
+        {"logsumexp_jvp", 2, false, true, {0, none}, 0},
+    };
+    return shapes[pass];
+}
+
+}  // namespace lsmx

@@ -1,0 +1,193 @@
+// The passes as XLA's CPU programs call them: one handler of its foreign-function interface for all of them, without Python.
+//
+//     arguments   the pass's arrays, one row after the other, in the order of its formula; then the mask, if "mask" is 1
+//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers
+//     result      one array
+//
+// The interface is a stable one of C, of which this is as much as is needed: xla/ffi/api/c_api.h, version 0.1 and its compatible
+// successors, https://openxla.org/xla/custom_call. Its structs begin with their size and their extensions.
+#include "module.h"
+
+#include <string.h>
+
+namespace lsmx {
+namespace xla {
+
+enum DataType : int { PRED = 1, S32 = 4, S64 = 5, U32 = 8, U64 = 9, F16 = 10, F32 = 11, F64 = 12, BF16 = 16 };
+enum Stage : int { EXECUTE = 3 };
+enum Code : int { INVALID_ARGUMENT = 3, RESOURCE_EXHAUSTED = 8 };
+enum { METADATA = 1, BUFFER = 1, SCALAR = 3 };  // of extensions, of arguments and results, of attributes
+
+struct Metadata;
+struct Extension {
+    size_t size;
+    int type;
+    Extension* next;
+    Metadata* metadata;  // of an extension that is about metadata
+};
+
+struct Version {
+    size_t size;
+    Extension* extension;
+    int major, minor;
+};
+
+struct Metadata {
+    size_t size;
+    Version version;
+};
+
+struct Buffer {
+    size_t size;
+    Extension* extension;
+    DataType type;
+    void* data;
+    int64_t rank;
+    int64_t* dims;
+};
+
+struct Buffers {
+    size_t size;
+    Extension* extension;
+    int64_t count;
+    int* kinds;
+    Buffer** at;
+};
+
+struct Text {
+    const char* start;
+    size_t length;
+};
+
+struct Scalar {
+    DataType type;
+    void* value;
+};
+
+struct Attributes {
+    size_t size;
+    Extension* extension;
+    int64_t count;
+    int* kinds;
+    Text** names;
+    Scalar** at;
+};
+
+struct Error;
+struct Problem {
+    size_t size;
+    Extension* extension;
+    const char* message;
+    Code code;
+};
+
+struct Api {
+    size_t size;
+    Extension* extension;
+    Version version;
+    const void* internal;
+    Error* (*error)(Problem*);
+};
+
+struct Frame {
+    size_t size;
+    Extension* extension;
+    const Api* api;
+    void* context;
+    Stage stage;
+    Buffers arguments, results;
+    Attributes attributes;
+};
+
+// An attribute; false if there is none of this name that is an integer
+static bool integer(const Attributes& from, const char* name, uint64_t& value) {
+    for (int64_t i = 0; i < from.count; ++i) {
+        const Text& text = *from.names[i];
+        if (text.length != strlen(name) || memcmp(text.start, name, text.length) || from.kinds[i] != SCALAR) continue;
+        const Scalar& x = *from.at[i];
+        const int width = x.type == S64 || x.type == U64 ? 8 : x.type == S32 || x.type == U32 ? 4 : 0;
+        value = 0;
+        memcpy(&value, x.value, width);  // all formats here are little-endian
+        return width != 0;
+    }
+    return false;
+}
+
+// A buffer, whose elements lie one after the other; false if it is not such as a pass takes
+static bool view(const Buffers& from, int64_t i, bool mask, View& x) {
+    const Buffer& b = *from.at[i];
+    if (from.kinds[i] != BUFFER || b.rank > DIMENSIONS || (b.type == PRED) != mask) return false;
+    x.at.type = b.type == F16 ? FLOAT16 : b.type == BF16 ? BFLOAT16 : b.type == F32 ? FLOAT32 : b.type == F64 ? FLOAT64 : TYPES;
+    if (x.at.type == TYPES && !mask) return false;
+    x.at.data = static_cast<char*>(b.data);
+    x.dimensions = int(b.rank);
+    int64_t stride = mask ? 1 : width_of[x.at.type];
+    for (int k = x.dimensions - 1; k >= 0; --k) {
+        x.shape[k] = b.dims[k];
+        x.strides[k] = stride;
+        stride *= b.dims[k];
+    }
+    return true;
+}
+
+// Runs the pass. What is wrong, or null.
+static const char* run(const Frame& frame, Code& code) {
+    code = INVALID_ARGUMENT;
+    uint64_t pass, reduced, mask;
+    const Attributes& with = frame.attributes;
+    if (!integer(with, "pass", pass) || !integer(with, "reduced", reduced) || !integer(with, "mask", mask))
+        return "pass, reduced, mask: an attribute is missing, or is not an integer";
+    if (pass >= PASSES || mask > 1) return "pass, mask: there is no such pass, or mask is neither 0 nor 1";
+    const Shape& s = shape_of(Pass(pass));
+    const int given = s.rows + s.one;
+    if (frame.arguments.count != given + int64_t(mask) || frame.results.count != 1) return "other arrays than the pass takes";
+
+    View views[OPERANDS];
+    const View* arrays[OPERANDS] = {};
+    const int order[] = {s.one ? ONE : A, B};
+    for (int i = 0; i < given; ++i) {
+        if (!view(frame.arguments, i, false, views[order[i]])) return "an array is not of a float type, or has too many axes";
+        arrays[order[i]] = &views[order[i]];
+    }
+    if (mask) {
+        if (!view(frame.arguments, given, true, views[MASK])) return "the mask is not of booleans, or has too many axes";
+        arrays[MASK] = &views[MASK];
+    }
+    if (!view(frame.results, 0, false, views[OUT])) return "the result is not of a float type, or has too many axes";
+    arrays[OUT] = &views[OUT];
+
+    const View& rows = views[order[given - 1]];
+    const bool in_double = rows.at.type == FLOAT64;
+    for (int o = 0; o < OPERANDS; ++o)
+        if (arrays[o] && o != MASK && (arrays[o]->at.type == FLOAT64) != in_double) return "arrays are of types that are computed in different formats";
+    if (rows.dimensions < DIMENSIONS && reduced >> rows.dimensions) return "reduced: an axis is out of range";
+    Call c;
+    if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return why;
+    if (c.rows == 0 || c.n == 0) return "an array has no elements";
+    if (run_all(c, threads_in_use())) return nullptr;
+    code = RESOURCE_EXHAUSTED;
+    return "no memory";
+}
+
+static Error* handle(Frame* frame) {
+    for (Extension* e = frame->extension; e; e = e->next) {
+        if (e->type != METADATA) continue;
+        e->metadata->version.major = 0;
+        e->metadata->version.minor = 1;
+        return nullptr;
+    }
+    if (frame->stage != EXECUTE) return nullptr;
+    Code code;
+    const char* why = run(*frame, code);
+    if (!why) return nullptr;
+    char message[160] = "lsmx: ";
+    strncat(message, why, sizeof message - strlen(message) - 1);
+    Problem problem{sizeof problem, nullptr, message, code};
+    return frame->api->error(&problem);
+}
+
+}  // namespace xla
+
+PyObject* xla_handler(PyObject*, PyObject*) { return PyCapsule_New(reinterpret_cast<void*>(xla::handle), nullptr, nullptr); }
+
+}  // namespace lsmx

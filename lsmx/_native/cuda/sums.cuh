@@ -1,0 +1,123 @@
+// Exact sums over a row that a team shares: each thread adds up the limbs of its own elements, as integers. The formulas are those of law.h.
+
+namespace lsmx {
+
+struct Nothing {
+    LAW void operator()() const {}
+};
+
+// The sums of the limbs of some values, in units of the grid of 2^0:  N = first 2^split + second
+struct LimbSums {
+    int64 first, second;
+};
+
+// N in pieces, from its last bit upwards
+template <class F> LAW Digits<F> digits(LimbSums sums) {
+    using I = Signed<F>;
+    constexpr int split = Format<F>::split, p = Format<F>::piece, room = (split < p ? p : 2 * p) - split;
+    constexpr int64 mask = (int64(1) << p) - 1;
+    const int64 rest = sums.second & ((int64(1) << split) - 1), upper = sums.first + (sums.second >> split);
+    const int64 between = upper & ((int64(1) << room) - 1), above = upper >> room;  // what goes into the same piece as bits of `rest`
+    if constexpr (split < p) {
+        return {I(above >> p >> p), I(above >> p & mask), I(above & mask), I(rest | between << split)};
+    } else {
+        return {I(above >> p), I(above & mask), I(rest >> p | between << (split - p)), I(rest & mask)};
+    }
+}
+
+// A thread's own sums, of as many limbs as 32-bit integers have room for
+template <class F> struct Adder {
+    Unsigned<F> first, second;
+
+    LAW void operator()(Limbs<F> v) {
+        const Grid<F> zero = grid(F(1));
+        first += v.first - bits(zero.first);
+        second += v.second - bits(zero.second);
+    }
+    LAW LimbSums sums() const { return {as_signed(first), as_signed(second)}; }
+};
+
+template <class F> LAW LimbSums sums_of_one(F v) {
+    Adder<F> add = {0, 0};
+    add(limbs(v, grid(F(1))));
+    return add.sums();
+}
+
+// The sums of all the limbs that each(a, b, add) adds, over the team
+template <class F, class Values, class Each> LAW LimbSums sum_limbs(const Team& team, const Values& values, Each each) {
+    Adder<F> add = {0, 0};
+    LimbSums mine = {0, 0};
+    values.each([&](F a, F b) { each(a, b, add); },
+                [&] {
+                    const LimbSums n = add.sums();
+                    mine = {mine.first + n.first, mine.second + n.second};
+                    add = {0, 0};
+                });
+    return {team.sum(mine.first), team.sum(mine.second)};
+}
+
+// ---- R = sum exp(min(x, z2) - m) - exp(z2 - m), with the maximum m and the second largest logit z2
+
+template <class F> struct SumExp {
+    F maximum, m;  // of the row; where it is finite, else 0
+    bool defined;  // where it is
+    Normal<F> total;  // 1 + R
+};
+
+template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const Values& values) {
+    Two<F> top = {-infinity<F>(), -infinity<F>()};
+    bool any_nan = false;
+    values.each(
+        [&](F, F x) {
+            top.second = larger(smaller(x, top.first), top.second);
+            top.first = larger(x, top.first);
+            any_nan |= unordered(x);
+        },
+        Nothing());
+    if (any_nan) top.first = not_a_number<F>();
+    top = team.two_largest(top);
+    const bool defined = finite(top.first);
+    const F m = defined ? top.first : F(0), z2 = top.second, t2 = exp_difference<NOTHING>(z2, m);
+    // in units of the power of two under exp(z2 - m), so that the values are below 2
+    const F e = unless(t2 == F(0), exponent_of(t2)), scale = power_of(F(0) - e);
+    const LimbSums all = sum_limbs<F>(team, values, [&](F, F x, Adder<F>& add) {
+        add(limbs(exp_difference<NOTHING>(smaller(x, z2), m) * scale, grid(F(1))));
+    });
+    const LimbSums one = sums_of_one(t2 * scale);
+    const Digits<F> rest = digits<F>({all.first - one.first, all.second - one.second});
+    return {top.first, m, defined, normalise(scaled(words(rest), power_of(e)))};
+}
+
+// ---- sum(v)
+
+template <class F> struct ValueSum {
+    Words<F> G;
+    bool plain;  // no v of this thread but 0 is so small that it, or what it is subtracted from, could need flushing, nor is the sum
+};
+
+// Of v = value(a, b)
+template <class F, class Values, class Value> LAW ValueSum<F> value_sum(const Team& team, const Values& values, Value value) {
+    using C = Format<F>;
+    F top = F(0);
+    bool any_nan = false, tiny = false;
+    values.each(
+        [&](F a, F b) {
+            const F v = value(a, b);
+            top = larger(magnitude(v), top);
+            any_nan |= unordered(v);
+            tiny |= v != F(0) && magnitude(v) < C::plain;
+        },
+        Nothing());
+    const F most = team.largest(any_nan ? not_a_number<F>() : top);
+    const F e = scale_of(most), scale = power_of(F(0) - e);
+    const bool large = e >= C::largest_exponent;  // which may be less than the exponent of `most`
+    const LimbSums sums = sum_limbs<F>(team, values, [&](F a, F b, Adder<F>& add) {
+        const F v = value(a, b);
+        if (large) any_limbs(v, scale, grid(F(1)), add);
+        else add(limbs(v * scale, grid(F(1))));
+    });
+    const Words<F> G = value_sum(digits<F>(sums), e, most);
+    return {G, !tiny && (magnitude(G.high) > C::plain_sum || G.high == F(0))};
+}
+
+}  // namespace lsmx

@@ -1,0 +1,42 @@
+"""How arrays in the host's memory are given to the compiled core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lsmx._definition.ops import Array
+
+View = tuple[int, int, tuple[int, ...], tuple[int, ...]]
+"""Address, type, shape, and strides in bytes."""
+
+FLOAT16, BFLOAT16, FLOAT32, FLOAT64, BOOL = range(5)
+TYPES = {"float16": FLOAT16, "bfloat16": BFLOAT16, "float32": FLOAT32, "float64": FLOAT64, "bool": BOOL}
+SWAPPED = 8
+"""Added to the type of elements in the other byte order."""
+
+
+@dataclass(frozen=True)
+class HostMemory:
+    """How a library's arrays lie in the host's memory.
+
+    Attributes
+    ----------
+    view
+        An array as the core reads and writes it, or why it cannot.
+    empty
+        A new array of a shape, with the dtype of another, in native byte order.
+    is_writable
+        Whether it may be written to.
+    threads
+        How many to use.
+    direct
+        Called with the core and the name of a pass: its short way for calls of this library, see ``Kernel.direct``.
+    """
+
+    view: Callable[[Array], View | str]
+    empty: Callable[[tuple[int, ...], Array], Array]
+    is_writable: Callable[[Array], bool]
+    threads: Callable[[], int]
+    direct: Callable[[Any, str], Callable[..., Array | None] | None] = lambda core, passname: None
