@@ -123,8 +123,8 @@ def test_the_targets_are_those_of_the_processor() -> None:
     if isinstance(core, str):
         pytest.skip(core)
     needs = {
-        "avx512": {"avx512f", "avx512dq", "avx512vl", "avx512bw", "avx2", "fma"},
-        "avx2": {"avx2", "fma"},
+        "avx512": {"avx512f", "avx512dq", "avx512vl", "avx512bw", "avx2", "fma", "f16c"},
+        "avx2": {"avx2", "fma", "f16c"},
         "baseline": set(),
     }
     here = flags()

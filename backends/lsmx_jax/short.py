@@ -52,6 +52,6 @@ def program(operation: Operation, axis: Any, masked: bool, values: list[Any]) ->
     return compiled
 
 
-def unfollowed(short: Short, direction: str) -> Short:
+def unfollowed(short: Short, function: str, direction: str) -> Short:
     """The same: arrays that a transformation follows are of another type."""
     return short

@@ -176,6 +176,7 @@ backend = Backend(
     bind=bind,
     define=define,
     unfollowed=short.unfollowed,
+    compiling=torch.compiler.is_dynamo_compiling,
     place=lambda x: x.device,
     xp=namespace,
 )

@@ -33,9 +33,9 @@ def pull(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
     return tuple(grads)
 
 
-def refuse_compiled_autograd(ctx: Any) -> tuple[Any, ...]:
+def refuse_compiled_autograd(operation: Operation) -> tuple[Any, ...]:
     """A compiled backward pass would be traced through what its rules decide."""
-    raise NotImplementedError(f"{ctx.operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
+    raise NotImplementedError(f"{operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
 
 
 def check_differentiable(operation: Operation) -> None:
@@ -57,19 +57,42 @@ def kept(operation: Operation) -> tuple[int, ...]:
 class Plain(_SingleLevelFunction):
     """Ordinary autograd, where nothing else looks on. Its arguments are those of ``bind`` that are no arrays, and the arrays."""
 
-    backward = staticmethod(pull)
-    _compiled_autograd_key = staticmethod(refuse_compiled_autograd)
+    @staticmethod
+    def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
+        return refuse_compiled_autograd(ctx.call[1])
 
     @staticmethod
     def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
-        ctx.first = 1  # of its arguments, which is an array
-        ctx.bind, operation, ctx.axis, where, ctx.options = call
-        ctx.operation = operation.on(arrays)
-        result: torch.Tensor = operation.compute(arrays, ctx.axis, where, ctx.options, None)
+        bind, operation, axis, where, options = call
+        result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
+        rules = operation.on(arrays)
+        ctx.call = bind, rules, axis, where, options
+        given = (*arrays, result)
         # the mask too: PyTorch notices if it is changed in place
-        ctx.save_for_backward(where, *map((*arrays, result).__getitem__, kept(ctx.operation)))
-        return result if result._base is None else result.clone()  # views of what nobody else has cannot be written to
+        ctx.save_for_backward(where, *[given[i] for i in kept(rules)])
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
+        """The VJP along each of the arrays."""
+        ctx.bind, ctx.operation, ctx.axis, _, ctx.options, *_ = ctx.call
+        ctx.first = 1  # of its arguments, which is an array
+        return pull(ctx, cotangent)
+
+
+class Short(Plain):
+    """The same for the short way of a function of one array that saves one array: it, or the result."""
+
+    @staticmethod
+    def forward(ctx: Any, call: tuple[Any, ...], z: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """The value, and what its rules ask for."""
+        _, rules, axis, where, options, short, saves_input = call
+        result: torch.Tensor | None = short(z, axis, where, None, None, *options.values())
+        value: torch.Tensor = rules.compute((z,), axis, where, options, None) if result is None else result
+        ctx.call = call
+        ctx.save_for_backward(where, z if saves_input else value)
+        return value
 
 
 def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., torch.Tensor]:
@@ -86,7 +109,10 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         """One level of autograd: PyTorch calls the operator once for each transform of ``torch.func``."""
 
         backward = staticmethod(pull)
-        _compiled_autograd_key = staticmethod(refuse_compiled_autograd)
+
+        @staticmethod
+        def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
+            return refuse_compiled_autograd(ctx.operation)
 
         @staticmethod
         def forward(*args: Any) -> torch.Tensor:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
-from lsmx.extend import chosen_threads
+from lsmx.extend import LsmxError, chosen_threads, registered
+from lsmx_torch.autograd import Short
+from lsmx_torch.bind import NONE, bind
 
-Short = Callable[..., Any]
+Way = Callable[..., Any]
 TYPES = torch.Tensor, torch.nn.Parameter
-compiling = torch.compiler.is_dynamo_compiling
+DTYPES = torch.float16, torch.bfloat16, torch.float32, torch.float64
 tracing, modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
-transformed = torch._C._are_functorch_transforms_active
+transformed, wrapped = torch._C._are_functorch_transforms_active, torch._C._functorch.is_functorch_wrapped_tensor
 follows, moved = torch.is_grad_enabled, torch.autograd.graph.increment_version
 
 
@@ -28,7 +31,7 @@ def readable(x: Any) -> bool:
     return type(x) in TYPES and not x.is_neg()
 
 
-def direct(core: Any, passname: str) -> Short | None:
+def direct(core: Any, passname: str) -> Way | None:
     """The pass on tensors, if this PyTorch has the table. The core cannot see a sign that is not in memory."""
     if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__") or not core.set_up_tensors(TYPES, threads):
         return None
@@ -50,18 +53,38 @@ def direct(core: Any, passname: str) -> Short | None:
     return of_two
 
 
-def unfollowed(short: Short, direction: str) -> Short:
-    """The same where nothing looks on: no autograd, no transform, no mode, and no tracer."""
+def unfollowed(short: Way, function: str, direction: str) -> Way:
+    """The same where nothing looks on but ordinary autograd: no transform, no mode, and no tracer."""
+    operation = registered()[function].operations[direction]
+    first = next(iter(operation.takes))
+    rules = {dtype: operation.on((SimpleNamespace(dtype=dtype),)) for dtype in DTYPES} if direction == "forward" else {}
+
+    def followed(z: Any, axis: Any, where: Any, options: tuple[Any, ...]) -> Any:
+        """A value that ordinary autograd follows; None to have ``bind`` look at what it is, and say what is wrong."""
+        own = rules.get(z.dtype)
+        if own is None or type(z) not in TYPES or wrapped(z) or (where is not None and type(where) not in TYPES):
+            return None
+        if options and not all(value is True or value is False for value in options):
+            return None
+        named = operation.named(options) if options else NONE
+        try:
+            return Short.apply((bind, own, axis, where, named, short, own.saves == (first,)), z)  # type: ignore[attr-defined]
+        except (LsmxError, RuntimeError):
+            return None
 
     def of_one(z: Any, axis: Any, where: Any, dtype: Any, out: Any, *options: Any) -> Any:
-        if looked_at() or (z.requires_grad and follows()):
+        if tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0:
             return None
+        if z.requires_grad and follows():
+            return followed(z, axis, where, options) if dtype is None and out is None else None
         if out is None:
             return short(z, axis, where, dtype, None, *options)
         return put(out, z, axis, where, dtype, out, *options)
 
     def of_two(v: Any, y: Any, axis: Any, where: Any, dtype: Any, out: Any, *options: Any) -> Any:
-        if looked_at() or type(v) not in TYPES or ((v.requires_grad or y.requires_grad) and follows()):
+        if tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0:
+            return None
+        if type(v) not in TYPES or ((v.requires_grad or y.requires_grad) and follows()):
             return None
         if out is None:
             return short(v, y, axis, where, dtype, None, *options)
@@ -77,8 +100,3 @@ def unfollowed(short: Short, direction: str) -> Short:
         return result
 
     return of_one if direction == "forward" else of_two
-
-
-def looked_at() -> bool:
-    """Whether a transform, a mode or a tracer is at work."""
-    return bool(compiling() or tracing() is not None or modes() or transformed() or forward_ad._current_level >= 0)

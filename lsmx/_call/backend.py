@@ -78,8 +78,10 @@ class Backend:
         Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
         its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
     unfollowed
-        Called with the short way of a kernel and the direction: makes one that gives None wherever the autograd, or whatever else
-        ``bind`` asks, may look on. None if ``bind`` is always to be asked.
+        Called with the short way of a kernel, its function and direction: makes one that gives None, or does what ``bind`` does,
+        wherever the autograd, or whatever else ``bind`` asks, may look on. None if ``bind`` is always to be asked.
+    compiling
+        Whether the library's compiler traces what runs: no short way is taken then. A function that the compiler knows by itself.
     define
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
         it.
@@ -116,8 +118,9 @@ class Backend:
     kernels: tuple[Kernel, ...] = ()
     bind: Callable[..., Array] | None = None
     define: Callable[[Operation], object] | None = None
-    unfollowed: Callable[[Callable[..., Array | None], str], Callable[..., Array | None]] | None = None
+    unfollowed: Callable[[Callable[..., Array | None], str, str], Callable[..., Array | None]] | None = None
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
+    compiling: Callable[[], bool] | None = None
     follows: str | None = None
     place: Callable[[Array], Any] | None = None
     xp: Any = None

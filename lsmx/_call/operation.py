@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lsmx._definition.checks import check_mask, dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._definition.checks import check_mask, float_name, normal_axes, reduced_shape
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import PER_ROW, ROWS, Axes, Kind, Shape
 from lsmx._definition.ops import Array
@@ -84,9 +84,8 @@ class Operation:
 
     def on(self, arrays: Sequence[Array]) -> Operation:
         """The operation whose rules, and what they ask for, are those of arrays of this dtype."""
-        if self.narrow is None or dtype_name(arrays[self.at].dtype) not in NARROW:
-            return self
-        return self.narrow
+        narrow = self.narrow
+        return self if narrow is None or float_name(self.rows, arrays[self.at]) not in NARROW else narrow
 
     @cached_property
     def names(self) -> tuple[str, ...]:

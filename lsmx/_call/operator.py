@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from lsmx._call.deferred import public, taken_over
 from lsmx._call.family import operations_of, suffix_of
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation
-from lsmx._call.registry import _forced, backend_for, constant_when_compiled, forced, loaded, on_load, shortcuts
+from lsmx._call.registry import _forced, at_work, backend_for, forced, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
 from lsmx._call.validate import cast_to, check_flags, described, write
@@ -259,16 +258,11 @@ def unregister(name: str) -> None:
     del operators[name]
 
 
-@constant_when_compiled
 def shortcut(function: str, direction: str, kind: type) -> Callable[..., Array | None] | None:
-    """The short way of a direction for arrays of a type; none inside ``using``, nor where ``torch.compile`` traces."""
-    return shortcuts.get((function, direction, kind)) if _forced.get() is None and not traced() else None
-
-
-def traced() -> bool:
-    """Whether ``torch.compile`` is at work: it calls ``shortcut`` while it traces, and keeps what that finds."""
-    guards = sys.modules.get("torch._guards")
-    return guards is not None and guards.TracingContext.try_get() is not None
+    """The short way of a direction for arrays of a type, if there is one; none inside ``using``, nor in what is compiled."""
+    if at_work.compiling():
+        return None
+    return shortcuts.get((function, direction, kind)) if _forced.get() is None else None
 
 
 def serving(name: str, x: Array) -> Backend:

@@ -48,6 +48,8 @@ computed: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
 """What ``Kernel.direct`` gives, by function, direction and array type, of types that the library itself has made."""
 shortcuts: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
 """The same for calls as users make them, which an autograd may follow."""
+at_work = SimpleNamespace(compiling=lambda: False)
+"""Whether a compiler traces what runs, as the backend that has one says (``Backend.compiling``)."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
 on_load: list[Callable[[Backend], None]] = []
 """Called with every backend that is found for the first time."""
@@ -144,6 +146,7 @@ def find(root: str) -> Backend | str | None:
             found = load_plugin(entry)
         _loaded[root] = found
         if isinstance(found, Backend):
+            at_work.compiling = found.compiling or at_work.compiling
             for tell in on_load:
                 tell(found)
     return _loaded[root]
@@ -220,7 +223,7 @@ def _get_to_know(kind: type) -> str:
                 task = function, direction, kind
                 computed[task] = short
                 if backend.bind is None or backend.unfollowed is not None:
-                    shortcuts[task] = short if backend.unfollowed is None else backend.unfollowed(short, direction)
+                    shortcuts[task] = short if backend.unfollowed is None else backend.unfollowed(short, function, direction)
     return name
 
 

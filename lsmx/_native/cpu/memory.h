@@ -25,36 +25,50 @@ template <> struct WordOf<double> {
 };
 template <class T> using Word = typename WordOf<T>::Type;
 
-// Of a vector of float's words
-LAW Native<float> half_to_float(Native<unsigned> h) {
+// Vectors of 16-bit words, as many as there are floats in a vector
+using Words16 = typename VectorOf<unsigned short, BYTES / 2>::Type;
+
+#if defined(__AVX512F__) && LSMX_BYTES == 64
+LAW Native<float> half_to_float(Words16 h) { return _mm512_cvtph_ps((__m256i)h); }
+LAW Words16 float_to_half(Native<float> x) { return (Words16)_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+#elif defined(__F16C__) && LSMX_BYTES == 32
+LAW Native<float> half_to_float(Words16 h) { return _mm256_cvtph_ps((__m128i)h); }
+LAW Words16 float_to_half(Native<float> x) { return (Words16)_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT); }
+#else
+LAW Native<float> half_to_float(Words16 words) {
     using V = Native<unsigned>;
-    const V size = h & 0x7fffu, sign = (h & 0x8000u) << 16;
+    const V h = __builtin_convertvector(words, V), size = h & 0x7fffu, sign = (h & 0x8000u) << 16;
     const V normal = (size << 13) + (112u << 23), special = (size << 13) | 0x7f800000u;
     const V tiny = (V)(__builtin_convertvector((Native<int>)size, Native<float>) * 0x1p-24f);
     const V found = size >= 0x7c00u ? special : size < 0x400u ? tiny : normal;
     return (Native<float>)(found | sign);
 }
-LAW Native<unsigned> float_to_half(Native<float> x) {
+LAW Words16 float_to_half(Native<float> x) {
     using V = Native<unsigned>;
     const V b = (V)x, size = b & 0x7fffffffu, sign = (b >> 16) & 0x8000u;
     const V normal = (size - (112u << 23) + 0xfffu + ((size >> 13) & 1u)) >> 13;
     const V tiny = (V)((Native<float>)size + 0.5f) - 0x3f000000u;
     const V special = size > 0x7f800000u ? V{} + 0x7e00u : V{} + 0x7c00u;
-    return (size >= 0x47800000u ? special : size < 0x38800000u ? tiny : normal) | (size > 0x7f800000u ? V{} : sign);
+    const V found = (size >= 0x47800000u ? special : size < 0x38800000u ? tiny : normal) | (size > 0x7f800000u ? V{} : sign);
+    return __builtin_convertvector(found, Words16);
 }
-LAW Native<unsigned> float_to_bfloat(Native<float> x) {
+#endif
+
+LAW Native<float> bfloat_to_float(Words16 words) { return (Native<float>)(__builtin_convertvector(words, Native<unsigned>) << 16); }
+LAW Words16 float_to_bfloat(Native<float> x) {
     using V = Native<unsigned>;
     const V b = (V)x;
-    return (b & 0x7fffffffu) > 0x7f800000u ? V{} + 0x7fc0u : (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
+    const V found = (b & 0x7fffffffu) > 0x7f800000u ? V{} + 0x7fc0u : (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
+    return __builtin_convertvector(found, Words16);
 }
 
 // lanes<F> elements of T at an address, in F; and back
 template <class F, class T> LAW Native<F> take(const char* p) {
     const auto w = *reinterpret_cast<const Unaligned<Word<T>, lanes<F> * int(sizeof(T))>*>(p);
     if constexpr (__is_same(T, Half)) {
-        return half_to_float(__builtin_convertvector(w, Native<unsigned>));
+        return half_to_float(w);
     } else if constexpr (__is_same(T, Bfloat)) {
-        return (Native<float>)(__builtin_convertvector(w, Native<unsigned>) << 16);
+        return bfloat_to_float(w);
     } else if constexpr (__is_same(T, Truths)) {
         return __builtin_convertvector(__builtin_convertvector(w, Native<Signed<F>>), Native<F>);
     } else {
@@ -66,8 +80,7 @@ template <class F, class T> LAW void give(char* p, Native<F> x) {
     using Memory = Unaligned<Word<T>, lanes<F> * int(sizeof(T))>;
     typedef Word<T> W __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
     if constexpr (sizeof(T) == 2) {
-        const Native<unsigned> w = __is_same(T, Half) ? float_to_half(x) : float_to_bfloat(x);
-        *reinterpret_cast<Memory*>(p) = __builtin_convertvector(w, W);
+        *reinterpret_cast<Memory*>(p) = __is_same(T, Half) ? float_to_half(x) : float_to_bfloat(x);
     } else {
         typedef T V __attribute__((vector_size(lanes<F> * int(sizeof(T)))));
         *reinterpret_cast<Memory*>(p) = (W)__builtin_convertvector(x, V);
@@ -84,7 +97,7 @@ template <class F, class T> LAW F take_one(const char* p, bool swapped) {
     Word<T> w;
     __builtin_memcpy(&w, p, sizeof w);
     if (swapped) w = swapped_bytes(w);
-    if constexpr (__is_same(T, Half)) return F(half_to_float(Native<unsigned>{} + unsigned(w))[0]);
+    if constexpr (__is_same(T, Half)) return F(half_to_float(Words16{} + w)[0]);
     else if constexpr (__is_same(T, Bfloat)) return F(floats(unsigned(w) << 16));
     else if constexpr (__is_same(T, Truths)) return F(w);
     else return F(floats(w));

@@ -16,10 +16,10 @@ struct Features {
     Features() {
         unsigned a, b, c, d, state, high;
         if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1) || !(c >> 28 & 1)) return;  // OSXSAVE, AVX
-        const bool fma = c >> 12 & 1;
+        const bool fma = c >> 12 & 1, f16c = c >> 29 & 1;
         __asm__ volatile("xgetbv" : "=a"(state), "=d"(high) : "c"(0));
         if ((state & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
-        avx2 = fma && (b >> 5 & 1);
+        avx2 = fma && f16c && (b >> 5 & 1);
         avx512 = avx2 && (state & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F, DQ, BW, VL
     }
 };
