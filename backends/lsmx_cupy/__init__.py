@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_compat.cupy as xp
 import cupy
 
 from lsmx.extend import Backend, Format, Ops, power_from_bits
+from lsmx_cupy import namespace
 from lsmx_cupy.cuda import KERNELS
 
 try:
@@ -28,7 +28,7 @@ def owns(kind: type) -> bool:
 
 def ops(x: Any, fmt: Format) -> Ops:
     """CuPy's operations, on the array's device."""
-    return Ops(xp=xp, device=x.device, format=fmt, integers=(cupy.int64, 64), power=power_from_bits)
+    return Ops(xp=namespace, device=x.device, format=fmt, integers=(cupy.int64, 64), power=power_from_bits)
 
 
 def version() -> str:

@@ -1,0 +1,18 @@
+"""CuPy's functions by the standard's names, with a choice between bfloat16 numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.cupy as xp
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(xp, name)
+
+
+def where(condition: Any, a: Any, b: Any, /) -> Any:
+    """Of equal dtypes, as the law has them. CuPy's own makes float32 of bfloat16, so 16-bit floats are chosen by their bits."""
+    if a.dtype.itemsize == 2:
+        return xp.where(condition, a.view(xp.int16), b.view(xp.int16)).view(a.dtype)
+    return xp.where(condition, a, b)
