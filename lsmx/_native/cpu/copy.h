@@ -155,6 +155,18 @@ template <class F, class T> static void block_out(const Rows& x, Block<F> from) 
     }
 }
 
+// Tiles of rows that are neighbours in memory, side by side: to.row_step is the distance of the tiles
+template <class F, class T> static void columns_in(const Rows& x, Block<F> to) {
+    for (int64 i = 0; i < x.n; ++i)
+        for (int64 j = 0; j < x.rows; j += wide<F>)
+            line_in<F, T>(x.at(j, i), to.at + j / wide<F> * to.row_step + i * wide<F>, wide<F>);
+}
+template <class F, class T> static void columns_out(const Rows& x, Block<F> from) {
+    for (int64 i = 0; i < x.n; ++i)
+        for (int64 j = 0; j < x.rows; j += wide<F>)
+            line_out<F, T>(from.at + j / wide<F> * from.row_step + i * wide<F>, x.at(j, i), wide<F>);
+}
+
 template <class F> using Copy = void (*)(const Rows&, Block<F>);
 
 // Over all runs of a row: `along` has the axes of a row, the last of which makes a run
@@ -174,17 +186,56 @@ template <class F> static void over_runs(const lsmx::Call& c, int operand, Copy<
     }
 }
 
+// What copies rows of a type in and out: results are doubles where doubles are computed in, else one of the other types
+template <class F> struct Copies {
+    static Copy<F> in(const lsmx::Call& c, int operand) {
+        static constexpr Copy<F> by[] = {block_in<F, Half>, block_in<F, Bfloat>, block_in<F, float>, block_in<F, double>};
+        return operand == lsmx::MASK ? block_in<F, Truths> : by[c.at[operand].type];
+    }
+    static Copy<F> columns(const lsmx::Call& c, int operand) {
+        static constexpr Copy<F> by[] = {columns_in<F, Half>, columns_in<F, Bfloat>, columns_in<F, float>, columns_in<F, double>};
+        return operand == lsmx::MASK ? columns_in<F, Truths> : by[c.at[operand].type];
+    }
+    static Copy<F> out(const lsmx::Call& c, bool columns) {
+        if constexpr (sizeof(F) == 8) {
+            return columns ? columns_out<F, double> : block_out<F, double>;
+        } else {
+            static constexpr Copy<F> rows[] = {block_out<F, Half>, block_out<F, Bfloat>, block_out<F, float>};
+            static constexpr Copy<F> sides[] = {columns_out<F, Half>, columns_out<F, Bfloat>, columns_out<F, float>};
+            return (columns ? sides : rows)[c.at[lsmx::OUT].type];
+        }
+    }
+};
+
 template <class F> LAW void rows_in(const lsmx::Call& c, int operand, char* const* row, int64 rows, Block<F> to) {
-    static constexpr Copy<F> in[lsmx::TYPES] = {block_in<F, Half>, block_in<F, Bfloat>, block_in<F, float>, block_in<F, double>};
-    over_runs<F>(c, operand, operand == lsmx::MASK ? block_in<F, Truths> : in[c.at[operand].type], row, rows, to);
+    over_runs<F>(c, operand, Copies<F>::in(c, operand), row, rows, to);
 }
 template <class F> LAW void rows_out(const lsmx::Call& c, char* const* row, int64 rows, Block<F> from) {
-    // results are doubles where doubles are computed in, else one of the other types
-    if constexpr (sizeof(F) == 8) {
-        over_runs<F>(c, lsmx::OUT, block_out<F, double>, row, rows, from);
+    over_runs<F>(c, lsmx::OUT, Copies<F>::out(c, false), row, rows, from);
+}
+
+// Whether so many rows of an operand are neighbours in memory, as the passes' numbers or as what is made of them by vectors
+template <class F> LAW bool side_by_side(const lsmx::Call& c, int operand, char* const* row, int64 rows) {
+    const bool bytes = operand == lsmx::MASK;
+    const int width = bytes ? 1 : lsmx::width_of[c.at[operand].type];
+    return !c.at[operand].swapped && (bytes || !(sizeof(F) == 8 && width == 2)) && Rows{row, 0, 0, 1, rows, false}.apart(width);
+}
+
+// Some tiles, `size` elements apart: those past the last row have it again
+template <class F> static void tiles_in(const lsmx::Call& c, int operand, char* const* row, int64 tiles, F* to, int64 size) {
+    if (tiles > 1 && side_by_side<F>(c, operand, row, tiles * wide<F>)) {
+        over_runs<F>(c, operand, Copies<F>::columns(c, operand), row, tiles * wide<F>, {to, size, wide<F>});
     } else {
-        static constexpr Copy<F> out[] = {block_out<F, Half>, block_out<F, Bfloat>, block_out<F, float>};
-        over_runs<F>(c, lsmx::OUT, out[c.at[lsmx::OUT].type], row, rows, from);
+        for (int64 k = 0; k < tiles; ++k) rows_in<F>(c, operand, row + k * wide<F>, wide<F>, {to + k * size, 1, wide<F>});
+    }
+}
+template <class F> static void tiles_out(const lsmx::Call& c, char* const* row, int64 rows, const F* from, int64 size) {
+    F* block = const_cast<F*>(from);
+    if (rows > wide<F> && rows % wide<F> == 0 && side_by_side<F>(c, lsmx::OUT, row, rows)) {
+        over_runs<F>(c, lsmx::OUT, Copies<F>::out(c, true), row, rows, {block, size, wide<F>});
+    } else {
+        for (int64 j = 0; j < rows; j += wide<F>)
+            rows_out<F>(c, row + j, least_of(wide<F>, rows - j), {block + j / wide<F> * size, 1, wide<F>});
     }
 }
 

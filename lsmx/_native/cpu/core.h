@@ -64,7 +64,7 @@ using Run = bool (*)(const Call&, int64_t start, int64_t stop);
 struct Target {
     const char* name;
     bool (*available)();
-    int lanes;  // of float32: rows are shared out in multiples of twice as many
+    int64_t (*multiple)(const Call&);  // rows are shared out in multiples of so many
     Run run;
 };
 

@@ -12,6 +12,15 @@ constexpr int64 SHORT_FORWARD = 192, SHORT_BACKWARD = 192;  // rows of fewer ele
 constexpr int64 BATCH = 1 << 13;                           // bytes of rows in line that share one logarithm
 constexpr int64 ON_STACK = 1 << 14;                        // bytes of scratch that need no allocation
 
+// Tiles of neighbouring rows that are copied together: as many as make whole lines of the cache, while they fit into it
+constexpr int64 LINES = 512, CACHED = 1 << 20;  // bytes
+template <class F> constexpr int64 GROUP = LINES / (wide<F> * int64(sizeof(F)));
+template <class F> LAW int64 group(int64 n) {
+    int64 tiles = GROUP<F>;
+    while (tiles > 1 && tiles * n * wide<F> * int64(sizeof(F)) > CACHED) tiles /= 2;
+    return tiles;
+}
+
 // Where rows begin, counted through the axes from row to row
 struct Cursor {
     const lsmx::Call& c;
@@ -47,7 +56,8 @@ template <class F> LAW bool direct(const lsmx::Call& c, int operand) {
 template <class F> struct Plan {
     const lsmx::Shape& shape;
     bool tile, has_b, copy_a, copy_b, copy_out, masked;
-    int64 batch, row_step, blocks, block;  // rows at a time; elements of scratch from row to row, blocks of it, elements of each
+    int64 tiles, batch;              // at a time: tiles, rows
+    int64 row_step, blocks, block;  // of scratch: elements from row to row, blocks, elements of each
 
     explicit Plan(const lsmx::Call& c) : shape(lsmx::shape_of(c.pass)) {
         constexpr int64 W = lanes<F>;
@@ -63,11 +73,12 @@ template <class F> struct Plan {
         copy_b = !direct<F>(c, lsmx::B);
         copy_out = !shape.reduces && !direct<F>(c, lsmx::OUT);
         const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
-        batch = tile ? wide<F> : size >= BATCH ? 1 : least_of(W, BATCH / size);
+        tiles = side_by_side ? group<F>(c.n) : 1;
+        batch = tile ? tiles * wide<F> : size >= BATCH ? 1 : least_of(W, BATCH / size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
         blocks = tile ? 1 + has_b + 1 + masked : a * copy_a + has_b * copy_b + 1 + masked + copy_out;
-        block = tile ? c.n * wide<F> : batch * row_step;
+        block = tile ? c.n * wide<F> * tiles : batch * row_step;
     }
     int64 bytes() const { return blocks * block * int64(sizeof(F)) + 64; }
 };
@@ -152,42 +163,46 @@ template <class F> static bool run_tiles(const lsmx::Call& c, const Plan<F>& pla
     if (!scratch.at) return false;
     const lsmx::Shape& s = plan.shape;
     const bool has_a = !(s.one && s.rows == 1);
-    Tile<F> t;
-    t.n = c.n;
-    t.a = scratch.take<F>(plan.block);
-    t.b = plan.has_b ? scratch.take<F>(plan.block) : nullptr;
-    t.work = scratch.take<F>(plan.block);
+    const int64 size = c.n * S;  // elements of a tile
+    F* block_a = scratch.take<F>(plan.block);
+    F* block_b = plan.has_b ? scratch.take<F>(plan.block) : nullptr;
+    F* work = scratch.take<F>(plan.block);
     F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
     Cursor cursor(c, start);
-    char* at[lsmx::OPERANDS][S];
-    for (int64 row = start; row < stop; row += S) {
-        const int64 rows = least_of(S, stop - row);
+    constexpr int64 MOST = S * GROUP<F>;
+    char* at[lsmx::OPERANDS][MOST];
+    F one[MOST], value[MOST];
+    Tile<F> t;
+    t.n = c.n;
+    for (int64 row = start; row < stop; row += plan.batch) {
+        const int64 rows = least_of(plan.batch, stop - row), tiles = (rows + S - 1) / S;
         for (int64 j = 0; j < rows; ++j, cursor.next())
             for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = cursor.at(o);
-        for (int64 j = rows; j < S; ++j)  // lanes past the last row have it again
+        for (int64 j = rows; j < tiles * S; ++j)  // lanes past the last row have it again
             for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = at[o][rows - 1];
-        const Block<F> a = {t.a, 1, S};
-        if (has_a) rows_in<F>(c, lsmx::A, at[lsmx::A], S, a);
-        if (t.b) rows_in<F>(c, lsmx::B, at[lsmx::B], S, {t.b, 1, S});
+        if (has_a) tiles_in<F>(c, lsmx::A, at[lsmx::A], tiles, block_a, size);
+        if (block_b) tiles_in<F>(c, lsmx::B, at[lsmx::B], tiles, block_b, size);
         if (mask) {
-            rows_in<F>(c, lsmx::MASK, at[lsmx::MASK], S, {mask, 1, S});
-            if (has_a) apply_mask(t.a, mask, plan.block, F(s.absent[0]));
-            if (t.b) apply_mask(t.b, mask, plan.block, F(s.absent[1]));
+            tiles_in<F>(c, lsmx::MASK, at[lsmx::MASK], tiles, mask, size);
+            if (has_a) apply_mask(block_a, mask, tiles * size, F(s.absent[0]));
+            if (block_b) apply_mask(block_b, mask, tiles * size, F(s.absent[1]));
         }
-        if (s.one) {
-            F one[S];
-            for (int64 j = 0; j < S; ++j) one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
-            t.one = load<Wide<F>>(one);
+        for (int64 j = 0; s.one && j < tiles * S; ++j) one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+        for (int64 k = 0; k < tiles; ++k) {
+            t.a = block_a + k * size;
+            t.b = block_b ? block_b + k * size : nullptr;
+            t.work = work;
+            if (s.one) t.one = load<Wide<F>>(one + k * S);
+            const char* next = cursor.at(has_a ? lsmx::A : lsmx::B);
+            t.ahead = {next, block_b ? cursor.at(lsmx::B) : next, at[lsmx::OUT][0], plan.tiles == 1};
+            pass(t);
+            if (s.reduces) store(value + k * S, t.value);
         }
-        t.ahead = {cursor.at(has_a ? lsmx::A : lsmx::B), at[lsmx::OUT][0]};
-        pass(t);
         if (s.reduces) {
-            F value[S];
-            store(value, t.value);
             for (int64 j = 0; j < rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], value[j]);
         } else {
-            if (mask) apply_mask(t.a, mask, plan.block, F(s.left));
-            rows_out<F>(c, at[lsmx::OUT], rows, a);
+            if (mask) apply_mask(block_a, mask, tiles * size, F(s.left));
+            tiles_out<F>(c, at[lsmx::OUT], rows, block_a, size);
         }
     }
     return true;
@@ -216,9 +231,19 @@ static bool run(const lsmx::Call& c, int64_t start, int64_t stop) {
     return c.format == lsmx::FLOAT32 ? run_format<float>(c, start, stop) : run_format<double>(c, start, stop);
 }
 
+// Rows are shared out in multiples of so many
+static int64_t multiple(const lsmx::Call& c) {
+    if (c.format == lsmx::FLOAT32) {
+        const Plan<float> plan(c);
+        return plan.tile ? plan.batch : 1;
+    }
+    const Plan<double> plan(c);
+    return plan.tile ? plan.batch : 1;
+}
+
 bool available();  // in targets.cpp, which is compiled for the least of them
 
 extern const lsmx::Target the_target;
-const lsmx::Target the_target = {LSMX_NAME, available, lanes<float>, run};
+const lsmx::Target the_target = {LSMX_NAME, available, multiple, run};
 
 }  // namespace LSMX_TARGET

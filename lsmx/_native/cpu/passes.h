@@ -105,7 +105,7 @@ struct LogSoftmaxBackward {
     }
     template <class F> static void tile(Tile<F>& t) {
         TileValueSum<F> G(t.a, t.n, t.ahead);
-        tile_backward(t.a, t.b, t.n, G);
+        tile_backward(t.a, t.b, t.n, G, t.ahead);
     }
 };
 

@@ -73,7 +73,7 @@ bool run_all(const Call& call, int threads) {
         FloatingPoint here;
         return t.run(call, 0, call.rows);
     }
-    const int64_t multiple = call.n >= 1024 ? 1 : 2 * t.lanes;
+    const int64_t multiple = t.multiple(call);
     Work work{call, t, multiple, SHARE / call.n + 1, threads < MOST ? threads : MOST};
     pthread_t helpers[MOST];
     int made = 0;

@@ -13,14 +13,18 @@ constexpr int TILE_STEPS = 64;  // limbs that are added up in 32 bits before the
 template <class F> constexpr int wide = lanes<F> * TILE;  // rows of a tile
 template <class F> using Wide = Pack<F, TILE>;
 
-// What comes after a tile in memory, and where its result goes: hints for the caches
+// What comes after a tile in memory, of one operand or two, and where its result goes: hints for the caches
 struct Ahead {
-    const void *next, *out;
+    const void *next, *other, *out;
+    int64 step;  // 1, or 0 where rows do not follow each other, so that nothing is known
     template <class F> LAW void at(int64 i) const {
-        constexpr int S = wide<F> * int(sizeof(F));
-        fetch<S>(static_cast<const char*>(next) + i * S);
-        fetch_to_write<S>(static_cast<const char*>(out) + i * S);
+        fetch<SIZE<F>>(static_cast<const char*>(next) + i * step * SIZE<F>);
+        fetch_to_write<SIZE<F>>(static_cast<const char*>(out) + i * step * SIZE<F>);
     }
+    template <class F> LAW void other_at(int64 i) const { fetch<SIZE<F>>(static_cast<const char*>(other) + i * step * SIZE<F>); }
+
+  private:
+    template <class F> static constexpr int SIZE = wide<F> * int(sizeof(F));
 };
 
 // body(i) over a tile, which is its result
@@ -178,22 +182,25 @@ template <class F> struct TileValueSum {
 
 // ---- g - s sum(g): takes the place of g
 
-template <class F, Way WAY> ALONE void tile_gradient(F* g, const F* y, int64 n, const Words<Wide<F>>& sum) {
+template <class F, Way WAY> ALONE void tile_gradient(F* g, const F* y, int64 n, const Words<Wide<F>>& sum, Ahead ahead) {
     using N = Wide<F>;
     const Words<N> G = sum;
-    map_tile(g, n, [&](int64 at) __attribute__((always_inline)) { return gradient<WAY>(load<N>(g + at), load<N>(y + at), G); });
+    map_tile(g, n, [&](int64 at) __attribute__((always_inline)) {
+        ahead.other_at<F>(at / wide<F>);
+        return gradient<WAY>(load<N>(g + at), load<N>(y + at), G);
+    });
 }
 
-template <class F> ALONE void tile_backward(F* g, const F* y, int64 n, const TileValueSum<F>& s) {
+template <class F> ALONE void tile_backward(F* g, const F* y, int64 n, const TileValueSum<F>& s, Ahead ahead) {
     using N = Wide<F>;
     With<N, Unsigned<F>> most{};
     for (int64 i = 0; i < n; ++i) most = larger(bits(load<N>(y + i * wide<F>)) - Depth<F>::base(), most);
     Native<Unsigned<F>> all = most.v[0];
     LSMX_EACH(TILE, all = larger_of(all, most.v[i]))
     switch (way_of<F>(largest<Unsigned<F>>(all), s.plain, s.mild)) {
-        case MILD: tile_gradient<F, MILD>(g, y, n, s.G); break;
-        case SMALL: tile_gradient<F, SMALL>(g, y, n, s.G); break;
-        default: tile_gradient<F, ANY>(g, y, n, s.G);
+        case MILD: tile_gradient<F, MILD>(g, y, n, s.G, ahead); break;
+        case SMALL: tile_gradient<F, SMALL>(g, y, n, s.G, ahead); break;
+        default: tile_gradient<F, ANY>(g, y, n, s.G, ahead);
     }
 }
 
