@@ -123,8 +123,11 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     Lines<F> l;
     l.n = c.n;
     l.guess = F(0);
-    const bool even = c.across_count == 1 && !block_a && !block_b;
-    char *at[lsmx::OPERANDS][W];
+    char* at[lsmx::OPERANDS][W];
+    const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
+    auto soon = [&](int operand, int64 j, int64 rows) {
+        return Soon{at[operand][j] + (c.across_count == 1 ? rows * across.stride[operand] : 0), along.stride[operand]};
+    };
     for (int64 row = start; row < stop; row += l.rows) {
         l.rows = least_of(plan.batch, stop - row);
         for (int64 j = 0; j < l.rows; ++j, cursor.next()) {
@@ -133,9 +136,12 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
             l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
             l.work[j] = work + j * plan.row_step;
+            l.next_a[j] = soon(lsmx::A, j, l.rows);
+            l.next_b[j] = soon(lsmx::B, j, l.rows);
+            l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
+            l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
         }
-        l.ahead = even ? l.rows * c.across[0].stride[has_a ? lsmx::A : lsmx::B] / int64(sizeof(F)) : 0;
         if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
         if (block_b) rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {block_b, plan.row_step, 1});
         if (mask) {

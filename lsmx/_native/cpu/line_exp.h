@@ -52,7 +52,7 @@ template <class F> ALONE Range<F> line_range(const F* x, int64 n) {
 }
 
 template <class F, Known KNOWN>
-ALONE int128 line_sum_exp(const F* x, int64 n, F max, F z2, F scale, const F* next, const F* out) {
+ALONE int128 line_sum_exp(const F* x, int64 n, F max, F z2, F scale, Soon next, Soon out) {
     using N = Pack<F, LINE>;
     constexpr int W = lanes<F>, S = W * LINE;
     // A grid far below 1 is not made finer, but the values larger
@@ -67,8 +67,8 @@ ALONE int128 line_sum_exp(const F* x, int64 n, F max, F z2, F scale, const F* ne
             const int64 start = i, stop = least_of(n, i + STEPS * S);
             Pack<Unsigned<F>, LINE> a{}, b{};
             for (; i + S <= stop; i += S) {
-                fetch<S * int(sizeof(F))>(next + i);
-                fetch_to_write<S * int(sizeof(F))>(out + i);
+                next.read<S * int(sizeof(F))>(i);
+                out.write<S * int(sizeof(F))>(i);
                 N t = exp_difference<KNOWN>(smaller(load<N>(x + i), second), m);
                 if constexpr (KNOWN == NOTHING) t = t * times;
                 Limbs<N> l = limbs(t, grids);
@@ -102,7 +102,7 @@ template <class F> struct LineSumExp {
     Words<One<F>> R;
 
     // x[j] are the rows; next and out say what will be read and written soon
-    ONCE LineSumExp(const F* const* x, int64 n, int64 rows, int64 ahead, F* const* out) {
+    ONCE LineSumExp(const F* const* x, int64 n, int64 rows, const Soon* next, const Soon* out) {
         using N1 = One<F>;
         using C = Format<F>;
         Known known[lanes<F>];
@@ -124,12 +124,11 @@ template <class F> struct LineSumExp {
         LineDigits<F> digits;
         for (int64 j = 0; j < rows; ++j) {
             if (t2[j] == 0 || !defined[j]) continue;
-            const F* next = x[j] + ahead;
             int128 sum;
             switch (known[j]) {
-                case ORDERED: sum = line_sum_exp<F, ORDERED>(x[j], n, m[j], second[j], scale[j], next, out[j]); break;
-                case NO_UNDERFLOW: sum = line_sum_exp<F, NO_UNDERFLOW>(x[j], n, m[j], second[j], scale[j], next, out[j]); break;
-                default: sum = line_sum_exp<F, NOTHING>(x[j], n, m[j], second[j], scale[j], next, out[j]);
+                case ORDERED: sum = line_sum_exp<F, ORDERED>(x[j], n, m[j], second[j], scale[j], next[j], out[j]); break;
+                case NO_UNDERFLOW: sum = line_sum_exp<F, NO_UNDERFLOW>(x[j], n, m[j], second[j], scale[j], next[j], out[j]); break;
+                default: sum = line_sum_exp<F, NOTHING>(x[j], n, m[j], second[j], scale[j], next[j], out[j]);
             }
             digits.set(j, sum - integer(t2[j], scale[j]));
         }

@@ -21,12 +21,12 @@ template <Way WAY, class N> LAW N gradient(N g, N log_p, Words<N> G) {
     else return minus_s_sum(g, log_p, G);
 }
 
-template <class F, Way WAY, int U> ALONE void line_gradient(const F* g, const F* y, F* out, int64 n, F G, F G_low, const F* next) {
+template <class F, Way WAY, int U> ALONE void line_gradient(const F* g, const F* y, F* out, int64 n, F G, F G_low, Soon next) {
     using N = Pack<F, U>;
     constexpr int S = lanes<F> * U;
     const Words<N> sum = {spread<N>(G), spread<N>(G_low)};
     for (int64 i = 0; i + S <= n; i += S) {
-        fetch<S * int(sizeof(F))>(next + i);
+        next.read<S * int(sizeof(F))>(i);
         store(out + i, gradient<WAY>(load<N>(g + i), load<N>(y + i), sum));
     }
 }
@@ -42,22 +42,23 @@ template <class F> ALONE Unsigned<F> line_depth(const F* y, int64 n) {
 
 template <class F> constexpr int64 GRADIENT_BLOCK = lanes<F> * 64;
 
-template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 n, F G, F G_low, bool plain, const F* next) {
+template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 n, F G, F G_low, bool plain, Soon next) {
     constexpr int64 W = lanes<F>, S = W * 4, BLOCK = GRADIENT_BLOCK<F>;
     using N1 = One<F>;
     const N1 last = minus_s_sum(load<N1>(g + n - W), load<N1>(y + n - W), Words<N1>{spread<N1>(G), spread<N1>(G_low)});
+    auto from = [&](int64 i) { return Soon{next.at + i * next.step, next.step}; };
     const bool mild = magnitude(G) < Format<F>::mild_sum;
     int64 i = 0;
     while (plain && i + S <= n) {
         const int64 length = least_of(BLOCK, (n - i) / S * S);
         switch (way_of<F>(line_depth(y + i, length), plain, mild)) {
-            case MILD: line_gradient<F, MILD, LINE>(g + i, y + i, out + i, length, G, G_low, next + i); break;
-            case SMALL: line_gradient<F, SMALL, LINE>(g + i, y + i, out + i, length, G, G_low, next + i); break;
-            default: line_gradient<F, ANY, 1>(g + i, y + i, out + i, length, G, G_low, next + i);
+            case MILD: line_gradient<F, MILD, LINE>(g + i, y + i, out + i, length, G, G_low, from(i)); break;
+            case SMALL: line_gradient<F, SMALL, LINE>(g + i, y + i, out + i, length, G, G_low, from(i)); break;
+            default: line_gradient<F, ANY, 1>(g + i, y + i, out + i, length, G, G_low, from(i));
         }
         i += length;
     }
-    line_gradient<F, ANY, 1>(g + i, y + i, out + i, n - i, G, G_low, y + i);
+    line_gradient<F, ANY, 1>(g + i, y + i, out + i, n - i, G, G_low, from(i));
     store(out + n - W, last);
 }
 

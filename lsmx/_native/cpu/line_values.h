@@ -68,7 +68,7 @@ template <class F> ALONE int128 line_any_sum(const F* v, int64 n, F scale) {
 
 // The sum of plain values, and their magnitudes if LOOK. What is read and written next is fetched if FETCH.
 template <class F, bool LOOK, bool FETCH>
-ALONE int128 line_plain_sum(const F* v, int64 n, F scale, const F* soon, const F* out, Magnitudes<F>* found) {
+ALONE int128 line_plain_sum(const F* v, int64 n, F scale, Soon next, Soon out, Magnitudes<F>* found) {
     using N = Pack<F, LINE>;
     using N1 = One<F>;
     constexpr int W = lanes<F>, S = W * LINE;
@@ -82,8 +82,8 @@ ALONE int128 line_plain_sum(const F* v, int64 n, F scale, const F* soon, const F
             const int64 start = i, stop = least_of(n, i + STEPS * S);
             Pack<Unsigned<F>, LINE> a{}, b{};
             for (; i + S <= stop; i += S) {
-                if constexpr (FETCH) fetch<S * int(sizeof(F))>(soon + i);
-                if constexpr (FETCH) fetch_to_write<S * int(sizeof(F))>(out + i);
+                if constexpr (FETCH) next.read<S * int(sizeof(F))>(i);
+                if constexpr (FETCH) out.write<S * int(sizeof(F))>(i);
                 const N x = load<N>(v + i);
                 if constexpr (LOOK) many.add(x);
                 Limbs<N> l = limbs(x, grids);
@@ -117,8 +117,8 @@ template <class F> struct LineValueSum {
     alignas(BYTES) F high[lanes<F>], low[lanes<F>];
     bool plain[lanes<F>];  // nothing that is made of the values and their sum needs flushing
 
-    // soon and out are what will be read and written next; guess is the scale of the row before, or 0
-    ONCE LineValueSum(const F* const* v, int64 n, int64 rows, const F* const* soon, F* const* out, F& guess) {
+    // next and out say what will be read and written soon; guess is the scale of the row before, or 0
+    ONCE LineValueSum(const F* const* v, int64 n, int64 rows, const Soon* next, const Soon* out, F& guess) {
         using N1 = One<F>;
         alignas(BYTES) F most[lanes<F>] = {}, scale[lanes<F>];
         int128 sum[lanes<F>];
@@ -127,8 +127,8 @@ template <class F> struct LineValueSum {
         for (int64 j = 0; j < rows; ++j) {
             Magnitudes<F> m;
             if (guessed == F(0)) m = line_magnitudes(v[j], n);
-            else if (size > KEPT) sum[j] = line_plain_sum<F, true, false>(v[j], n, guessed, soon[j], out[j], &m);
-            else sum[j] = line_plain_sum<F, true, true>(v[j], n, guessed, soon[j], out[j], &m);
+            else if (size > KEPT) sum[j] = line_plain_sum<F, true, false>(v[j], n, guessed, next[j], out[j], &m);
+            else sum[j] = line_plain_sum<F, true, true>(v[j], n, guessed, next[j], out[j], &m);
             most[j] = m.most;
             plain[j] = m.plain;
         }
@@ -137,7 +137,7 @@ template <class F> struct LineValueSum {
         LineDigits<F> digits;
         for (int64 j = 0; j < rows; ++j) {
             if (!plain[j]) sum[j] = line_any_sum(v[j], n, scale[j]);
-            else if (scale[j] != guessed) sum[j] = line_plain_sum<F, false, true>(v[j], n, scale[j], soon[j], out[j], nullptr);
+            else if (scale[j] != guessed) sum[j] = line_plain_sum<F, false, true>(v[j], n, scale[j], next[j], out[j], nullptr);
             if (plain[j]) guess = scale[j];
             digits.set(j, sum[j]);
         }

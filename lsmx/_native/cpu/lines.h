@@ -14,6 +14,14 @@ typedef __int128 int128;
 
 LAW int64 least_of(int64 a, int64 b) { return a < b ? a : b; }
 
+// What will be read or written soon, of elements that are `step` bytes apart: hints for the caches
+struct Soon {
+    const char* at;
+    int64 step;
+    template <int BYTES_A_STEP> LAW void read(int64 i) const { fetch<BYTES_A_STEP>(at + i * step); }
+    template <int BYTES_A_STEP> LAW void write(int64 i) const { fetch_to_write<BYTES_A_STEP>(at + i * step); }
+};
+
 // A pack of one
 template <class F> using One = Pack<F, 1>;
 

@@ -6,11 +6,13 @@ namespace LSMX_TARGET {
 
 // Rows in line: where each row of the operands begins, and where its result goes, which may be the place of an operand
 template <class F> struct Lines {
-    int64 n, rows, ahead;  // elements, rows, and how far on the operands' next rows are
-    F guess;               // the scale of the last sum of values
+    int64 n, rows;
+    F guess;  // the scale of the last sum of values
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
+    // in memory: the rows of a and of b after these, what is read after a, and where the results go
+    Soon next_a[lanes<F>], next_b[lanes<F>], after_a[lanes<F>], to[lanes<F>];
 };
 
 // A tile: the result takes the place of a
@@ -84,7 +86,7 @@ template <class F> ALONE void softmax_tile(const TileSumExp<F>& s, F* tile, int6
 // out = (z - max) - L,  L = ln sum exp(z - max)
 struct LogSoftmaxForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
         log_softmax_lines(s, l.a, l.out, l.n, l.rows);
     }
     template <class F> static void tile(Tile<F>& t) {
@@ -97,11 +99,14 @@ struct LogSoftmaxForward {
 struct LogSoftmaxBackward {
     template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
     template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
-        LineValueSum<F> G(l.a, l.n, l.rows, y, l.out, l.guess);
+        LineValueSum<F> G(l.a, l.n, l.rows, l.after_a, l.to, l.guess);
         // what is fetched: the next row, or, of rows that the caches do not keep, the next block of this one
         const bool kept = l.n * int64(sizeof(F)) <= KEPT;
-        for (int64 j = 0; j < l.rows; ++j)
-            line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], kept ? l.a[j] + l.ahead : y[j] + GRADIENT_BLOCK<F>);
+        for (int64 j = 0; j < l.rows; ++j) {
+            const F* block = y[j] + GRADIENT_BLOCK<F>;
+            const Soon next = kept ? l.next_a[j] : Soon{reinterpret_cast<const char*>(block), sizeof(F)};
+            line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], next);
+        }
     }
     template <class F> static void tile(Tile<F>& t) {
         TileValueSum<F> G(t.a, t.n, t.ahead);
@@ -112,7 +117,7 @@ struct LogSoftmaxBackward {
 // The same from z: the output before it is rounded to 16 bits
 struct LogSoftmaxBackwardZ {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxBackward::lines_at(l, l.work);
     }
@@ -128,7 +133,7 @@ struct LogSoftmaxJvp {
     template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
     template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
         for (int64 j = 0; j < l.rows; ++j) line_exp_product(l.a[j], y[j], l.work[j], l.n);
-        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.next_a, l.to, l.guess);
         for (int64 j = 0; j < l.rows; ++j) line_minus_sum(l.a[j], l.out[j], l.n, G.high[j], G.low[j]);
     }
     template <class F> static void tile(Tile<F>& t) {
@@ -142,7 +147,7 @@ struct LogSoftmaxJvp {
 
 struct LogSoftmaxJvpZ {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxJvp::lines_at(l, l.work);
     }
@@ -158,7 +163,7 @@ struct LogSoftmaxJvpZ {
 // s = exp(z - max) / sum exp(z - max)
 struct SoftmaxForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
         softmax_lines(s, l.a, l.out, l.n, l.rows, false);
     }
     template <class F> static void tile(Tile<F>& t) {
@@ -171,7 +176,7 @@ struct SoftmaxForward {
 struct SoftmaxBackward {
     template <class F> static void lines(Lines<F>& l) {
         for (int64 j = 0; j < l.rows; ++j) line_product(l.a[j], l.b[j], l.work[j], l.n);
-        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.next_a, l.to, l.guess);
         for (int64 j = 0; j < l.rows; ++j) line_s_minus_sum(l.a[j], l.b[j], l.out[j], l.n, G.high[j], G.low[j]);
     }
     template <class F> static void tile(Tile<F>& t) {
@@ -188,7 +193,7 @@ struct SoftmaxBackward {
 // lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
 struct LogSumExpForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
         store(l.value, logsumexp_value(load<One<F>>(s.m), log(normalise(s.R))));
         for (int64 j = 0; j < l.rows; ++j)
             if (!s.defined[j]) l.value[j] = s.maximum[j];
@@ -202,7 +207,7 @@ struct LogSumExpForward {
 // dz = g s,  s = softmax(z)
 struct LogSumExpBackward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
         softmax_lines(s, l.b, l.out, l.n, l.rows, true);
         for (int64 j = 0; j < l.rows; ++j) line_times_canonical(l, j);
     }
@@ -230,10 +235,10 @@ struct LogSumExpBackward {
 // dlse = sum(s v),  s = softmax(z)
 struct LogSumExpJvp {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.ahead, l.out);
+        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
         softmax_lines(s, l.b, l.work, l.n, l.rows, true);
         for (int64 j = 0; j < l.rows; ++j) line_weighted(l.a[j], l.work[j], l.work[j], l.n);
-        LineValueSum<F> G(l.work, l.n, l.rows, l.work, l.out, l.guess);
+        LineValueSum<F> G(l.work, l.n, l.rows, l.next_a, l.to, l.guess);
         store(l.value, load<One<F>>(G.high));
     }
     template <class F> static void tile(Tile<F>& t) {
