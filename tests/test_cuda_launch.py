@@ -32,11 +32,16 @@ NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python does not name
 ALIGNED = (2**40, 2**41, 0, 2**42)
 
 
+def at_16(addresses: tuple[int, ...]) -> tuple[bool, ...]:
+    """Which begin at a multiple of 16 bytes."""
+    return tuple(a % 16 == 0 for a in addresses)
+
+
 def launched(
-    dtype: str, n: int, rows: int, kinds: tuple[int, ...] = FORWARD, addresses: Any = ALIGNED, limit: int = SHARED
+    dtype: str, n: int, rows: int, kinds: tuple[int, ...] = FORWARD, addresses: tuple[int, ...] = ALIGNED, limit: int = SHARED
 ) -> Launch:
     """The launch for rows that lie one after the other."""
-    return launch_for("log_softmax_forward", dtype, kinds, addresses, in_line(n, rows, kinds), limit)
+    return launch_for("log_softmax_forward", dtype, kinds, at_16(addresses), in_line(n, rows, kinds), limit)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_packs_of_16_bytes_only_where_all_rows_begin_there(dtype: str) -> None:
 def test_neighbouring_threads_take_what_lies_together() -> None:
     def strided(n: int, rows: int, outer: int = 1) -> Launch:
         way = Geometry(Axis(n, (rows, 0, 0, rows)), Axis(outer, (n * rows, 0, 0, n * rows)), Axis(rows, (1, 0, 0, 1)), ())
-        return launch_for("softmax_forward", "float32", FORWARD, ALIGNED, way, SHARED)
+        return launch_for("softmax_forward", "float32", FORWARD, at_16(ALIGNED), way, SHARED)
 
     assert strided(16, 4096)[1:] == (32, 128, 1024, 1, True, False)
     assert strided(256, 4096)[1:] == (128, 512, 4096, 16, True, False)
@@ -99,7 +104,7 @@ def test_neighbouring_threads_take_what_lies_together() -> None:
 
 def test_one_row_has_no_neighbour() -> None:
     every = Geometry(Axis(8000, (1, 0, 0, 1)), Axis(1, (0, 0, 0, 0)), Axis(1, (0, 0, 0, 0)), ())  # all axes of an array
-    launch = launch_for("softmax_forward", "float32", FORWARD, ALIGNED, every, SHARED)
+    launch = launch_for("softmax_forward", "float32", FORWARD, at_16(ALIGNED), every, SHARED)
     assert launch[1:] == (1, 512, 4096, 512, False, False)
 
 
@@ -192,12 +197,15 @@ def test_a_launch_through_cuda_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "Device", lambda i: types.SimpleNamespace(set_current=lambda: current.append(i)))
     monkeypatch.setattr(core, "launch", lambda *given: started.append(given))
     monkeypatch.setitem(lsmx_torch.cuda._kernels, (3, "name"), "kernel")
-    lsmx_torch.cuda.stream.cache_clear()
+    for kept in (lsmx_torch.cuda.stream, lsmx_torch.cuda.starter):
+        monkeypatch.setattr(lsmx_torch.cuda, kept.__name__, kept.__wrapped__)
     like: Any = types.SimpleNamespace(device=types.SimpleNamespace(index=3))
-    for _ in range(2):
+    for now, entries in ((0, [3, 3]), (0, [3, 3, 3]), (3, [3, 3, 3])):  # the first call of a thread makes it current once more
+        monkeypatch.setattr(torch.cuda, "current_device", lambda now=now: now)
         lsmx_torch.cuda.launch(like, "softmax_forward", "float32", "name", 7, 128, 4096, [1, 2, 3])
-    assert entered == [3, 3]
+        assert entered == entries
     assert current == [3]
+    assert len(started) == 3
     for stream, config, *rest in started:
         assert (stream, config.grid, config.block, config.shmem_size) == ("stream 43", (7, 1, 1), (128, 1, 1), 4096)
         assert rest == ["kernel", 1, 2, 3]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_compat.cupy as xp
+import cupy
+from array_api_compat import cupy as xp
 
 
 def __getattr__(name: str) -> Any:
@@ -14,5 +15,5 @@ def __getattr__(name: str) -> Any:
 def where(condition: Any, a: Any, b: Any, /) -> Any:
     """Of equal dtypes, as the law has them. CuPy's own makes float32 of bfloat16, so 16-bit floats are chosen by their bits."""
     if a.dtype.itemsize == 2:
-        return xp.where(condition, a.view(xp.int16), b.view(xp.int16)).view(a.dtype)
-    return xp.where(condition, a, b)
+        return cupy.where(condition, a.view(cupy.int16), b.view(cupy.int16)).view(a.dtype)
+    return cupy.where(condition, a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from lsmx.extend import CudaDevice, cuda_source, cuda_too_old
 
 INSTALL = 'pip install "lsmx[cuda]"'
 _kernels: dict[tuple[int, str], Any] = {}
+NOTHING = contextlib.nullcontext()
 _here = threading.local()  # .devices: those whose context this thread has seen
 
 
@@ -76,21 +78,42 @@ def stream(device: int, handle: int) -> Any:
     return Stream.from_handle(handle)
 
 
+@functools.lru_cache(maxsize=1024)
+def config(blocks: int, threads: int, room: int) -> Any:
+    """The shape of a launch."""
+    from cuda.core import LaunchConfig
+
+    return LaunchConfig(grid=blocks, block=threads, shmem_size=room)
+
+
+@functools.cache
+def starter() -> Any:
+    """What launches a kernel."""
+    from cuda.core import launch
+
+    return launch
+
+
+def on(device: int) -> contextlib.AbstractContextManager[Any]:
+    """Makes a device the current one while it lasts."""
+    seen = _here.__dict__.setdefault("devices", set())
+    if device not in seen:  # a thread in which PyTorch has called nothing of CUDA has no context yet
+        from cuda.core import Device
+
+        with torch.cuda.device(device):
+            Device(device).set_current()
+        seen.add(device)
+    return NOTHING if device == torch.cuda.current_device() else torch.cuda.device(device)
+
+
 def launch(
     like: torch.Tensor, passname: str, dtype: str, kernel: str, blocks: int, threads: int, room: int, values: Sequence[int]
 ) -> None:
     """Launch a kernel on the current stream of a tensor's device."""
-    from cuda.core import Device, LaunchConfig
-    from cuda.core import launch as start
-
     device = like.device.index
-    with torch.cuda.device(device):
-        seen = _here.__dict__.setdefault("devices", set())
-        if device not in seen:  # a thread in which PyTorch has called nothing of CUDA has no context yet
-            Device(device).set_current()
-            seen.add(device)
-        config = LaunchConfig(grid=blocks, block=threads, shmem_size=room)
-        start(stream(device, torch.cuda.current_stream(device).cuda_stream), config, load(device, passname, dtype, kernel), *values)
+    with on(device):
+        on_stream = stream(device, torch.cuda.current_stream(device).cuda_stream)
+        starter()(on_stream, config(blocks, threads, room), load(device, passname, dtype, kernel), *values)
 
 
 DEVICE = CudaDevice(unavailable=unavailable, shared=lambda x: shared(x.device.index), launch=launch)

@@ -67,24 +67,25 @@ def power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def pack_of(dtype: str, full: Sequence[int], addresses: Sequence[int], way: Geometry) -> int:
+def pack_of(dtype: str, full: Sequence[int], aligned: Sequence[bool], way: Geometry) -> int:
     """How many elements are loaded together: those of 16 bytes, where all rows lie so, or one."""
     many, _ = packs(dtype)
     steps = [axis.strides for axis in (way.outer, way.inner) if axis.size > 1]
-    lies = all(
-        way.length.strides[i] == 1 and addresses[i] % 16 == 0 and all(step[i] * WIDTH[dtype] % 16 == 0 for step in steps)
-        for i in full
-    )
+    lies = all(way.length.strides[i] == 1 and aligned[i] and all(step[i] * WIDTH[dtype] % 16 == 0 for step in steps) for i in full)
     return many if lies else 1
 
 
-def launch_for(passname: str, dtype: str, has: Sequence[Has], addresses: Sequence[int], way: Geometry, limit: int) -> Launch:
-    """How to launch a pass over rows: held in registers, then in shared memory; longer ones are read again from the cache."""
+@functools.lru_cache(maxsize=1024)
+def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[bool, ...], way: Geometry, limit: int) -> Launch:
+    """How to launch a pass over rows: held in registers, then in shared memory; longer ones are read again from the cache.
+
+    ``aligned`` says which operands begin at a multiple of 16 bytes, ``limit`` how many of them a block has in shared memory.
+    """
     n, full = way.length.size, [i for i in range(OPERANDS) if has[i] == Has.ALL]
     reads = [i for i in full if i < OPERANDS - 1]
     next_row = (way.inner if way.inner.size > 1 else way.outer).strides
     side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
-    pack = 1 if side_by_side else pack_of(dtype, full, addresses, way)
+    pack = 1 if side_by_side else pack_of(dtype, full, aligned, way)
     most = THREADS // WARP if side_by_side else THREADS
     size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
     held = size <= most
@@ -138,7 +139,7 @@ def cuda_engine(device: CudaDevice) -> Engine:
         base = [0 if x is None else memory.address(x) for x in operands]
         for offset in way.offsets():
             addresses = [a + WIDTH[dtype] * o for a, o in zip(base, offset, strict=True)]
-            launch = launch_for(name, dtype, has, addresses, way, device.shared(like))
+            launch = launch_for(name, dtype, has, tuple([a % 16 == 0 for a in addresses]), way, device.shared(like))
             values = arguments(launch, addresses, way)
             device.launch(like, name, dtype, launch.kernel, launch.blocks, launch.threads, launch.shared, values)
 
