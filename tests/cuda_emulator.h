@@ -15,7 +15,7 @@
 #define __shared__
 #define __forceinline__ inline
 #define __noinline__
-#define __launch_bounds__(n)
+#define __launch_bounds__(...)
 
 struct Dim {
     unsigned x;

@@ -162,6 +162,7 @@ def test_masks(function: str, seen: list[Any]) -> None:
 def test_the_number_of_threads_does_not_matter(function: str, seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A row is shared by 1 to 256 threads: sums are exact, so that it cannot matter."""
     z, g = (made(nasty(seed, KINDS, 200), "float32") for seed in (10, 11))
+    monkeypatch.setattr(launch, "launch_for", launch.launch_for.__wrapped__)  # not what is remembered of other settings
     sizes = set()
     for held in (16, 8, 4):
         monkeypatch.setattr(launch, "HELD", held)
@@ -174,6 +175,7 @@ def test_the_number_of_threads_does_not_matter(function: str, seen: list[Any], m
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_blocks_take_rows_in_turns(function: str, seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """As they do where there are more rows than a grid may have blocks; some threads have none in the last turn."""
+    monkeypatch.setattr(launch, "launch_for", launch.launch_for.__wrapped__)
     monkeypatch.setattr(launch, "BLOCKS", 3)
     for shape, axis in (((1000, 5), -1), ((37, 300), -1), ((11, 9001), -1), ((40, 200), 0), ((300, 200), 0)):
         z, g = (made(nasty(seed, *shape), "float32") for seed in (23, 24))

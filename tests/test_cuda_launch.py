@@ -71,12 +71,14 @@ def test_shared_memory() -> None:
     assert launched("float32", 9001, 9) == launched("float32", 9001, 9, addresses=(4, 0, 0, 4))
     assert launched("float32", 9001, 9).shared == 8 * 512 + 36016
     assert launched("float32", 9001, 9, BACKWARD).shared == 8 * 512 + 2 * 36016
-    most = (SHARED - 8 * 512) // 4
-    assert launched("float32", most, 9).staged
-    assert launched("float32", most, 9).shared <= SHARED
-    assert launched("float32", most + 4, 9)[3:] == (8 * 512, 512, False, False)
-    assert launched("bfloat16", 2 * most, 9).staged
-    assert not launched("float32", most // 2 + 4, 9, BACKWARD).staged
+    two = (SHARED + 1024) // 2 - 1024  # what each of two blocks has, as the device takes 1024 bytes for each
+    for dtype, room in (("float32", two), ("bfloat16", two), ("float64", SHARED)):
+        most = (room - 8 * 512) // 16 * 16 // WIDTH[dtype]
+        assert launched(dtype, most, 9).staged
+        assert room - 16 < launched(dtype, most, 9).shared <= room
+        assert launched(dtype, most + 16, 9)[3:] == (8 * 512, 512, False, False)
+        assert launched(dtype, most // 2 - 16, 9, BACKWARD).staged
+        assert not launched(dtype, most // 2 + 16, 9, BACKWARD).staged
 
 
 @pytest.mark.parametrize("dtype", WIDTH)

@@ -67,8 +67,8 @@ template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) 
 
 #define LSMX_OPERAND(x) long long x, long long x##_along, long long x##_outer, long long x##_inner
 #define LSMX_TAKE(x) {x, x##_along, x##_outer, x##_inner}
-#define LSMX_KERNEL(NAME, THREADS, PASS, T, V, HELD)                                                                          \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                                     \
+#define LSMX_KERNEL(NAME, THREADS, BLOCKS, PASS, T, V, HELD)                                                                  \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                             \
         NAME(LSMX_OPERAND(a), LSMX_OPERAND(b), LSMX_OPERAND(c), LSMX_OPERAND(out), long long n, long long rows,              \
              long long inner, long long size, long long side_by_side, long long staged) {                                    \
         lsmx::run<lsmx::PASS, T, V, HELD>({LSMX_TAKE(a), LSMX_TAKE(b), LSMX_TAKE(c), LSMX_TAKE(out), n, rows, inner, size,   \

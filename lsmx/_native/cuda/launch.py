@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lsmx._definition.ops import Array
-from lsmx._native.cuda.source import THREADS, kernel_name, packs
+from lsmx._native.cuda.source import RESIDENT, THREADS, kernel_name, packs
 from lsmx._native.engine import Engine, Has, too_many_limbs
 from lsmx._native.geometry import OPERANDS, Axis, Geometry, Strides
 from lsmx._native.memory import WIDTH, Memory
@@ -17,6 +17,7 @@ from lsmx._native.memory import WIDTH, Memory
 HELD = 16  # elements of each operand that a thread has in registers
 FEWEST = 128  # threads of a block that has many rows
 WARP = 32
+RESERVED = 1024  # bytes of shared memory that the device takes for each block
 BLOCKS = 2**31 - 1  # of a grid, at most: they take rows in turns
 OLDEST = (7, 5)  # compute capability that device.cuh takes
 LAUNCHES = 64  # for axes that are kept and do not lie as two: more are not worth it
@@ -79,7 +80,7 @@ def pack_of(dtype: str, full: Sequence[int], aligned: Sequence[bool], way: Geome
 def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[bool, ...], way: Geometry, limit: int) -> Launch:
     """How to launch a pass over rows: held in registers, then in shared memory; longer ones are read again from the cache.
 
-    ``aligned`` says which operands begin at a multiple of 16 bytes, ``limit`` how many of them a block has in shared memory.
+    ``aligned`` says which operands begin at a multiple of 16 bytes, ``limit`` how many bytes of shared memory a block may have.
     """
     n, full = way.length.size, [i for i in range(OPERANDS) if has[i] == Has.ALL]
     reads = [i for i in full if i < OPERANDS - 1]
@@ -94,7 +95,9 @@ def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[b
     threads = max(FEWEST, size * WARP) if side_by_side else FEWEST if size <= WARP else size
     room = 8 * threads if side_by_side or size > WARP else 0
     stage = len(reads) * math.ceil(n * WIDTH[dtype] / 16) * 16
-    staged = not (held or side_by_side) and 8 * threads + stage <= limit
+    # as much as leaves room for the blocks that there are registers for
+    fits = (limit + RESERVED) // RESIDENT[dtype] - RESERVED
+    staged = not (held or side_by_side) and 8 * threads + stage <= fits
     if staged:
         room = 8 * threads + stage
     blocks = min(math.ceil(way.rows / (threads // size)), BLOCKS)

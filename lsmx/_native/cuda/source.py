@@ -27,6 +27,8 @@ JOINED = re.compile(r'^#(pragma once|include "[\w.]+")\n', re.MULTILINE)
 """What headers say to be found by each other, and once: here they are one text."""
 THREADS = 512
 """The most threads of a block."""
+RESIDENT = {"float16": 2, "bfloat16": 2, "float32": 2, "float64": 1}
+"""Blocks of so many threads that a multiprocessor is to have registers for: two hide each other's waiting, float64 needs all."""
 OPTIONS = ("--std=c++17", "--fmad=false")
 """What NVRTC is told, besides the architecture."""
 
@@ -56,8 +58,8 @@ def packs(dtype: str) -> tuple[int, int]:
 def kernels(passname: str, dtype: str) -> str:
     """The kernels of a pass."""
     return "\n".join(
-        f"LSMX_KERNEL({kernel_name(passname, dtype, held, pack)}, {THREADS}, {PASSES[passname]}, {ELEMENTS[dtype]}, {pack}, "
-        f"{'true' if held else 'false'})"
+        f"LSMX_KERNEL({kernel_name(passname, dtype, held, pack)}, {THREADS}, {RESIDENT[dtype]}, {PASSES[passname]}, "
+        f"{ELEMENTS[dtype]}, {pack}, {'true' if held else 'false'})"
         for held in (True, False)
         for pack in packs(dtype)
     )
