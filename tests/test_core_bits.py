@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from collections.abc import Callable, Iterator
@@ -395,3 +396,22 @@ def test_tensors(function: str, dtype: str, target: str) -> None:
             one = by_definition(lambda v=v, axis=axis: lsmx.logsumexp(v, axis=axis))
             for name, call in calls(function, x, v, one, axis=axis).items():
                 assert differing(numbers(call()), numbers(by_definition(call))) is None, f"{function} {name} {shape} {axis}"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rows_that_begin_anywhere_give_way_to_their_results(target: str, dtype: str) -> None:
+    """Where stores begin depends on the address; what a first or last vector has twice is read before it is written."""
+    rng = np.random.default_rng(21)
+    for n, shift in itertools.product((192, 201, 255, 1000, 4096, 4111), (0, 1, 3, 7, 11)):
+        z, g = (rng.standard_normal(shift + 3 * n).astype(dtype)[shift:].reshape(3, n) for _ in range(2))
+        with lsmx.using("reference"):
+            y = lsmx.log_softmax(z.copy())
+            dz, again = lsmx.log_softmax_backward(g.copy(), y), lsmx.log_softmax(y)
+        twice = np.zeros((3, 2 * n), dtype)
+        twice[:, ::2] = y
+        backwards = y[:, ::-1].copy()[:, ::-1]
+        assert differing(lsmx.log_softmax(z, out=z), y) is None
+        assert differing(lsmx.log_softmax_backward(g, y, out=g), dz) is None
+        assert differing(lsmx.log_softmax(twice[:, ::2], out=twice[:, ::2]), again) is None
+        assert differing(lsmx.log_softmax(backwards, out=np.empty((3, n), dtype)[:, ::-1]), again) is None
+        assert differing(lsmx.log_softmax(backwards, out=backwards), again) is None

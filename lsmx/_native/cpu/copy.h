@@ -47,6 +47,39 @@ template <class F, class T> LAW void line_out(const F* from, char* p, int64 n) {
     for (; i < n; ++i) give_one<F, T>(p + i * width, from[i], false);
 }
 
+// ---- elements in reverse order, and every second one: how many of them, as the rest goes one by one
+
+template <class F, int... I> LAW Native<F> in_reverse(Native<F> v, Indices<I...>) {
+    return __builtin_shufflevector(v, v, (lanes<F> - 1 - I)...);
+}
+template <class F, int... I> LAW Native<F> every_second(Native<F> a, Native<F> b, Indices<I...>) {
+    return __builtin_shufflevector(a, b, (2 * I)...);
+}
+
+template <class F, class T> LAW int64 reversed_in(const char* p, F* to, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    for (; i + W <= n; i += W) store(to + i, One<F>{in_reverse<F>(take<F, T>(p - (i + W - 1) * width), LanesOf<Native<F>>{})});
+    return i;
+}
+template <class F, class T> LAW int64 reversed_out(const F* from, char* p, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    for (; i + W <= n; i += W)
+        give<F, T>(p - (i + W - 1) * width, in_reverse<F>(load<One<F>>(from + i).v[0], LanesOf<Native<F>>{}));
+    return i;
+}
+// what stands after the last element is not read
+template <class F, class T> LAW int64 every_second_in(const char* p, F* to, int64 n) {
+    constexpr int W = lanes<F>, width = int(sizeof(T));
+    int64 i = 0;
+    for (; i + W < n; i += W) {
+        const char* at = p + 2 * i * width;
+        store(to + i, One<F>{every_second<F>(take<F, T>(at), take<F, T>(at + W * width), LanesOf<Native<F>>{})});
+    }
+    return i;
+}
+
 // ---- tiles of rows in line: turned, some columns at a time; the last ones overlap those before
 
 constexpr int64 COLUMNS = 32;  // of rows of other types that are made floats and turned at a time
@@ -129,7 +162,13 @@ template <class F, class T> static void block_in(const Rows& x, Block<F> to) {
     } else {
         for (int64 j = 0; j < x.rows; ++j) {
             F* o = to.at + j * to.row_step;
-            if (!x.swapped) for (int64 i = 0; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), false);
+            int64 i = 0;
+            if constexpr (by_vectors<F, T>) {
+                const bool line = plain && !to.tile();
+                if (line && x.stride == -int(sizeof(T))) i = reversed_in<F, T>(x.at(j), o, x.n);
+                else if (line && x.stride == 2 * int(sizeof(T))) i = every_second_in<F, T>(x.at(j), o, x.n);
+            }
+            if (!x.swapped) for (; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), false);
             else for (int64 i = 0; i < x.n; ++i) o[i * to.step] = take_one<F, T>(x.at(j, i), true);
         }
     }
@@ -149,7 +188,9 @@ template <class F, class T> static void block_out(const Rows& x, Block<F> from) 
     } else {
         for (int64 j = 0; j < x.rows; ++j) {
             const F* o = from.at + j * from.row_step;
-            if (!x.swapped) for (int64 i = 0; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], false);
+            int64 i = 0;
+            if (!x.swapped && !from.tile() && x.stride == -int(sizeof(T))) i = reversed_out<F, T>(o, x.at(j), x.n);
+            if (!x.swapped) for (; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], false);
             else for (int64 i = 0; i < x.n; ++i) give_one<F, T>(x.at(j, i), o[i * from.step], true);
         }
     }

@@ -10,6 +10,7 @@ namespace LSMX_TARGET {
 
 constexpr int64 SHORT_FORWARD = 192, SHORT_BACKWARD = 192;  // rows of fewer elements go into tiles
 constexpr int64 BATCH = 1 << 13;                           // bytes of rows in line that share one logarithm
+constexpr int64 PIECE = 1 << 12;                           // bytes that lie together, below which rows are in pieces
 constexpr int64 ON_STACK = 1 << 14;                        // bytes of scratch that need no allocation
 
 // Tiles of neighbouring rows that are copied together: as many as make whole lines of the cache, while they fit into it
@@ -52,6 +53,14 @@ template <class F> LAW bool direct(const lsmx::Call& c, int operand) {
            (c.along[0].stride[operand] == int64(sizeof(F)) || c.n == 1);
 }
 
+// Rows in line that are taken together, of so many bytes each
+template <class F> LAW int64 rows_at_a_time(const lsmx::Call& c, int64 size) {
+    // of rows in pieces, those that are neighbours in memory, while the caches keep them
+    const bool pieces = c.along_count > 1 && c.along[c.along_count - 1].size * int64(sizeof(F)) < PIECE;
+    const int64 together = pieces ? KEPT : BATCH;
+    return size >= together ? 1 : least_of(lanes<F>, together / size);
+}
+
 // How a call is walked
 template <class F> struct Plan {
     const lsmx::Shape& shape;
@@ -74,7 +83,7 @@ template <class F> struct Plan {
         copy_out = !shape.reduces && !direct<F>(c, lsmx::OUT);
         const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
         tiles = side_by_side ? group<F>(c.n) : 1;
-        batch = tile ? tiles * wide<F> : size >= BATCH ? 1 : least_of(W, BATCH / size);
+        batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
         blocks = tile ? 1 + has_b + 1 + masked : a * copy_a + has_b * copy_b + 1 + masked + copy_out;
@@ -126,7 +135,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     char* at[lsmx::OPERANDS][W];
     const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
     auto soon = [&](int operand, int64 j, int64 rows) {
-        return Soon{at[operand][j] + (c.across_count == 1 ? rows * across.stride[operand] : 0), along.stride[operand]};
+        return Soon{at[operand][j] + (c.across_count == 1 ? rows * across.stride[operand] : 0), c.along_count == 1 ? along.stride[operand] : 0};
     };
     for (int64 row = start; row < stop; row += l.rows) {
         l.rows = least_of(plan.batch, stop - row);

@@ -41,14 +41,16 @@ template <class F> ALONE Unsigned<F> line_depth(const F* y, int64 n) {
 }
 
 template <class F> constexpr int64 GRADIENT_BLOCK = lanes<F> * 64;
+constexpr int64 WHOLE = 4096;
 
 template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 n, F G, F G_low, bool plain, Soon next) {
     constexpr int64 W = lanes<F>, S = W * 4, BLOCK = GRADIENT_BLOCK<F>;
     using N1 = One<F>;
-    const N1 last = minus_s_sum(load<N1>(g + n - W), load<N1>(y + n - W), Words<N1>{spread<N1>(G), spread<N1>(G_low)});
+    const Words<N1> sum = {spread<N1>(G), spread<N1>(G_low)};
+    const N1 first = minus_s_sum(load<N1>(g), load<N1>(y), sum), last = minus_s_sum(load<N1>(g + n - W), load<N1>(y + n - W), sum);
     auto from = [&](int64 i) { return Soon{next.at + i * next.step, next.step}; };
     const bool mild = magnitude(G) < Format<F>::mild_sum;
-    int64 i = 0;
+    int64 i = n < WHOLE ? 0 : before_vectors(out);  // stores of whole vectors in memory, where they are worth a ragged end
     while (plain && i + S <= n) {
         const int64 length = least_of(BLOCK, (n - i) / S * S);
         switch (way_of<F>(line_depth(y + i, length), plain, mild)) {
@@ -59,6 +61,7 @@ template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 
         i += length;
     }
     line_gradient<F, ANY, 1>(g + i, y + i, out + i, n - i, G, G_low, from(i));
+    store(out, first);
     store(out + n - W, last);
 }
 

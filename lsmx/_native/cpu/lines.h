@@ -42,14 +42,20 @@ template <class F> LAW One<F> load_or(const F* x, int64 i, int64 n, F absent) {
     return i + W <= n ? load<One<F>>(x + i) : where(last_lanes<F>(n - i), load<One<F>>(x + n - W), absent);
 }
 
-// body(N(), i) over a row, by packs of U vectors, then by one; the last vector overlaps the one before and is stored at the end, so
-// that the result may take the place of an operand
+// How many elements there are before the first that begins a vector in memory
+template <class F> LAW int64 before_vectors(const F* p) {
+    return int64(-reinterpret_cast<unsigned long long>(p) % BYTES / sizeof(F));
+}
+
+// body(N(), i) over a row, by packs of U vectors that are whole in memory, then by one; the first and the last vector overlap those
+// beside them and are stored at the end, so that the result may take the place of an operand
 template <class F, int U, class Body> LAW void map_line(F* out, int64_t n, Body body) {
     constexpr int W = lanes<F>, S = W * U;
-    One<F> last = body(One<F>(), n - W);
-    int64 i = 0;
+    One<F> first = body(One<F>(), 0), last = body(One<F>(), n - W);
+    int64 i = before_vectors(out);
     for (; i + S <= n; i += S) store(out + i, body(Pack<F, U>(), i));
     for (; i + W <= n; i += W) store(out + i, body(One<F>(), i));
+    store(out, first);
     store(out + n - W, last);
 }
 
