@@ -24,6 +24,7 @@ from lsmx.extend import (
     power_from_bits,
     row_blocks,
 )
+from lsmx_numpy import namespace
 from lsmx_numpy.subclasses import PLAIN, serves
 
 
@@ -35,9 +36,7 @@ def ops(x: Any, fmt: Format) -> Ops:
 @functools.cache
 def ops_in(fmt: Format) -> Ops:
     """The operations in a format."""
-    import array_api_compat.numpy as xp  # which loads all of NumPy: calls that the core takes need not wait for it
-
-    return Ops(xp=xp, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
+    return Ops(xp=namespace, device="cpu", format=fmt, integers=(np.int64, 64), power=power_from_bits, eager=True)
 
 
 def quiet() -> Any:
