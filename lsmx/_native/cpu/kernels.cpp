@@ -65,8 +65,8 @@ template <class F> LAW int64 rows_at_a_time(const lsmx::Call& c, int64 size) {
 template <class F> struct Plan {
     const lsmx::Shape& shape;
     bool tile, has_b, copy_a, copy_b, copy_out, masked;
-    int64 tiles, batch;              // at a time: tiles, rows
-    int64 row_step, blocks, block;  // of scratch: elements from row to row, blocks, elements of each
+    int64 tiles, batch;                    // at a time: tiles, rows
+    int64 row_step, blocks, block, work;  // of scratch: elements from row to row, blocks, elements of each, and of what a pass works in
 
     explicit Plan(const lsmx::Call& c) : shape(lsmx::shape_of(c.pass)) {
         constexpr int64 W = lanes<F>;
@@ -86,10 +86,11 @@ template <class F> struct Plan {
         batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
-        blocks = tile ? 1 + has_b + 1 + masked : a * copy_a + has_b * copy_b + 1 + masked + copy_out;
-        block = tile ? c.n * wide<F> * tiles : batch * row_step;
+        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out;
+        work = tile ? c.n * wide<F> : batch * row_step;
+        block = work * tiles;
     }
-    int64 bytes() const { return blocks * block * int64(sizeof(F)) + 64; }
+    int64 bytes() const { return (blocks * block + work) * int64(sizeof(F)) + 64; }
 };
 
 // Memory for one thread
@@ -126,7 +127,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     F* block_a = has_a && plan.copy_a ? scratch.take<F>(plan.block) : nullptr;
     F* block_b = plan.has_b && plan.copy_b ? scratch.take<F>(plan.block) : nullptr;
     F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
-    F* work = scratch.take<F>(plan.block);
+    F* work = scratch.take<F>(plan.work);
     F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
     Cursor cursor(c, start);
     Lines<F> l;
@@ -178,10 +179,10 @@ template <class F> static bool run_tiles(const lsmx::Call& c, const Plan<F>& pla
     if (!scratch.at) return false;
     const lsmx::Shape& s = plan.shape;
     const bool has_a = !(s.one && s.rows == 1);
-    const int64 size = c.n * S;  // elements of a tile
+    const int64 size = plan.work;  // elements of a tile
     F* block_a = scratch.take<F>(plan.block);
     F* block_b = plan.has_b ? scratch.take<F>(plan.block) : nullptr;
-    F* work = scratch.take<F>(plan.block);
+    F* work = scratch.take<F>(plan.work);
     F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
     Cursor cursor(c, start);
     constexpr int64 MOST = S * GROUP<F>;
@@ -247,13 +248,12 @@ static bool run(const lsmx::Call& c, int64_t start, int64_t stop) {
 }
 
 // Rows are shared out in multiples of so many
-static int64_t multiple(const lsmx::Call& c) {
-    if (c.format == lsmx::FLOAT32) {
-        const Plan<float> plan(c);
-        return plan.tile ? plan.batch : 1;
-    }
-    const Plan<double> plan(c);
+template <class F> static int64_t multiple_of(const lsmx::Call& c) {
+    const Plan<F> plan(c);
     return plan.tile ? plan.batch : 1;
+}
+static int64_t multiple(const lsmx::Call& c) {
+    return c.format == lsmx::FLOAT32 ? multiple_of<float>(c) : multiple_of<double>(c);
 }
 
 bool available();  // in targets.cpp, which is compiled for the least of them

@@ -36,9 +36,7 @@ template <class F> ALONE Range<F> line_range(const F* x, int64 n) {
     constexpr int W = lanes<F>;
     RangePacks<F, 4> four;
     RangePacks<F, 1> one;
-    int64 i = 0;
-    for (; i + 4 * W <= n; i += 4 * W) four.add(load<Pack<F, 4>>(x + i));
-    for (; i + W <= n; i += W) one.add(load<One<F>>(x + i));
+    const int64 i = add_vectors(x, n, four, one);
     Native<F> least = one.least.v[0];
     if (i < n) {
         One<F> last = load<One<F>>(x + n - W);

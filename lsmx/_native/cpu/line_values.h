@@ -37,9 +37,7 @@ template <class F> ALONE Magnitudes<F> line_magnitudes(const F* v, int64 n) {
     constexpr int W = lanes<F>;
     MagnitudePacks<F, 4> four;
     MagnitudePacks<F, 1> one;
-    int64 i = 0;
-    for (; i + 4 * W <= n; i += 4 * W) four.add(load<Pack<F, 4>>(v + i));
-    for (; i + W <= n; i += W) one.add(load<One<F>>(v + i));
+    add_vectors(v, n, four, one);
     one.add(load<One<F>>(v + n - W));
     return magnitudes_of(four, one);
 }

@@ -42,6 +42,15 @@ template <class F> LAW One<F> load_or(const F* x, int64 i, int64 n, F absent) {
     return i + W <= n ? load<One<F>>(x + i) : where(last_lanes<F>(n - i), load<One<F>>(x + n - W), absent);
 }
 
+// Adds a row's vectors to what is found of it, by four and then by one: how many elements they have
+template <class F, class Four, class One_> LAW int64 add_vectors(const F* x, int64 n, Four& four, One_& one) {
+    constexpr int W = lanes<F>;
+    int64 i = 0;
+    for (; i + 4 * W <= n; i += 4 * W) four.add(load<Pack<F, 4>>(x + i));
+    for (; i + W <= n; i += W) one.add(load<One<F>>(x + i));
+    return i;
+}
+
 // How many elements there are before the first that begins a vector in memory
 template <class F> LAW int64 before_vectors(const F* p) {
     return int64(-reinterpret_cast<unsigned long long>(p) % BYTES / sizeof(F));
