@@ -39,6 +39,14 @@ from lsmx._errors import (
     TargetError,
     ThreadsError,
 )
+from lsmx._losses import (
+    cross_entropy,
+    entropy,
+    js_divergence,
+    kl_divergence,
+    log_prob,
+    token_stats,
+)
 from lsmx._native.threads import get_num_threads, set_num_threads
 
 __all__ = [

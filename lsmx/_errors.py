@@ -27,6 +27,10 @@ class AxisError(LsmxError, ValueError, IndexError):
     """An axis that is out of range, repeated, or missing."""
 
 
+class ClassError(LsmxError, IndexError, ValueError):
+    """An index that is no class of its row."""
+
+
 class DeviceError(LsmxError, ValueError):
     """Arrays on different devices."""
 

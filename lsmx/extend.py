@@ -28,7 +28,7 @@ from lsmx._call.validate import check_out, described
 from lsmx._definition.checks import dtype_name, float_name, native, normal_axes, reduced_shape
 from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
 from lsmx._definition.function import Context, Function, keep, recall, remember
-from lsmx._definition.kinds import INDEX, MASK, PER_CLASS, PER_ROW, ROWS, Kind
+from lsmx._definition.kinds import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.rows import Rows
 from lsmx._definition.softmax import softmax_of
@@ -48,9 +48,11 @@ __all__ = [
     "CUDA_OPTIONS",
     "DIRECTIONS",
     "DOUBLE",
+    "EACH",
     "FORMAT_OF",
     "HOST_TYPES",
     "INDEX",
+    "INDICES",
     "JACOBIAN",
     "MASK",
     "PER_CLASS",

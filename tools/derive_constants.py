@@ -55,7 +55,15 @@ def factors() -> list[float]:
     return [1.0] + [nearest(1 / (1 + (i + mp.mpf("0.5")) / TABLE), FACTOR_BITS) for i in range(1, TABLE)]
 
 
-def constants(bits: int, ln2_bits: int, exp_terms: int, log_terms: int, inv_terms: int) -> dict[str, object]:
+def psi_rest(t: mp.mpf) -> mp.mpf:
+    """``(h^2 / 2 - psi(h)) / h^4`` at ``t = h^2``, with ``psi(h) = h tanh h - ln cosh h``."""
+    h = mp.sqrt(t)
+    return (t / 2 - h * mp.tanh(h) + mp.log(mp.cosh(h))) / t**2 if t > mp.mpf("1e-9") else mp.mpf(1) / 4 - t / 9
+
+
+def constants(
+    bits: int, ln2_bits: int, exp_terms: int, log_terms: int, inv_terms: int, phi_terms: int, psi_terms: int
+) -> dict[str, object]:
     """All constants of the format with ``bits`` bits in its significand."""
     half = mp.log(2) / 2 * mp.mpf("1.001")  # the reduction may miss its interval by a rounding
     edge = mp.mpf(2) ** -6  # |c*s - 1| of every table interval
@@ -69,6 +77,8 @@ def constants(bits: int, ln2_bits: int, exp_terms: int, log_terms: int, inv_term
         "EXP": fit(series(2, 1, True), -half, half, exp_terms, bits),
         "LOG": fit(lambda f: -series(2, -1, False)(f), -edge, edge, log_terms, bits),
         "INV": fit(lambda f: 1 / (1 + f), -edge, edge, inv_terms, bits),
+        "PHI": fit(series(3, 1, True), mp.mpf(-1), mp.mpf(1), phi_terms, bits),
+        "PSI": fit(psi_rest, mp.mpf(0), mp.mpf(1), psi_terms, bits),
         "LOG_TABLE_HI": tuple(coarse),
         "LOG_TABLE_LO": tuple(nearest(v - mp.mpf(h), bits) for v, h in zip(logs, coarse, strict=True)),
     }
@@ -88,6 +98,7 @@ def module() -> str:
         '"""Constants of the portable arithmetic, written by ``tools/derive_constants.py``: do not edit.',
         "",
         "EXP: (e^r - 1 - r) / r^2 on |r| <= ln2/2. LOG: (ln(1+f) - f) / f^2, INV: 1/(1+f), on |f| <= 2^-6.",
+        "PHI: (e^d - 1 - d - d^2/2) / d^3 on |d| <= 1. PSI: (h^2/2 - psi(h)) / h^4 in h^2 on 0 <= h <= 1, psi(h) = h tanh h - ln cosh h.",
         "All with the highest power first. LN2_HI + LN2_LO: ln 2 in two words, the first one short.",
         "TABLE: c[i] near 1/s for s in [1 + i/64, 1 + (i+1)/64). LOG_TABLE: -ln c[i] in two words.",
         '"""',
@@ -95,11 +106,11 @@ def module() -> str:
         f"TABLE = {literal(tuple(factors()))}",
     ]
     for prefix, names in (
-        ("SINGLE", constants(24, 17, exp_terms=5, log_terms=4, inv_terms=5)),
-        ("DOUBLE", constants(53, 40, exp_terms=11, log_terms=8, inv_terms=10)),
+        ("SINGLE", constants(24, 17, exp_terms=5, log_terms=4, inv_terms=5, phi_terms=7, psi_terms=7)),
+        ("DOUBLE", constants(53, 40, exp_terms=11, log_terms=8, inv_terms=10, phi_terms=14, psi_terms=15)),
     ):
         lines += [f"{prefix}_{name} = {literal(value)}" for name, value in names.items()]
-    for value in constants(24, 17, 5, 4, 5).values():
+    for value in constants(24, 17, 5, 4, 5, 7, 7).values():
         for v in value if isinstance(value, tuple) else (value,):
             assert struct.unpack("f", struct.pack("f", v))[0] == v, "a single constant that is not one"
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ import dask
 from dask.utils import parse_bytes
 
 from lsmx import ShapeError
-from lsmx.extend import INDEX, MASK, PER_CLASS, PER_ROW, ROWS, Kind
+from lsmx.extend import JACOBIAN, MASK, PER_CLASS, PER_ROW, Kind
 
 Index = tuple[int, ...]
 
@@ -27,9 +27,9 @@ def letters(kind: Kind, ndim: int, rows: int, axes: Index) -> Index:
 def placed(kind: Kind, shape: tuple[Any, ...], chunks: Any, axes: Index, single: Sequence[int]) -> tuple[Index, Any, Any]:
     """The axes of a result, the sizes of those that the rows lack, and the chunks along the others: those of the rows, or one."""
     rows = len(chunks)
-    if kind in (ROWS, PER_ROW, PER_CLASS, INDEX):
+    if kind is not JACOBIAN:
         index, new = letters(kind, len(shape), rows, axes), {}
-    else:  # a Jacobian: two axes more
+    else:  # two axes more
         index = (*letters(PER_ROW, len(shape) - 2, rows, axes), rows, rows + 1)
         new = {rows: shape[-2], rows + 1: shape[-1]}
     return index, new, {i: (n,) if i in single else chunks[i] for i, n in zip(index, shape, strict=True) if i < rows}

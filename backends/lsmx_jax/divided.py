@@ -16,7 +16,7 @@ from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, 
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxlib.xla_client import OpSharding
 
-from lsmx.extend import Operation
+from lsmx.extend import INDEX, INDICES, Operation
 from lsmx_jax.place import Place, at
 
 Along = tuple[int | None, ...]
@@ -39,8 +39,9 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
     def partition(mesh: Any, given: tuple[Any, ...], result: Any) -> tuple[Any, Any, Any, tuple[Any, ...]]:
         like = given[operation.at].sharding
         tiles = tiles_of(like, shape, here.devices)
-        uneven = [a for a in axes if shape[a] % tiles.shape[a]]
-        tiles = select(tiles, tuple(None if a in uneven else a for a in range(len(shape))))
+        counted = any(kind in (INDEX, INDICES) for kind in operation.takes.values())  # from the row's first element
+        whole = [a for a in axes if counted or shape[a] % tiles.shape[a]]
+        tiles = select(tiles, tuple(None if a in whole else a for a in range(len(shape))))
         groups = groups_of(tiles, axes)
         to = [sharding_of(select(tiles, way), mesh, like) for way in (*ways, way_out)]
         return mesh, lambda *parts: compute(groups, *parts), to[-1], tuple(to[:-1])

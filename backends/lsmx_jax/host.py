@@ -97,7 +97,7 @@ def call(
 ) -> Any:
     """The call of a pass."""
     shape = operation.shape([x.shape for x in arrays], axes, options)
-    result = jax.ShapeDtypeStruct(shape, arrays[operation.at].dtype)
+    result = jax.ShapeDtypeStruct(shape, operation.dtype(arrays[operation.at]))
     attributes = {"pass": number, "reduced": sum(1 << a for a in axes), "mask": where is not None}
     given = {name: np.uint64(value) for name, value in attributes.items()}
     return jax.ffi.ffi_call(TARGET, result)(*arrays, *(() if where is None else (where,)), **given)

@@ -44,7 +44,7 @@ def primitive_of(operation: Operation) -> Primitive:
 
     def abstract(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
         shape = operation.shape([x.shape for x in args[:n]], axes, operation.named(values))
-        return like(args[rows], shape, axes)
+        return like(args[rows], shape, axes, operation.dtype(args[rows]))
 
     def compute(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
         arrays, where = split(args)
@@ -63,7 +63,7 @@ def primitive_of(operation: Operation) -> Primitive:
         given = zip(names, tangents, strict=False)
         moving = [(name, v) for name, v in given if type(v) is not ad.Zero and operation.moves(name)]
         shares = [rules.rule("push", name)(d, v, at).astype(output.dtype) for name, v in moving]
-        return output, sum(shares[1:], shares[0]) if shares else ad.Zero.from_primal_value(output)
+        return output, sum(shares[1:], shares[0]) if shares else ad.Zero(jax.typeof(output).to_tangent_aval())
 
     def transpose(cotangent: Any, *args: Any, **params: Any) -> list[Any]:
         arrays, where = split(args)
@@ -115,13 +115,13 @@ def alike(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(x if v == over else jax.lax.pcast(x, tuple(over - v), to="varying") for x, v in zip(args, vary, strict=True))
 
 
-def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...], dtype: str) -> Any:
     """What is known of a result before it is there: it is divided among devices as the rows that it comes from are."""
     spec = [*rows.sharding.spec, *[None] * (rows.ndim - len(rows.sharding.spec))]
     if shape != rows.shape:
         spec = [None if i in axes else s for i, s in enumerate(spec) if i not in axes or len(shape) == rows.ndim]
         spec += [None] * (len(shape) - len(spec))
-    return rows.update(shape=shape, weak_type=False, sharding=rows.sharding.update(spec=spec))
+    return rows.update(shape=shape, dtype=jnp.dtype(dtype), weak_type=False, sharding=rows.sharding.update(spec=spec))
 
 
 def at_front(x: Any, dim: Any, size: int) -> Any:

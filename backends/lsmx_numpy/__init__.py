@@ -102,4 +102,5 @@ backend = Backend(
     kernels=(*core_kernels(MEMORY), *row_blocks(np, block=2**17)),
     quiet=quiet,
     one_place=True,
+    seen=lambda x: type(x) in PLAIN,
 )

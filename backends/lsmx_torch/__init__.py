@@ -32,7 +32,7 @@ from lsmx.extend import (
     row_blocks,
 )
 from lsmx_torch import namespace, onnx, short
-from lsmx_torch.bind import PLAIN, bind, define
+from lsmx_torch.bind import PLAIN, at_hand, bind, define
 from lsmx_torch.cuda import DEVICE, old
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
@@ -179,6 +179,7 @@ backend = Backend(
     compiling=torch.compiler.is_dynamo_compiling,
     place=lambda x: x.device,
     xp=namespace,
+    seen=at_hand,
 )
 
 backend_of("torch")  # so that `import lsmx_torch` alone makes the operators known, to which saved programs refer

@@ -30,16 +30,7 @@ def bind(
 ) -> torch.Tensor:
     """An operation: at once, and into ``out``, where nothing looks on; by ordinary autograd; or in the way of what looks on."""
     given = arrays if where is out is None else (*arrays, *(x for x in (where, out) if x is not None))
-    if (
-        torch.compiler.is_dynamo_compiling()
-        or not PLAIN.issuperset(map(type, given))
-        or torch._C._get_tracing_state() is not None
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or any(map(torch._C._functorch.is_legacy_batchedtensor, given))  # of PyTorch's first vmap
-        or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda"))
-    ):
+    if looked_on(*given) or forward_ad._current_level >= 0 or (arrays[0].is_cuda and torch.is_autocast_enabled("cuda")):
         return seen(operation, arrays, axis, where, options, out)
     if out is not None and out.is_nested:
         layouts.check(operation, arrays, where, out)
@@ -61,6 +52,23 @@ def bind(
         layouts.check(operation, arrays, where, out)
         raise
     return result
+
+
+def looked_on(*tensors: torch.Tensor) -> bool:
+    """Whether they, or what runs, are of a kind that more than ordinary autograd looks at."""
+    return (
+        torch.compiler.is_dynamo_compiling()
+        or not PLAIN.issuperset(map(type, tensors))
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._are_functorch_transforms_active()
+        or any(map(torch._C._functorch.is_legacy_batchedtensor, tensors))  # of PyTorch's first vmap
+    )
+
+
+def at_hand(x: torch.Tensor) -> bool:
+    """Whether a tensor's numbers can be looked at here and now."""
+    return not looked_on(x) and x.device.type == "cpu" and not x.is_nested and x.layout is torch.strided
 
 
 def seen(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lsmx import ArrayTypeError
-from lsmx.extend import INDEX, JACOBIAN, MASK, PER_CLASS, PER_ROW, ROWS, Kind, Operation, constant_when_compiled
+from lsmx.extend import EACH, INDEX, INDICES, JACOBIAN, MASK, PER_CLASS, PER_ROW, ROWS, Kind, Operation, constant_when_compiled
 
 Axes = tuple[int, ...]
 
@@ -104,6 +104,9 @@ def divided(operation: Operation, rows: Any, axes: Axes) -> list[int | None]:
     return [int(p.dim % rows.dim()) if fine else None for p, fine in zip(rows.placements, whole, strict=True)]
 
 
+ONE_EACH = (PER_ROW, INDEX, INDICES, EACH)
+
+
 def dim_of(kind: Kind, shape: tuple[int, ...], ndim: int, axes: Axes, d: int) -> int | None:
     """Which dimension of an array is dimension ``d`` of the rows; None if it lacks that, or has one number for all along it."""
     whole = len(shape) == ndim
@@ -112,6 +115,6 @@ def dim_of(kind: Kind, shape: tuple[int, ...], ndim: int, axes: Axes, d: int) ->
         return at if at >= 0 and shape[at] != 1 else None
     if kind is PER_CLASS:
         return d if whole and shape[d] != 1 else None
-    if kind is ROWS or (whole and kind in (PER_ROW, INDEX)):
+    if kind is ROWS or (whole and kind in ONE_EACH):
         return d
-    return d - sum(a < d for a in axes) if kind in (PER_ROW, INDEX, JACOBIAN) else None
+    return d - sum(a < d for a in axes) if kind in (*ONE_EACH, JACOBIAN) else None

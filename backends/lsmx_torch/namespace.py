@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import (  # noqa: F401
     abs,  # noqa: A004
+    all,  # noqa: A004
     any,  # noqa: A004
     arange,
     bfloat16,
     broadcast_to,
+    concat,
     empty,
     float16,
     float32,
@@ -23,8 +25,10 @@ from torch import (  # noqa: F401
     ones_like,
     reshape,
     round,  # noqa: A004
+    stack,
     sum,  # noqa: A004
     where,
+    zeros,
     zeros_like,
 )
 from torch import amax as max  # noqa: A004, F401

@@ -31,7 +31,8 @@ def operator_of(operation: Operation, bind: Bind) -> Any:
 
 def is_registered(operation: Operation) -> bool:
     """Whether it is of a function that is registered."""
-    return any(operation is other for function in registered().values() for other in function.operations.values())
+    variants = (variant for function in registered().values() for variant in function.variants.values())
+    return any(operation is other for variant in variants for other in variant.operations.values())
 
 
 def define(operation: Operation, bind: Bind) -> Any:
@@ -59,7 +60,7 @@ def define(operation: Operation, bind: Bind) -> Any:
         axes, where, *values = args[n:]
         operation.check(args[:n], operation.axis(args[:n], axes), where)
         shape = operation.shape([tuple(x.shape) for x in args[:n]], tuple(axes), operation.named(values))
-        result: torch.Tensor = args[at].new_empty(shape)
+        result: torch.Tensor = args[at].new_empty(shape, dtype=getattr(torch, operation.dtype(args[at])))
         return result
 
     def cast_first(*args: Any) -> torch.Tensor:

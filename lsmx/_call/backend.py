@@ -95,6 +95,9 @@ class Backend:
         The array namespace, if all arrays of the library share it. By default that of ``ops``.
     one_place
         Whether arrays of one type are all of one namespace and on one device, so that they always go together.
+    seen
+        Whether the numbers of an array can be looked at here and now: it is in the host's memory, and no compiler, transform or fake
+        stands between. None if never.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
     dtypes
@@ -123,6 +126,7 @@ class Backend:
     compiling: Callable[[], bool] | None = None
     follows: str | None = None
     place: Callable[[Array], Any] | None = None
+    seen: Callable[[Array], bool] | None = None
     xp: Any = None
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)

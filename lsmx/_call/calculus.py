@@ -25,16 +25,39 @@ class Calculus:
         The operations of the function that is differentiated.
     axis, where, options
         The options of its call.
+    given
+        Those that are arrays, in the order of the function's operations.
     """
 
     def __init__(
-        self, bind: Callable[..., Array], family: Family, axis: Any, where: Array | None, options: Options | None = None
+        self,
+        bind: Callable[..., Array],
+        family: Family,
+        axis: Any,
+        where: Array | None,
+        options: Options | None = None,
+        given: Mapping[str, Array] | None = None,
     ) -> None:
-        self.bind, self.family, self.axis, self.where, self.options = bind, family, axis, where, options or {}
+        self.bind, self.family, self.axis, self.where = bind, family, axis, where
+        self.options, self.given = options or {}, given or {}
+
+    def at(self, given: Mapping[str, Array]) -> Calculus:
+        """The same where some options are arrays."""
+        return Calculus(self.bind, self.family, self.axis, self.where, self.options, given) if given else self
+
+    def option(self, name: str, default: Any) -> Any:
+        """An option of the call."""
+        return self.given.get(name, self.options.get(name, default))
 
     def of(self, name: str) -> Calculus:
         """Another registered function, along the same rows."""
         return Calculus(self.bind, operators[name].operations, self.axis, self.where)
+
+    def beside(self, name: str) -> Calculus:
+        """Another registered function, along the same rows and with the same options as far as it has them."""
+        variants = operators[name].variants
+        given = {option: x for option, x in self.given.items() if option in operators[name].function.optional}
+        return Calculus(self.bind, variants[tuple(given)].operations, self.axis, self.where, self.options, given)
 
     def direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
         """One of the function's own operations."""
@@ -42,7 +65,7 @@ class Calculus:
         options = self.options
         if options:
             options = {name: value for name, value in options.items() if name in operation.options}
-        return self.bind(operation, arrays, self.axis, self.where, options)
+        return self.bind(operation, (*arrays, *self.given.values()), self.axis, self.where, options)
 
     def forward(self, *arrays: Array) -> Array:
         """The function itself."""
@@ -107,3 +130,11 @@ class Calculus:
     def times_each(self, a: Array, b: Array) -> Array:
         """``a * b`` of arrays that have one number for each row."""
         return self.bind(PRODUCT, (a, b), None, None)
+
+    def total_each(self, g: Array, z: Array) -> Array:
+        """The sum of the numbers that belong to the indices of each row of ``z``."""
+        return g if len(g.shape) < len(z.shape) else self.bind(TOTAL, (g,), self.axis, None)
+
+    def spread_each(self, a: Array, like: Array, z: Array) -> Array:
+        """One number for each row of ``z``, for each of its indices: in the shape of ``like``."""
+        return a if len(like.shape) < len(z.shape) else self.bind(SPREAD, (like, a), self.axis, None)

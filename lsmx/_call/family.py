@@ -12,7 +12,7 @@ from lsmx._call.operation import JACOBIAN, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
 from lsmx._call.registry import _forced, backend_at_work, computed
 from lsmx._definition.function import Context, Function, remember
-from lsmx._definition.kinds import PER_ROW, ROWS
+from lsmx._definition.kinds import ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import BackendError
 
@@ -26,15 +26,17 @@ def operations_of(operator: Operator) -> Family:
     family: dict[str, Operation] = {}
     derivatives = directions_of(operator, function, family)
     forward = Operation(
-        name=operator.name,
-        takes=function.takes,
+        name=operator.full_name,
+        takes=function.takes | kinds_given(operator),
         rows=next(iter(function.takes)),
         compute=forward_of(operator),
-        result=PER_ROW if function.reduces else ROWS,
-        options=options_of(function),
-        saves=function.residual,
-        pull=rules_of(function, "backward"),
-        push=rules_of(function, "jvp"),
+        result=function.shaped or function.result(),
+        options=options_of(operator),
+        saves=(*function.residual, *operator.given),
+        widens=function.widens,
+        pull=rules_of(operator, function, "backward"),
+        push=rules_of(operator, function, "jvp"),
+        inert=() if function.gradients else tuple(function.takes),
         family=family,
     )
     if function.narrow is not None:
@@ -45,8 +47,8 @@ def operations_of(operator: Operator) -> Family:
             narrow=replace(
                 forward,
                 saves=function.narrow.residual,
-                pull=rules_of(function.narrow, "backward", suffix),
-                push=rules_of(function.narrow, "jvp", suffix),
+                pull=rules_of(operator, function.narrow, "backward", suffix),
+                push=rules_of(operator, function.narrow, "jvp", suffix),
             ),
         )
     family["forward"] = forward
@@ -54,18 +56,23 @@ def operations_of(operator: Operator) -> Family:
     return family
 
 
+def kinds_given(operator: Operator) -> dict[str, Kind]:
+    """The options that are arrays, by name."""
+    return {name: operator.function.optional[name] for name in operator.given}
+
+
 def suffix_of(narrow: type[Function]) -> str:
     """What its directions are called by: ``backward_z``."""
     return f"_{'_'.join(narrow.residual)}"
 
 
-def rules_of(function: type[Function], direction: str, suffix: str = "") -> dict[str, Rule]:
+def rules_of(operator: Operator, function: type[Function], direction: str, suffix: str = "") -> dict[str, Rule]:
     """The VJPs or JVPs of a function's value, by argument: its ``backward`` or ``jvp``."""
-    one = len(function.gradients) == 1
+    one, saves = len(function.gradients) == 1, (*function.residual, *operator.given)
 
     def rule(z: str) -> Rule:
         key = f"{direction}{suffix}" if one else f"{direction}{suffix} {z}"
-        return lambda d, vector, saved: d.direction(key, (vector, *map(saved.__getitem__, function.residual)))
+        return lambda d, vector, saved: d.direction(key, (vector, *map(saved.__getitem__, saves)))
 
     return {z: rule(z) for z in function.gradients}
 
@@ -77,17 +84,20 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     and the other one is its transpose. How the two change with the residual is for the function to say.
     """
     takes, residual, gradients = function.takes, function.residual, function.gradients
-    output = PER_ROW if operator.function.reduces else ROWS
-    options = options_of(operator.function)
+    output, widens = operator.function.result(), operator.function.widens
+    options, given = options_of(operator), kinds_given(operator)
     kinds = {**takes, "output": output}
     rows = next((name for name in residual if kinds[name] is ROWS), None)
-    moving = [(i, name) for i, name in enumerate(residual) if name in gradients or name == "output"]
+    moving = [(i, name) for i, name in enumerate(residual) if (name in gradients and not function.linear) or name == "output"]
     one = len(gradients) == 1
     found: dict[str, Operation] = {}
-    vjps, jvps = rules_of(function, "backward", suffix), rules_of(function, "jvp", suffix)
+    vjps, jvps = rules_of(operator, function, "backward", suffix), rules_of(operator, function, "jvp", suffix)
 
     def at(saved: Mapping[str, Array]) -> list[Array]:
         return list(map(saved.__getitem__, residual))
+
+    def with_given(d: Calculus, saved: Mapping[str, Array]) -> Calculus:
+        return d.at({name: saved[name] for name in given})
 
     def tangents(z: str, v: Array) -> list[Array | None]:
         return [v if name == z else None for name in gradients]
@@ -95,12 +105,13 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     def made(direction: str, by: str, vector: dict[str, Any], result: Any, **rules: Any) -> None:
         key = f"{direction}{suffix}" if one or not by else f"{direction}{suffix} {by}"
         found[key] = Operation(
-            name=f"{operator.name}_{key.replace(' ', '_')}",
-            takes={**vector, **{name: kinds[name] for name in residual}},
+            name=f"{operator.full_name}_{key.replace(' ', '_')}",
+            takes={**vector, **{name: kinds[name] for name in residual}, **given},
             rows=rows or next(iter(vector)),
             compute=derivative_of(operator, f"{direction}{suffix}", by),
             result=result,
             options=options,
+            inert=residual if function.linear else (),
             family=family,
             **rules,
         )
@@ -108,13 +119,15 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     def backward(z: str) -> None:
         def by_residual(i: int) -> Rule:
             """The derivative of ``w . backward(g)``, which is ``g . J w``, by an array of the residual."""
-            return lambda d, w, saved: function.by_residual(d, saved["grad_output"], *tangents(z, w), *at(saved))[i]
+            return lambda d, w, saved: function.by_residual(
+                with_given(d, saved), saved["grad_output"], *tangents(z, w), *at(saved)
+            )[i]
 
         def along(i: int) -> Rule:
             """The change of ``backward(g)`` as an array of the residual moves."""
 
             def rule(d: Calculus, move: Array, saved: Mapping[str, Array]) -> Array:
-                change = function.backward_along(d, saved["grad_output"], *at(saved))[i](move)
+                change = function.backward_along(with_given(d, saved), saved["grad_output"], *at(saved))[i](move)
                 return change if one else change[gradients.index(z)]
 
             return rule
@@ -124,7 +137,7 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
             z,
             {"grad_output": output},
             z if z in residual else ROWS if takes[z] is ROWS else takes[z],
-            saves=("grad_output", *residual),
+            saves=("grad_output", *residual, *given),
             pull={"grad_output": jvps[z]} | {name: by_residual(i) for i, name in moving},
             push={"grad_output": vjps[z]} | {name: along(i) for i, name in moving},
         )
@@ -132,18 +145,23 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     def jvp(z: str) -> None:
         def by_residual(i: int) -> Rule:
             """The derivative of ``w . J v`` by an array of the residual."""
-            return lambda d, w, saved: function.by_residual(d, w, *tangents(z, saved["tangent"]), *at(saved))[i]
+            return lambda d, w, saved: function.by_residual(
+                with_given(d, saved), w, *tangents(z, saved["tangent"]), *at(saved)
+            )[i]
 
         def along(i: int) -> Rule:
             """The change of ``J v`` as an array of the residual moves."""
-            return lambda d, move, saved: function.jvp_along(d, *tangents(z, saved["tangent"]), *at(saved))[i](move)
+            return lambda d, move, saved: function.jvp_along(
+                with_given(d, saved), *tangents(z, saved["tangent"]), *at(saved)
+            )[i](move)
 
         made(
             "jvp",
             z,
             {"tangent": takes[z]},
-            "output" if "output" in residual else output,
-            saves=("tangent", *residual),
+            "output" if "output" in residual else function.shaped or output,
+            saves=("tangent", *residual, *given),
+            widens=widens,
             pull={"tangent": vjps[z]} | {name: by_residual(i) for i, name in moving},
             push={"tangent": jvps[z]} | {name: along(i) for i, name in moving},
         )
@@ -151,22 +169,24 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     for z in gradients:
         backward(z)
         jvp(z)
-    if not suffix:
+    if residual and not suffix and not given:
         made("jacobian", "", {}, JACOBIAN)
     return found
 
 
-def options_of(function: type[Function]) -> dict[str, Any]:
-    """The options of a function beside ``axis`` and ``where``, with their defaults."""
-    parameters = inspect.signature(function.forward).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("axis", "where")}
+def options_of(operator: Operator) -> dict[str, Any]:
+    """The options beside ``axis`` and ``where`` that are no arrays, with their defaults."""
+    parameters, others = inspect.signature(operator.function.forward).parameters.values(), ("axis", "where", *operator.given)
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others}
 
 
 def forward_of(operator: Operator) -> Compute:
     """The value, as an operation computes it."""
-    function = operator.function
+    function, n = operator.function, len(operator.function.takes)
 
     def forward(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+        if operator.given:
+            arrays, options = arrays[:n], {**options, **dict(zip(operator.given, arrays[n:], strict=True))}
         short = computed.get((operator.name, "forward", type(arrays[0])))
         if short is not None and _forced.get() is None:
             value = short(*arrays, axis, where, None, out, *options.values())
@@ -189,27 +209,31 @@ def forward_of(operator: Operator) -> Compute:
 
 def derivative_of(operator: Operator, direction: str, by: str) -> Compute:
     """A direction of a function, along one of its arguments: of the arrays the first is a vector, and the rest is the residual."""
-    gradients, defaults = operator.function.gradients, options_of(operator.function)
+    gradients, defaults = operator.function.gradients, options_of(operator)
     vectors = 0 if direction == "jacobian" else 1
     several = len(gradients) > 1
     reverse = direction.startswith("backward")
 
     def derivative(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+        given: dict[str, Array] = {}
+        if operator.given:
+            n = len(arrays) - len(operator.given)
+            arrays, given = arrays[:n], dict(zip(operator.given, arrays[n:], strict=True))
         short = computed.get((operator.name, direction, type(arrays[0])))
         if short is not None and _forced.get() is None:
-            value = short(*arrays, axis, where, None, out, *options.values())
+            value = short(*arrays, axis, where, None, out, *options.values(), *given.values())
             if value is not None:
                 return value
         ctx = Context(*arrays[vectors:])
         changed = {name: value for name, value in options.items() if value != defaults[name]} if options else {}
-        remember(ctx, axis, where, **changed)
+        remember(ctx, axis, where, **changed, **given)
         ctx.out = out
-        given = arrays[:vectors]
+        moving = arrays[:vectors]
         if several and reverse:
             ctx.needs_input_grad = tuple(name == by for name in gradients)
         if several and vectors and not reverse:
-            given = tuple(arrays[0] if name == by else None for name in gradients)
-        result = plan(operator, direction, backend_at_work(arrays[-1]), ctx, given, {}).run()
+            moving = tuple(arrays[0] if name == by else None for name in gradients)
+        result = plan(operator, direction, backend_at_work(arrays[-1]), ctx, moving, {}).run()
         return result[gradients.index(by)] if several and reverse else result
 
     return derivative

@@ -61,6 +61,8 @@ class Operation:
         By argument: the VJP along it, from the cotangent and what was saved.
     push
         By argument: the share of the JVP that its tangent has.
+    widens
+        Whether the result has the dtype that is computed in: float32 for 16-bit rows.
     inert
         Arguments whose numbers do not matter, but only their shape, or that hold none: nothing changes as they move.
     family
@@ -76,6 +78,7 @@ class Operation:
     result: Kind | str = ROWS
     options: Options = field(default_factory=dict)
     saves: tuple[str, ...] = ()
+    widens: bool = False
     pull: Mapping[str, Rule] = field(default_factory=dict)
     push: Mapping[str, Rule] = field(default_factory=dict)
     inert: tuple[str, ...] = ()
@@ -121,6 +124,11 @@ class Operation:
         if self.result is PER_ROW:
             return reduced_shape(shapes[self.at], axes, options.get("keepdims", False))
         return self.result.shape(shapes[self.at], axes)
+
+    def dtype(self, rows: Array) -> str:
+        """The name of the result's dtype."""
+        name = float_name(self.rows, rows)
+        return FORMAT_OF[name].dtype if self.widens else name
 
     def check(self, arrays: Sequence[Array], axis: Any, where: Array | None) -> None:
         """Raise as the computation would, where that is too late: an autograd or a compiler has its own way to fail."""

@@ -6,13 +6,14 @@ import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from lsmx._call.backend import Backend
 from lsmx._call.deferred import public, taken_over
 from lsmx._call.family import operations_of, suffix_of
 from lsmx._call.functions import operators
-from lsmx._call.operation import Operation
+from lsmx._call.operation import NARROW, Operation
 from lsmx._call.registry import _forced, at_work, backend_for, forced, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
@@ -38,23 +39,39 @@ class Operator:
         Its name in the registry.
     function
         Its rules.
+    given
+        Those of its options that are arrays, as they may be: see ``Function.optional``.
     operations
         Its directions, as autograds know them.
+    variants
+        The operators of the same function by the options that are arrays; itself for none.
     unknown
         Those of ``axis`` and ``where`` that its forward pass does not take.
     """
 
     name: str
     function: type[Function]
+    given: tuple[str, ...] = ()
+    variants: Mapping[tuple[str, ...], Operator] = field(init=False, repr=False, compare=False)
     operations: Mapping[str, Operation] = field(init=False, repr=False, compare=False)
     unknown: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__name__", self.name)  # a program that is written down names it as a function beside its class
+        object.__setattr__(self, "__name__", self.full_name)  # a program that is written down names it as a function beside its class
         object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "operations", operations_of(self))
         known = inspect.signature(self.function.forward).parameters
         object.__setattr__(self, "unknown", tuple(name for name in ("axis", "where") if name not in known))
+        if not self.given:
+            optional = tuple(self.function.optional)
+            given = [names for n in range(1, len(optional) + 1) for names in combinations(optional, n)]
+            variants = {names: Operator(self.name, self.function, names) for names in given}
+            object.__setattr__(self, "variants", {(): self, **variants})
+
+    @property
+    def full_name(self) -> str:
+        """The name of its operations: with that of the options that are arrays."""
+        return "_with_".join((self.name, *self.given))
 
     def rule(self, direction: str) -> Callable[..., Any]:
         """What computes a direction: one of the function's own, or of those for 16-bit rows."""
@@ -75,6 +92,11 @@ class Operator:
     ) -> Array:
         """The function's value, seen by the autograd of the library that the arrays are from."""
         takes, known = self.function.takes, self.operations["forward"].options
+        if self.function.optional and not self.given:
+            given = tuple(name for name in self.function.optional if name in options and hasattr(options[name], "shape"))
+            if given:
+                return self.variants[given](*arrays, axis=axis, where=where, dtype=dtype, out=out, **options)
+        beside = tuple(options.pop(name) for name in self.given)
         if len(arrays) != len(takes) or not known.keys() >= options.keys():
             unknown = {name: value for name, value in options.items() if name not in known}
             raise refused(self.name, tuple(takes), ("axis", *known, "where", "dtype", "out"), arrays, unknown)
@@ -83,15 +105,19 @@ class Operator:
         first, x = next(iter(takes)), arrays[0]
         try:
             backend = serving(first, x)
+            arrays = (*arrays, *beside)
             if dtype is not None:
                 arrays = cast(backend, self, arrays, dtype)
             if len(arrays) > 1 or where is not None or out is not None:
-                given = dict(zip(takes, arrays, strict=True)) | {"where": where, "out": out}
+                given = dict(zip((*takes, *self.given), arrays, strict=True)) | {"where": where, "out": out}
                 backend = together(first, arrays[0], **{name: y for name, y in given.items() if name != first and y is not None})
         except ArrayTypeError as error:
-            given = {"axis": axis, "where": where, "dtype": dtype, "out": out, **options}
-            return taken_over(error, public.get(self.name, self), arrays, given)
-        return self.apply("forward", backend, arrays, axis, where, options, out)
+            given = {"axis": axis, "where": where, "dtype": dtype, "out": out, **options, **dict(zip(self.given, beside, strict=True))}
+            return taken_over(error, public.get(self.name, self), arrays[: len(takes)], given)
+        if dtype is None or not self.function.widens or float_name(first, arrays[0]) not in NARROW:
+            return self.apply("forward", backend, arrays, axis, where, options, out)
+        result = narrowed(backend, self.apply("forward", backend, arrays, axis, where, options, None), dtype)
+        return result if out is None else write(result, out)
 
     def derivative(
         self,
@@ -109,6 +135,13 @@ class Operator:
         Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``. Arrays
         ``beside`` the residual go together with it, but no number depends on them.
         """
+        options = options or {}
+        if self.function.optional and not self.given:
+            given_arrays = tuple(name for name in self.function.optional if hasattr(options.get(name), "shape"))
+            if given_arrays:
+                return self.variants[given_arrays].derivative(direction, vectors, residual, axis, where, out, options, beside)
+        residual = {**residual, **{name: options[name] for name in self.given}}
+        options = {name: value for name, value in options.items() if name not in self.given}
         name, x = next(iter(residual.items()))
         arrays = (*vectors.values(), *residual.values())
         given = {"where": where, "out": out}
@@ -118,7 +151,6 @@ class Operator:
         except ArrayTypeError as error:
             called = public.get(f"{self.name}_{direction}")
             return taken_over(error, called, (*arrays, *beside.values()), {"axis": axis, **given, **(options or {})})
-        options = options or {}
         for other, y in beside.items():
             options = {**options, **one_each(name, x, axis, other, y)}
         return self.apply(direction, backend, arrays, axis, where, options, out)
@@ -237,8 +269,9 @@ def tell(backend: Backend, operator: Operator) -> None:
     """Have a library know the operations of a function before they are called."""
     if backend.define is not None:
         with contextlib.suppress(BackendError):  # options that the library cannot take: it says so when it is called
-            for operation in operator.operations.values():
-                backend.define(operation)
+            for variant in operator.variants.values():
+                for operation in variant.operations.values():
+                    backend.define(operation)
 
 
 def tell_all(backend: Backend) -> None:
@@ -279,12 +312,23 @@ def serving(name: str, x: Array) -> Backend:
 
 def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype: Any) -> tuple[Array, ...]:
     """The arrays of numbers in the ``dtype=`` that was asked for."""
-    xp = backend.ops(arrays[0], SINGLE).xp if backend.xp is None else backend.xp
+    xp = namespace_of(backend, arrays[0])
     with backend.quiet():
         return tuple(
             cast_to(xp, dtype, x, name) if kind.floating else x
-            for (name, kind), x in zip(operator.function.takes.items(), arrays, strict=True)
+            for (name, kind), x in zip(operator.operations["forward"].takes.items(), arrays, strict=True)
         )
+
+
+def namespace_of(backend: Backend, x: Array) -> Any:
+    """The array namespace of an array."""
+    return backend.ops(x, SINGLE).xp if backend.xp is None else backend.xp
+
+
+def narrowed(backend: Backend, result: Array, dtype: Any) -> Array:
+    """A result in the 16 bits that were asked for, rounded once; the library's autograd follows."""
+    with backend.quiet():
+        return cast_to(namespace_of(backend, result), dtype, result, "dtype")
 
 
 def place_of(backend: Backend, x: Array) -> tuple[Any, Any]:

@@ -101,10 +101,10 @@ def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool)
     return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
 
 
-def same_shape(name: str, given: tuple[int, ...], *accepted: tuple[int, ...], of: str) -> None:
-    """Raise unless ``given`` is one of ``accepted``."""
+def same_shape(name: str, given: tuple[int, ...], *accepted: tuple[int, ...], of: str, others: str = "") -> None:
+    """Raise unless ``given`` is one of ``accepted``; ``others`` says what else would have been."""
     if given not in accepted:
-        wanted = " or ".join(map(str, dict.fromkeys(accepted)))
+        wanted = " or ".join([*map(str, dict.fromkeys(accepted)), *([others] if others else [])])
         raise ShapeError(f"{name}: shape {given}, but {of} asks for {wanted}")
 
 

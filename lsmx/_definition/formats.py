@@ -31,6 +31,8 @@ class Format:
         ``ln2_hi + ln2_lo = ln 2``; ``j * ln2_hi`` is exact for every exponent ``j`` that occurs.
     exp, log, inv
         Polynomials, highest power first: ``(e^r - 1 - r) / r^2``, ``(ln(1 + f) - f) / f^2``, ``1 / (1 + f)``.
+    phi, psi
+        ``(e^d - 1 - d - d^2 / 2) / d^3``, and ``(h^2 / 2 - psi(h)) / h^4`` in ``h^2`` with ``psi(h) = h tanh h - ln cosh h``.
     log_table_hi, log_table_lo
         ``-ln TABLE[i]`` in two words.
     """
@@ -47,6 +49,8 @@ class Format:
     exp: tuple[float, ...]
     log: tuple[float, ...]
     inv: tuple[float, ...]
+    phi: tuple[float, ...]
+    psi: tuple[float, ...]
     log_table_hi: tuple[float, ...]
     log_table_lo: tuple[float, ...]
 
@@ -72,6 +76,8 @@ SINGLE = Format(
     exp=k.SINGLE_EXP,
     log=k.SINGLE_LOG,
     inv=k.SINGLE_INV,
+    phi=k.SINGLE_PHI,
+    psi=k.SINGLE_PSI,
     log_table_hi=k.SINGLE_LOG_TABLE_HI,
     log_table_lo=k.SINGLE_LOG_TABLE_LO,
 )
@@ -89,6 +95,8 @@ DOUBLE = Format(
     exp=k.DOUBLE_EXP,
     log=k.DOUBLE_LOG,
     inv=k.DOUBLE_INV,
+    phi=k.DOUBLE_PHI,
+    psi=k.DOUBLE_PSI,
     log_table_hi=k.DOUBLE_LOG_TABLE_HI,
     log_table_lo=k.DOUBLE_LOG_TABLE_LO,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from lsmx._definition.kinds import ROWS, Kind
+from lsmx._definition.kinds import PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array
 
 
@@ -60,6 +60,17 @@ class Function:
         Whether the result is one number a row. Otherwise it is of the shape of the rows.
     absent
         What stands in the result where a mask is False, if the result has rows.
+    optional
+        Options that may be arrays in place of what they are by default, by name, each with its ``Kind``: they are given to
+        ``forward`` by keyword, and to the other rules as attributes of ``ctx``, like any option.
+    gives
+        The kind of the result, where that is neither of the rows' shape nor one number a row.
+    shaped
+        The name of the array whose shape the result has, where ``gives`` does not tell.
+    linear
+        Whether its derivatives are the same wherever they are taken: the residual is saved for its shapes and for constants.
+    widens
+        Whether the result is in the format that is computed in: float32 for 16-bit rows.
     narrow
         Its derivatives with another residual, for 16-bit rows: a function with ``residual``, ``backward``, ``jvp``, and rules of
         second derivatives; or None. Autograds save that residual in place of this one, and take those derivatives.
@@ -70,7 +81,17 @@ class Function:
     residual: ClassVar[tuple[str, ...]] = ("output",)
     reduces: ClassVar[bool] = False
     absent: ClassVar[float] = 0.0
+    optional: ClassVar[Mapping[str, Kind]] = {}
+    gives: ClassVar[Kind | None] = None
+    shaped: ClassVar[str] = ""
+    linear: ClassVar[bool] = False
+    widens: ClassVar[bool] = False
     narrow: ClassVar[type[Function] | None] = None
+
+    @classmethod
+    def result(cls) -> Kind:
+        """The kind of the result."""
+        return cls.gives or (PER_ROW if cls.reduces else ROWS)
 
     @staticmethod
     def forward(ctx: Any, /, *arrays: Any, **options: Any) -> Array:

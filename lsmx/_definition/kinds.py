@@ -28,26 +28,31 @@ class Kind:
     aligned
         Its shape with an axis for each of the rows', so that it broadcasts to them: called with its own shape, the number of the
         rows' axes, and the axes along which they lie. For arrays that have lost none this is the shape itself.
+    also
+        Whether it may have another shape than those: called with its own, that of the rows, and the axes along which they lie.
+    others
+        What those others are, for messages.
     """
 
     name: str
     floating: bool = field(repr=False)
     shapes: Callable[[Shape, Axes], list[Shape]] = field(repr=False)
     aligned: Callable[[Shape, int, Axes], Shape] = field(repr=False, default=lambda shape, ndim, axes: shape)
+    also: Callable[[Shape, Shape, Axes], bool] = field(repr=False, default=lambda shape, rows, axes: False)
+    others: str = field(repr=False, default="")
 
     def check(self, name: str, x: Array, dtype: Any, rows: Shape, axes: Axes) -> None:
         """Raise unless ``x`` is one for rows of this dtype and shape."""
         if self is MASK:
             check_mask(x, rows, name)
             return
-        if self is INDEX:
-            check_index(name, x)
-        else:
+        if self.floating:
             check_dtype_like(name, x, dtype)
+        else:
+            check_index(name, x)
         shape = tuple(x.shape)
-        if self is PER_CLASS and len(shape) == len(rows) and broadcasts(shape, rows) and all(shape[a] == rows[a] for a in axes):
-            return
-        same_shape(name, shape, *self.shapes(rows, axes), of=f"an array of {rows}")
+        if not self.also(shape, rows, axes):
+            same_shape(name, shape, *self.shapes(rows, axes), of=f"an array of {rows}", others=self.others)
 
     def shape(self, rows: Shape, axes: Axes) -> Shape:
         """The usual shape."""
@@ -56,6 +61,15 @@ class Kind:
 
 def _reduced(rows: Shape, axes: Axes) -> list[Shape]:
     return [reduced_shape(rows, axes, keepdims) for keepdims in (False, True)]
+
+
+def _every_axis(shape: Shape, rows: Shape, axes: Axes) -> bool:
+    return len(shape) == len(rows) and broadcasts(shape, rows) and all(shape[a] == rows[a] for a in axes)
+
+
+def _several(shape: Shape, rows: Shape, axes: Axes) -> bool:
+    """Any number of them along the one axis that is reduced."""
+    return len(axes) == 1 and len(shape) == len(rows) and all(i in axes or m == n for i, (m, n) in enumerate(zip(shape, rows, strict=True)))
 
 
 def _along(shape: Shape, ndim: int, axes: Axes) -> Shape:
@@ -70,9 +84,13 @@ ROWS = Kind("rows", True, lambda rows, axes: [rows])
 """Of the shape of the rows, as the logits themselves."""
 PER_ROW = Kind("one number a row", True, _reduced)
 """The rows' shape without the reduced axes, or with ones there."""
-PER_CLASS = Kind("one number a class", True, lambda rows, axes: [tuple(rows[a] for a in axes)], _along)
+PER_CLASS = Kind("one number a class", True, lambda rows, axes: [tuple(rows[a] for a in axes)], _along, _every_axis)
 """The reduced axes alone; or one of every size, with ones along the others."""
 INDEX = Kind("an integer index into the row", False, _reduced)
 """Integers, shaped as one number a row; into the reduced axes flattened, where they are several."""
+INDICES = Kind("integer indices into the row", False, _reduced, also=_several, others="any number along the axis")
+"""Integers, shaped as one number a row, or with any number of them along the one reduced axis."""
+EACH = Kind("one number for each index", True, _reduced, also=_several, others="any number along the axis")
+"""Of the shape of `INDICES`."""
 MASK = Kind("a mask", False, lambda rows, axes: [rows], lambda shape, ndim, axes: (1,) * (ndim - len(shape)) + shape)
 """Bools that broadcast to the rows."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from lsmx._definition.function import Function, recall, remember
 from lsmx._definition.ops import Array
-from lsmx._definition.rows import Rows
+from lsmx._definition.rows import Rows, SumExp
 from lsmx._definition.softmax import softmax_of
-from lsmx._definition.words import two_sum
+from lsmx._definition.words import Words, two_sum
 
 
 class LogSumExp(Function):
@@ -21,14 +21,8 @@ class LogSumExp(Function):
     @staticmethod
     def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Array:
         rows = Rows.of("z", z, axis, where)
-        ops = rows.ops
         s = rows.sum_exp(rows.enter("z", z, absent=-float("inf")))
-
-        # lse = m + L,  L = ln sum exp(z - m);  where the maximum is not finite, it is the answer
-        L, low = s.log(ops)
-        high, error = two_sum(rows.flush(s.m), L)
-        lse = ops.where(s.defined, rows.flush(high + rows.flush(rows.flush(error) + low)), s.maximum)
-        out = rows.leave_each(lse, keepdims)
+        out = rows.leave_each(lse_of(rows, s, s.log(rows.ops)), keepdims)
 
         remember(ctx, axis, where, **({"keepdims": keepdims} if keepdims else {}))
         ctx.save_for_backward(z)
@@ -62,6 +56,12 @@ class LogSumExp(Function):
     def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
         # sum(s v):  sum(s dz (v - sum(s v)))
         return (lambda dz: d.jvp(d.times(dz, d.minus(v, d.spread(d.jvp(v, z), z))), z),)
+
+
+def lse_of(rows: Rows, s: SumExp, L: Words) -> Array:
+    """``lse = m + L``, ``L = ln sum exp(z - m)``; where the maximum is not finite, it is the answer."""
+    high, error = two_sum(rows.flush(s.m), L[0])
+    return rows.ops.where(s.defined, rows.flush(high + rows.flush(rows.flush(error) + L[1])), s.maximum)
 
 
 def softmax(rows: Rows, z: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lsmx._definition import exp, log, sums
@@ -180,6 +180,10 @@ class Rows:
         ops = self.ops
         value = self.flush(ops.xp.sum(ops.where(chosen, x, 0.0), axis=self.axes, keepdims=True))
         return ops.where(ops.xp.any(chosen, axis=self.axes, keepdims=True), value, NAN)
+
+    def widened(self) -> Rows:
+        """The same with results in the format: not rounded to 16 bits."""
+        return self if self.dtype == self.ops.dtype else replace(self, dtype=self.ops.dtype)
 
     def leave_each(self, x: Array, keepdims: bool = False) -> Array:
         """``x``, one number a row, in the result's dtype and shape."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsmx import backend_for, registered, using
-from lsmx.extend import INDEX, MASK, PER_CLASS, ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind, normal_axes
+from lsmx.extend import INDEX, INDICES, MASK, PER_CLASS, ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind, normal_axes
 from lsmx.testing.bits import quantise
 from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, normal, uniform
 
@@ -77,7 +77,7 @@ def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
         seed = case.seed + 2000 + i
         if i == 0:
             given[name] = case.z
-        elif kind is INDEX:
+        elif kind in (INDEX, INDICES):
             n = math.prod(shape[a] for a in axes)
             given[name] = np.floor(n * uniform(seed, *kind.shape(shape, axes)))
         elif kind is MASK:

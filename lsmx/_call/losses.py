@@ -1,0 +1,164 @@
+"""What the losses do beside their rules: options as rules take them, classes that are none, and the mean over rows."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from lsmx._call.operator import namespace_of, register, serving
+from lsmx._call.validate import cast_to
+from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
+from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
+from lsmx._definition.divergence import JSDivergence, KLDivergence
+from lsmx._definition.entropy import Entropy
+from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.log_prob import LogProb
+from lsmx._definition.mean import Mean
+from lsmx._definition.ops import Array
+from lsmx._definition.rank import Rank
+from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
+from lsmx._errors import ArgumentError, ClassError
+from lsmx._typing import Axis
+
+LOG_PROB = register("log_prob", LogProb)
+ENTROPY = register("entropy", Entropy)
+RANK = register("rank", Rank)
+LSE = register("scaled_logsumexp", ScaledLogSumExp)
+CROSS_ENTROPY = register("cross_entropy", CrossEntropy)
+CROSS_ENTROPY_OF = register("cross_entropy_of", CrossEntropyOf)
+TARGET_WEIGHT = register("target_weight", TargetWeight)
+register("target_total", TargetTotal)
+KL = register("kl_divergence", KLDivergence)
+JS = register("js_divergence", JSDivergence)
+MEAN = register("mean_of_rows", Mean)
+
+
+def positive(name: str, value: object) -> float:
+    """A number that is positive and finite."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool | str) or not 0.0 < number < math.inf:
+        raise ArgumentValueError(f"{name}: {value!r} is not a positive number; pass one, or leave {name} out")
+    return number
+
+
+class ArgumentValueError(ArgumentError, ValueError):
+    """An option with a value that means nothing."""
+
+
+def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any) -> dict[str, Any]:
+    """``temperature`` and ``softcap`` as the rules take them, those only that are not at their defaults."""
+    options: dict[str, Any] = {}
+    if softcap is not None:
+        options["softcap"] = positive("softcap", softcap)
+    shape = getattr(temperature, "shape", None)
+    if shape is None or isinstance(temperature, np.generic):
+        number = positive("temperature", temperature)
+        return options if number == 1.0 else options | {"temperature": number}
+    backend = serving("temperature", temperature)
+    if backend.seen is not None and backend.seen(temperature):
+        values = np.asarray(backend.to_numpy(temperature))
+        bad = ~((values > 0) & (values < np.inf))
+        if bad.any():
+            raise ArgumentValueError(f"temperature: {values[bad][0]!r} {where_is(bad)}is not a positive number")
+    if not tuple(shape) and len(z.shape) > len(axes := normal_axes(axis, len(z.shape))):
+        to = reduced_shape(tuple(z.shape), axes, keepdims=False)
+        temperature = namespace_of(backend, temperature).broadcast_to(temperature, to)
+    return options | {"temperature": temperature}
+
+
+def where_is(bad: Any) -> str:
+    """Where the first True of an array is."""
+    return f"at {', '.join(map(str, np.argwhere(bad)[0]))} " if bad.ndim else ""
+
+
+def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> None:
+    """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN."""
+    backend = serving(name, index)
+    if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
+        return
+    n = row_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
+    values = np.asarray(backend.to_numpy(index))
+    bad = (values < 0) | (values >= n)
+    if ignored is not None:
+        bad &= values != ignored
+    if bad.any():
+        also = "" if ignored is None else f", or ignore_index={ignored}"
+        raise ClassError(f"{name}: {values[bad][0]} {where_is(bad)}is no class of a row of {n}; accepted are 0 to {n - 1}{also}")
+
+
+def targets_are_classes(target: Array) -> bool:
+    """Whether targets are classes, and not probabilities: by their dtype."""
+    return dtype_name(target.dtype)[:3] in ("int", "uin")
+
+
+def reduce(v: Array, reduction: str, divisor: Any, empty: str = "nan") -> Array:
+    """The rows' numbers as they are, their sum, or their mean: the sum over ``divisor``."""
+    if reduction == "none":
+        return v
+    divisor = divisor if reduction == "mean" else 1.0
+    options = {"zero_if_empty": True} if empty == "zero" else {}
+    return MEAN(v, divisor if hasattr(divisor, "shape") else full_like(v, divisor), axis=None, **options)
+
+
+def full_like(v: Array, value: float) -> Array:
+    """A 0-d array of a number, that goes with another array."""
+    ops = serving("v", v).ops(v, FORMAT_OF[float_name("v", v)])
+    return ops.xp.asarray(float(value), dtype=v.dtype, device=ops.device)
+
+
+def in_dtype(z: Array, dtype: Any) -> Array:
+    """Logits in the ``dtype=`` that was asked for."""
+    return z if dtype is None else cast_to(namespace_of(serving("z", z), z), dtype, z, "z")
+
+
+def ranks(counts: Array) -> Array:
+    """Counts as integers."""
+    xp = namespace_of(serving("rank", counts), counts)
+    return xp.astype(counts, xp.int32)
+
+
+def check_choice(name: str, value: object, *choices: str) -> None:
+    """Raise unless an option is one of a few words."""
+    if value not in choices:
+        raise ArgumentValueError(f"{name}: {value!r} is none of {', '.join(map(repr, choices))}")
+
+
+def fraction(name: str, value: object) -> float:
+    """A number from 0 to 1."""
+    number = nonnegative(name, value)
+    if number > 1.0:
+        raise ArgumentValueError(f"{name}: {value!r} is not a number from 0 to 1")
+    return number
+
+
+def nonnegative(name: str, value: object) -> float:
+    """A finite number that is not negative."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool | str) or not 0.0 <= number < math.inf:
+        raise ArgumentValueError(f"{name}: {value!r} is not a finite number of at least 0")
+    return number
+
+
+def ignoring(ignore_index: object) -> dict[str, Any]:
+    """``ignore_index`` as the rule takes it."""
+    if ignore_index is None:
+        return {"ignores": False}
+    try:
+        number = operator.index(ignore_index)  # type: ignore[arg-type]
+    except TypeError:
+        raise ArgumentError(f"ignore_index: {ignore_index!r} is not an integer; pass None to ignore nothing") from None
+    return {} if number == -100 else {"ignore_index": number}
+
+
+def rows_of(z: Array, axis: Axis) -> int:
+    """How many rows there are."""
+    return math.prod(reduced_shape(tuple(z.shape), normal_axes(axis, len(z.shape)), keepdims=False))

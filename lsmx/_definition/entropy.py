@@ -1,0 +1,99 @@
+"""The entropy of a softmax: ``H = -sum(s log s)``, ``s = softmax(x)``; its gradient by x is ``-s (log s + H)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lsmx._definition import exp, sums
+from lsmx._definition.function import Function, keep
+from lsmx._definition.kinds import PER_ROW
+from lsmx._definition.logits import Scaling
+from lsmx._definition.ops import NAN, Array
+from lsmx._definition.products import times
+from lsmx._definition.row import Row, unscaled
+from lsmx._definition.words import Words, two_sum
+
+
+class Entropy(Function):
+    """Saves its input and nothing else."""
+
+    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    residual = ("z",)
+    reduces = True
+    widens = True
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+    ) -> Array:
+        by = Scaling(temperature, softcap)
+        row = Row.of("z", z, axis, where, by)
+        (L, low), (E, E_low) = row.L, mean_distance(row)
+
+        # H = L + E,  E = sum(s D),  D = max - x: both are >= 0, nothing cancels
+        high, error = two_sum(L, E)
+        out = row.leave_each(row.rows.flush(high + (error + (low + E_low))))
+        keep(ctx, Entropy, (z,), out, axis, where, **by.changed())
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        (z,) = ctx.saved_tensors
+        row = Row.at(ctx, z)
+
+        # dx = g s (D - E)
+        return row.leave(row.rows.product(row.cotangent("grad_output", grad_output), gradient(row)))
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        (z,) = ctx.saved_tensors
+        row = Row.at(ctx, z)
+
+        # dH = sum(s (D - E) v)
+        return row.along(tangent, gradient(row))
+
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
+        # with h = s (D - E):  g . J v = g sum(h v);  by z, (v - sum(s v)) g h - g s (v - sum(s v)) - s sum(g h v)
+        s, gh = unscaled(d, "entropy").of("softmax").forward(z), d.backward(g, z)
+        centred = d.minus(v, d.sum(d.times(s, v)))
+        bent = d.times(d.spread(g, z), d.times(s, centred))
+        return (d.minus(d.minus(d.times(centred, gh), bent), d.times(s, d.sum(d.times(gh, v)))),)
+
+    @classmethod
+    def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
+        # sum(h v):  sum(h v dz) - sum(s dz) sum(h v) - sum(s v) sum(h dz) - sum(s v dz) + sum(s v) sum(s dz)
+        mean = unscaled(d, "entropy").of("logsumexp").jvp
+
+        def change(dz: Array) -> Array:
+            both, s_v, s_dz = d.times(v, dz), mean(v, z), mean(dz, z)
+            crossed = d.times_each(s_dz, d.jvp(v, z)) + d.times_each(s_v, d.jvp(dz, z))
+            return (d.jvp(both, z) - crossed) - (mean(both, z) - d.times_each(s_v, s_dz))
+
+        return (change,)
+
+
+def mean_distance(row: Row) -> Words:
+    """``E = sum(s D) = sum(t D) / sum(t)`` with ``t = exp(-D) = 2^k (1 + e)``, ``D = max - x``; ``t D = 2^k (D + e D)`` rounded once.
+
+    The sum's grid goes by the second largest logit's ``t2 max(D2, 1)``, above which no term lies.
+    """
+    rows, ops = row.rows, row.rows.ops
+    t, (D, low) = row.sums.terms, row.distance()
+    D, low = ops.where(t.normal, D, 0.0), ops.where(t.normal, low, 0.0)
+    terms = rows.flush(t.scale(ops, D + (ops.rounded(t.expm1 * D) + low)))
+
+    second = rows.second(ops.where(row.sums.defined, row.x, 0.0), row.sums.m)
+    t2 = exp.exp(ops, exp.difference(ops, second, row.sums.m)).value(ops)
+    D2 = ops.where(ops.xp.isfinite(second), row.sums.m - second, 0.0)
+    scale = rows.product(t2, ops.where(D2 > 1.0, D2, 1.0))
+    return times(ops, sums.exact_sum(ops, ops.where(row.sums.defined, terms, 0.0), scale, rows.axes), row.w)
+
+
+def gradient(row: Row) -> Array:
+    """``s (D - E)``, 0 where s is 0."""
+    rows, ops = row.rows, row.rows.ops
+    s, (D, low), (E, E_low) = row.softmax(), row.distance(), mean_distance(row)
+    high, error = two_sum(ops.where(s > 0.0, D, 0.0), -E)
+    return ops.where(row.sums.defined, rows.product(s, rows.flush(high + (error + (ops.where(s > 0.0, low, 0.0) - E_low)))), NAN)

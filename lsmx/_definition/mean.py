@@ -1,0 +1,64 @@
+"""The sum of one number a row over all rows, over a divisor: ``[round(sum v) / d]``, the same for every split and order of the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._definition.function import Function, keep, recall
+from lsmx._definition.kinds import PER_ROW, ROWS
+from lsmx._definition.ops import NAN, Array
+from lsmx._definition.products import quotient
+from lsmx._definition.rows import Rows
+from lsmx._definition.totals import total
+
+
+class Mean(Function):
+    """Of ``v``, all of whose axes are reduced; a divisor of 0 gives NaN or 0, with a gradient of 0."""
+
+    takes = {"v": ROWS, "divisor": PER_ROW}  # noqa: RUF012
+    gradients = ("v",)
+    residual = ("v", "divisor")
+    reduces = True
+    linear = True
+
+    @staticmethod
+    def forward(
+        ctx: Any, v: Array, divisor: Array, /, *, axis: Any = None, where: Array | None = None, zero_if_empty: bool = False
+    ) -> Array:
+        rows = Rows.of("v", v, None, where)
+        ops = rows.ops
+        x = ops.xp.reshape(rows.enter("v", v, absent=0.0), (-1,))
+        d = rows.expand("divisor", divisor)
+        some = d > 0.0
+
+        # [round(sum v) / d]
+        value = quotient(ops, ops.xp.reshape(total(ops, x), d.shape), ops.where(some, d, 1.0))
+        value = ops.where(some, value, ops.where(d == 0.0, 0.0 if zero_if_empty else NAN, NAN))
+        out = rows.leave_each(value)
+        keep(ctx, Mean, (v, divisor), out, axis, where)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        v, divisor = ctx.saved_tensors
+        rows = Rows.of("v", v, None, recall(ctx)[1])
+
+        # dv = [g / d], 0 for an empty mean
+        u = share(rows, rows.flush(rows.expand("grad_output", grad_output)), divisor)
+        return rows.leave(rows.ops.xp.broadcast_to(u, rows.shape), absent=0.0)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        v, divisor = ctx.saved_tensors
+        rows = Rows.of("v", v, None, recall(ctx)[1])
+
+        # [sum(tangent) / d], 0 for an empty mean
+        moved, _ = rows.sum(rows.flush(rows.enter("tangent", tangent, absent=0.0)))
+        return rows.leave_each(share(rows, moved, divisor))
+
+
+def share(rows: Rows, g: Array, divisor: Array) -> Array:
+    """``[g / d]``, 0 where d is 0, NaN where it is no divisor."""
+    ops, d = rows.ops, rows.expand("divisor", divisor)
+    value = quotient(ops, g, ops.where(d > 0.0, d, 1.0))
+    return ops.where(d > 0.0, value, ops.where(d == 0.0, 0.0, NAN))

@@ -1,0 +1,47 @@
+"""The rank of a chosen class: how many logits are greater than its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._definition.function import Function, keep
+from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROWS
+from lsmx._definition.log_prob import Indices
+from lsmx._definition.logits import Scaling, scaled
+from lsmx._definition.ops import Array
+from lsmx._definition.rows import Rows
+
+
+class Rank(Function):
+    """Has no gradient: it moves in steps. As a float, which is exact for rows of up to 2^24 (2^53) classes."""
+
+    takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
+    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    gradients = ()
+    residual = ()
+    reduces = True
+    gives = EACH
+    shaped = "index"
+    widens = True
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Array, index: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+    ) -> Array:
+        by = Scaling(temperature, softcap)
+        rows = Rows.of("z", z, axis, where)
+        ops, xp, absent = rows.ops, rows.ops.xp, -float("inf")
+        x = scaled(rows, rows.enter("z", z, absent), by)
+        at = Indices(rows, index)
+        undefined = xp.any(x != x, axis=rows.axes, keepdims=True)
+
+        # the number of c with x_c > x_i; -1 in a row with NaN, and for an index outside of it
+        counts = [ops.floating(xp.sum(ops.integer(x > x_i), axis=rows.axes, keepdims=True)) for x_i in at.pick(x)]
+        known = [xp.any(chosen, axis=rows.axes, keepdims=True) & ~undefined for chosen in at.chosen]
+        out = at.leave([ops.where(k, count, -1.0) for k, count in zip(known, counts, strict=True)])
+        keep(ctx, Rank, (z, index), out, axis, where, **by.changed())
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        raise NotImplementedError("rank: has no gradient")

@@ -1,0 +1,91 @@
+"""The sum over all rows, rounded once: numbers are added as integers over the format's whole range, so that any split gives the same.
+
+An integer in digits of 32 bits; the digits of batches, ranks or chunks add up in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._definition import sums
+from lsmx._definition.ops import NAN, Array, Ops
+
+INF = float("inf")
+BITS = 32
+LOW = 27  # bits of a significand's lower part, so that either part, moved within a digit, fits into 64 bits
+
+
+def digits_of(ops: Ops, v: Array) -> Array:
+    """The sum of a vector of finite numbers, as digits from fine to coarse: in units of the last bit of the least normal number."""
+    xp, fmt = ops.xp, ops.format
+    i64 = ops.integers[0]
+    v = ops.flush(v)
+    top = float(fmt.huge - 1)
+    e = sums.exponent(ops, ops.where(v == 0.0, 1.0, xp.abs(v)))
+    e = ops.where(e < top, e, top)
+    significand = xp.astype((v * ops.power(ops, -e)) * 2.0 ** (fmt.precision - 1), i64)
+    place = xp.astype(e, i64) - fmt.tiny
+    count = (fmt.huge - fmt.tiny + fmt.precision + 1) // BITS + 3
+    found = [xp.zeros((), dtype=i64, device=ops.device) for _ in range(count)]
+    for part, start in ((significand & (2**LOW - 1), place), (significand >> LOW, place + LOW)):
+        digit, shifted = start >> 5, part << (start & 31)
+        lower, upper = shifted & (2**BITS - 1), shifted >> BITS
+        for k in range(count):
+            zero = xp.zeros_like(lower)
+            added = xp.where(digit == k, lower, xp.where(digit == k - 1, upper, zero))
+            found[k] = found[k] + xp.sum(added, dtype=i64)
+    return xp.stack(found)
+
+
+def rounded_total(ops: Ops, digits: Array) -> Array:
+    """The number that digits make, rounded once to nearest-even: all of it in integers."""
+    xp, fmt = ops.xp, ops.format
+    every = carried([digits[k] for k in range(digits.shape[0])])
+    negative = every[-1] < 0
+    every = carried([xp.where(negative, -v, v) for v in every])
+    zero = xp.zeros_like(every[0])
+    top, first, second, third, sticky, beneath = zero, zero, zero, zero, zero, zero
+    for k, v in enumerate(every):
+        beneath = beneath | every[k - 3] if k >= 3 else beneath
+        lead = v > 0
+        one, two = (every[k - i] if k >= i else zero for i in (1, 2))
+        sticky = xp.where(lead, beneath, sticky)
+        first, second, third = xp.where(lead, v, first), xp.where(lead, one, second), xp.where(lead, two, third)
+        top = xp.where(lead, zero + k, top)
+    bits = zero + 1
+    for b in range(BITS + 1):
+        bits = xp.where(first >= 2**b, zero + b + 1, bits)
+    # the first 62 bits, and whether any is left
+    left, right = xp.where(bits <= 30, 30 - bits, zero), xp.where(bits > 30, bits - 30, zero)
+    window = (first << (62 - bits)) + ((second << left) >> right) + (third >> (bits + 2))
+    one = zero + 1
+    sticky = sticky | (second & ((one << right) - 1)) | (third & ((one << (bits + 2)) - 1))
+    cut = 62 - fmt.precision
+    q, rest = window >> cut, window & (2**cut - 1)
+    up = (rest > 2 ** (cut - 1)) | ((rest == 2 ** (cut - 1)) & ((sticky != 0) | ((q & 1) == 1)))
+    value = ops.floating(xp.where(up, q + 1, q)) * 2.0**-fmt.precision
+    e = ops.floating(top * BITS + bits) + float(fmt.tiny - fmt.precision + 1)
+    half = xp.floor(e * 0.5)
+    value = (value * ops.power(ops, half)) * ops.power(ops, e - half)
+    return ops.flush(xp.where(negative, -value, value))
+
+
+def carried(digits: list[Array]) -> list[Array]:
+    """The same number with every digit but the last in ``[0, 2**32)``."""
+    out: list[Array] = []
+    over: Any = 0
+    for v in digits[:-1]:
+        v = v + over
+        out.append(v & (2**BITS - 1))
+        over = v >> BITS
+    return [*out, digits[-1] + over]
+
+
+def total(ops: Ops, v: Array) -> Array:
+    """The sum of a vector: NaN where it has one, or both infinities; an infinity where it has that."""
+    xp = ops.xp
+    finite = xp.isfinite(v)
+    value = rounded_total(ops, digits_of(ops, ops.where(finite, v, 0.0)))
+    up, down = xp.any(v == INF), xp.any(v == -INF)
+    value = ops.where(up, INF, ops.where(down, -INF, value))
+    return ops.where(xp.any(v != v) | (up & down), NAN, value)

@@ -1,0 +1,458 @@
+"""What log-softmax is used for: log-probs of chosen classes, entropy, cross-entropy, divergences."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Never
+
+from lsmx._call.losses import (
+    CROSS_ENTROPY,
+    CROSS_ENTROPY_OF,
+    ENTROPY,
+    JS,
+    KL,
+    LOG_PROB,
+    LSE,
+    RANK,
+    TARGET_WEIGHT,
+    check_choice,
+    check_classes,
+    fraction,
+    ignoring,
+    in_dtype,
+    nonnegative,
+    ranks,
+    reduce,
+    rows_of,
+    scaling,
+    targets_are_classes,
+)
+from lsmx._call.spelling import honest, misspelt
+from lsmx._definition.ops import Array
+from lsmx._typing import Axis, DTypeLike
+
+Reduction = Literal["none", "mean", "sum"]
+
+
+class TokenStats(NamedTuple):
+    """What `token_stats` returns: one number for each index, or for each row."""
+
+    log_prob: Any
+    entropy: Any
+    lse: Any
+    rank: Any
+
+
+class CrossEntropyParts(NamedTuple):
+    """What `cross_entropy` returns on request: the whole loss, and what of it is ``z_loss``."""
+
+    loss: Any
+    z_loss: Any
+
+
+@honest
+def log_prob(
+    z: Array = None,
+    index: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Logarithm of the probability of chosen classes: ``log_softmax(z)`` at an index.
+
+    Parameters
+    ----------
+    z
+        Logits, of any shape, in float16, bfloat16, float32 or float64.
+    index
+        Classes, integers: of the shape of ``z`` without ``axis``, or with any number of them along it.
+    axis
+        The axis or axes over which the probabilities sum to 1; None for all. An index counts along them flattened.
+    temperature
+        What the logits are divided by: a positive number, or an array of one per row.
+    softcap
+        If given, logits are ``softcap * tanh(z / softcap)`` first.
+    where
+        Mask, bool, broadcastable to the shape of ``z``: False leaves a class out.
+    dtype
+        Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
+    out
+        Array for the result, of its shape and dtype.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``index``, in float32 or float64. ``-inf`` for a class that is masked or has a logit of ``-inf``. NaN in a row
+        that has a NaN or +inf, or nothing but -inf, and where an index cannot be looked at and is none of the row.
+
+    Raises
+    ------
+    TypeError
+        As `log_softmax`; or ``index`` holds no integers.
+    ValueError
+        As `log_softmax`; or a temperature that is not positive.
+    IndexError
+        An index that is no class of its row, on the host.
+
+    See Also
+    --------
+    token_stats : with the entropy, the logsumexp and the rank.
+    log_prob_backward : its gradient.
+
+    Notes
+    -----
+    ``(x_i - m) - L`` with ``x = softcap tanh(z / softcap) / temperature``, ``m = max(x)``, ``L = ln(sum(exp(x - m)))``: the bits of
+    ``log_softmax(x)`` at the index before they are rounded to 16 bits, and no array as large as the logits on the way.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], dtype=np.float32)
+    >>> lsmx.log_prob(z, np.asarray([2, 0]))
+    array([-0.40760598, -1.0986123 ], dtype=float32)
+    >>> lsmx.log_prob(z, np.asarray([[2, 1], [0, 1]])).shape
+    (2, 2)
+    """
+    if extra or unknown:
+        raise misspelt(log_prob, extra, unknown)
+    options = scaling(z, axis, temperature, softcap)
+    check_classes("index", index, z, axis)
+    return LOG_PROB(z, index, axis=axis, where=where, dtype=dtype, out=out, **options)
+
+
+@honest
+def token_stats(
+    z: Array = None,
+    index: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
+) -> TokenStats:
+    """What a sampler or a trainer reports of a token: its log-prob, the entropy, the logsumexp, and its rank.
+
+    Parameters
+    ----------
+    z, index, axis, temperature, softcap, where, dtype
+        As in `log_prob`.
+
+    Returns
+    -------
+    TokenStats
+        ``log_prob`` and ``rank`` of the shape of ``index``; ``entropy`` and ``lse`` one for each row. The rank is how many logits are
+        greater than the index's, int32: 0 for the most likely class; ties do not count; -1 in a row with NaN.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `log_prob`.
+
+    Notes
+    -----
+    Each has the bits that it has alone. All but the rank have gradients.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> stats = lsmx.token_stats(np.asarray([[1.0, 2.0, 3.0]]), np.asarray([1]))
+    >>> stats.rank
+    array([1], dtype=int32)
+    >>> stats.entropy.round(6)
+    array([0.832396])
+    """
+    if extra or unknown:
+        raise misspelt(token_stats, extra, unknown)
+    options = scaling(z, axis, temperature, softcap) | {"axis": axis, "where": where, "dtype": dtype}
+    check_classes("index", index, z, axis)
+    rank = ranks(RANK(in_dtype(z, dtype), index, **options | {"dtype": None}))
+    return TokenStats(LOG_PROB(z, index, **options), ENTROPY(z, **options), LSE(z, **options), rank)
+
+
+@honest
+def entropy(
+    z: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Entropy of the softmax, in nats: ``-sum(s log s)``.
+
+    Parameters
+    ----------
+    z, axis, temperature, softcap, where, dtype, out
+        As in `log_prob`.
+
+    Returns
+    -------
+    Array
+        One number for each row, in float32 or float64: at least 0. NaN where `log_prob` would be.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_prob`.
+
+    Notes
+    -----
+    ``H = L + sum(s D)`` with ``D = max(x) - x``: two numbers of one sign, so that nothing cancels. Its gradient by ``x`` is
+    ``s (D - sum(s D))``.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.entropy(np.asarray([[0.0, 0.0], [0.0, -50.0]], dtype=np.float32))
+    array([6.931472e-01, 9.836628e-21], dtype=float32)
+    """
+    if extra or unknown:
+        raise misspelt(entropy, extra, unknown)
+    return ENTROPY(z, axis=axis, where=where, dtype=dtype, out=out, **scaling(z, axis, temperature, softcap))
+
+
+@honest
+def cross_entropy(
+    z: Array = None,
+    target: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    weight: Array | None = None,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Any = None,
+    empty: Literal["nan", "zero"] = "nan",
+    dtype: DTypeLike | None = None,
+    return_z_loss: bool = False,
+    **unknown: Never,
+) -> Any:
+    """Cross-entropy of logits and targets: ``-sum_c q_c log s_c`` of each row, and their mean.
+
+    Parameters
+    ----------
+    z
+        Logits, of any shape, in float16, bfloat16, float32 or float64.
+    target
+        Classes, integers of the shape of ``z`` without ``axis``; or probabilities, floats of the shape of ``z``. That they are
+        probabilities is not checked.
+    axis
+        The axis or axes of the classes; None for all.
+    weight
+        One number for each class, or none.
+    ignore_index
+        Rows with this target count as 0 and have no gradient, whatever they hold; None ignores nothing. For classes only.
+    label_smoothing
+        How much of each target goes to all classes alike, from 0 to 1.
+    z_loss
+        ``z_loss * lse**2`` is added to the loss of each row that counts, not weighted by class.
+    temperature, softcap, where
+        As in `log_prob`. Classes that are left out have no part in the smoothing.
+    reduction
+        ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the weights of the targets (classes) or the number of
+        rows (probabilities).
+    normalizer
+        What a mean divides by in place of that: so that micro-batches and ranks add up to the whole batch.
+    empty
+        What a mean over nothing is: NaN, or ``"zero"``. Its gradient is 0.
+    dtype
+        Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
+    return_z_loss
+        Return the part that is ``z_loss`` as well.
+
+    Returns
+    -------
+    Array or CrossEntropyParts
+        In float32 or float64: 0-d, or of the shape of ``z`` without ``axis``. ``inf`` where the target is impossible. With
+        ``return_z_loss`` a named tuple ``(loss, z_loss)``.
+
+    Raises
+    ------
+    TypeError
+        As `log_softmax`.
+    ValueError
+        As `log_softmax`; an option out of its range.
+    IndexError
+        A target that is no class, on the host; elsewhere the loss is NaN.
+
+    See Also
+    --------
+    cross_entropy_backward : its gradient.
+
+    Notes
+    -----
+    ``q_c = w_c ((1 - eps) [c = target] + eps / C)``, or ``w_c (p_c (1 - eps) + eps / C)``. The gradient by the logits is
+    ``s sum(q) - q``: with a class ``y`` alone, ``s - y``. Sums over classes and over rows are exact before they are rounded, so the
+    order of neither matters. Options as in ``torch.nn.functional.cross_entropy`` [1]_, where they are called the same.
+
+    References
+    ----------
+    .. [1] https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], dtype=np.float32)
+    >>> lsmx.cross_entropy(z, np.asarray([2, 0]))
+    array(0.75310916, dtype=float32)
+    >>> lsmx.cross_entropy(z, np.asarray([2, -100]), reduction="none")
+    array([0.40760598, 0.        ], dtype=float32)
+    """
+    if extra or unknown:
+        raise misspelt(cross_entropy, extra, unknown)
+    check_choice("reduction", reduction, "none", "mean", "sum")
+    check_choice("empty", empty, "nan", "zero")
+    scaled, classes = scaling(z, axis, temperature, softcap), targets_are_classes(target)
+    options: dict[str, Any] = {"axis": axis, "where": where, "dtype": dtype, **scaled}
+    smoothing, zl = fraction("label_smoothing", label_smoothing), nonnegative("z_loss", z_loss)
+    options |= ({"label_smoothing": smoothing} if smoothing else {}) | ({"z_loss": zl} if zl else {})
+    weights = {} if weight is None else {"weight": weight}
+    ignored = ignoring(ignore_index) if classes else {}
+    if classes:
+        check_classes("target", target, z, axis, ignore_index)
+        rows = CROSS_ENTROPY(z, target, **options, **weights, **ignored)
+    else:
+        rows = CROSS_ENTROPY_OF(z, target, **options, **weights)
+    divisor = normalizer
+    if divisor is None and reduction == "mean":
+        divisor = rows_of(z, axis)
+        if classes:
+            counted = TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **weights, **ignored)
+            divisor = reduce(counted, "sum", None)
+    loss = reduce(rows, reduction, divisor, empty)
+    if not return_z_loss:
+        return loss
+    lse = LSE(z, axis=axis, where=where, dtype=dtype, **scaled)
+    part = zl * (lse * lse)
+    return CrossEntropyParts(loss, reduce(part, reduction, divisor, empty))
+
+
+@honest
+def kl_divergence(
+    z: Array = None,
+    w: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    where: Array | None = None,
+    reduction: Reduction = "none",
+    normalizer: Any = None,
+    empty: Literal["nan", "zero"] = "nan",
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
+) -> Array:
+    """Kullback-Leibler divergence of two softmaxes: ``sum(p ln(p / q))`` with ``p = softmax(z)``, ``q = softmax(w)``.
+
+    Parameters
+    ----------
+    z, w
+        Logits of ``p`` and of ``q``, of one shape and dtype.
+    axis, temperature, where, dtype
+        As in `log_prob`, for both.
+    reduction
+        ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the number of rows.
+    normalizer, empty
+        As in `cross_entropy`.
+
+    Returns
+    -------
+    Array
+        In float32 or float64, never negative. ``inf`` where ``z`` has a class that ``w`` has not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_prob`; or ``z`` and ``w`` of different shapes.
+
+    Notes
+    -----
+    ``sum(p (e^d - 1 - d))`` with ``d = ln q - ln p``: no term is negative, and an error that all ``d`` share enters squared, so it has
+    full relative accuracy however near the two are. Gradients to both: ``-p (d + KL)`` and ``q - p``. It is
+    ``torch.nn.functional.kl_div(log q, log p, log_target=True)``, which takes ``q`` first.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32)
+    >>> lsmx.kl_divergence(z, z + np.asarray([1e-4, 0, 0], dtype=np.float32))
+    array([4.0977252e-10], dtype=float32)
+    """
+    if extra or unknown:
+        raise misspelt(kl_divergence, extra, unknown)
+    return divergence(KL, z, w, axis, temperature, where, reduction, normalizer, empty, dtype)
+
+
+@honest
+def js_divergence(
+    z: Array = None,
+    w: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    where: Array | None = None,
+    reduction: Reduction = "none",
+    normalizer: Any = None,
+    empty: Literal["nan", "zero"] = "nan",
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
+) -> Array:
+    """Jensen-Shannon divergence of two softmaxes: the mean of the divergences of each from ``(p + q) / 2``.
+
+    Parameters
+    ----------
+    z, w, axis, temperature, where, reduction, normalizer, empty, dtype
+        As in `kl_divergence`.
+
+    Returns
+    -------
+    Array
+        In float32 or float64, from 0 to ln 2; ``z`` and ``w`` may change places without changing a bit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `kl_divergence`.
+
+    Notes
+    -----
+    ``sum((p + q)/2 psi(d/2))`` with ``d = ln q - ln p`` and ``psi(h) = h tanh h - ln cosh h``: no term is negative.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, -np.inf]]), np.asarray([[-np.inf, 0.0]])
+    >>> lsmx.js_divergence(*z)
+    array([0.69314718])
+    """
+    if extra or unknown:
+        raise misspelt(js_divergence, extra, unknown)
+    return divergence(JS, z, w, axis, temperature, where, reduction, normalizer, empty, dtype)
+
+
+def divergence(
+    of: Any, z: Array, w: Array, axis: Axis, temperature: Any, where: Any, reduction: str, normalizer: Any, empty: str, dtype: Any
+) -> Array:
+    """One of the two, reduced."""
+    check_choice("reduction", reduction, "none", "mean", "sum")
+    check_choice("empty", empty, "nan", "zero")
+    rows = of(z, w, axis=axis, where=where, dtype=dtype, **scaling(z, axis, temperature, None))
+    return reduce(rows, reduction, rows_of(z, axis) if normalizer is None else normalizer, empty)
