@@ -1,4 +1,4 @@
-"""lsmx: log-softmax, softmax and logsumexp, forward and backward, on any array, with the same bits everywhere.
+"""lsmx: log-softmax, softmax, logsumexp and losses, forward and backward, on any array, with the same bits everywhere.
 
 PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
 """
@@ -30,6 +30,7 @@ from lsmx._errors import (
     AxisError,
     BackendError,
     BackendWarning,
+    ClassError,
     CoreWarning,
     DeviceError,
     DTypeError,
@@ -39,7 +40,21 @@ from lsmx._errors import (
     TargetError,
     ThreadsError,
 )
+from lsmx._loss_gradients import (
+    cross_entropy_backward,
+    cross_entropy_jvp,
+    entropy_backward,
+    entropy_jvp,
+    js_divergence_backward,
+    js_divergence_jvp,
+    kl_divergence_backward,
+    kl_divergence_jvp,
+    log_prob_backward,
+    log_prob_jvp,
+)
 from lsmx._losses import (
+    CrossEntropyParts,
+    TokenStats,
     cross_entropy,
     entropy,
     js_divergence,
@@ -56,7 +71,9 @@ __all__ = [
     "AxisError",
     "BackendError",
     "BackendWarning",
+    "ClassError",
     "CoreWarning",
+    "CrossEntropyParts",
     "DTypeError",
     "DeviceError",
     "LsmxError",
@@ -64,10 +81,26 @@ __all__ = [
     "ShapeError",
     "TargetError",
     "ThreadsError",
+    "TokenStats",
     "__version__",
     "backend_for",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "cross_entropy_jvp",
+    "entropy",
+    "entropy_backward",
+    "entropy_jvp",
     "explain",
     "get_num_threads",
+    "js_divergence",
+    "js_divergence_backward",
+    "js_divergence_jvp",
+    "kl_divergence",
+    "kl_divergence_backward",
+    "kl_divergence_jvp",
+    "log_prob",
+    "log_prob_backward",
+    "log_prob_jvp",
     "log_softmax",
     "log_softmax_backward",
     "log_softmax_jacobian",
@@ -81,6 +114,7 @@ __all__ = [
     "softmax_backward",
     "softmax_jacobian",
     "softmax_jvp",
+    "token_stats",
     "using",
 ]
 
@@ -98,6 +132,21 @@ def __getattr__(name: str) -> str:
 
 
 for _function in (
+    cross_entropy,
+    cross_entropy_backward,
+    cross_entropy_jvp,
+    entropy,
+    entropy_backward,
+    entropy_jvp,
+    js_divergence,
+    js_divergence_backward,
+    js_divergence_jvp,
+    kl_divergence,
+    kl_divergence_backward,
+    kl_divergence_jvp,
+    log_prob,
+    log_prob_backward,
+    log_prob_jvp,
     log_softmax,
     log_softmax_backward,
     log_softmax_jacobian,
@@ -109,6 +158,7 @@ for _function in (
     softmax_backward,
     softmax_jacobian,
     softmax_jvp,
+    token_stats,
 ):
     _function.__module__ = __name__  # so that programs that are written down name them as users do
     _public[_function.__name__] = _function

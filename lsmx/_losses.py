@@ -14,6 +14,7 @@ from lsmx._call.losses import (
     LSE,
     RANK,
     TARGET_WEIGHT,
+    Reduced,
     check_choice,
     check_classes,
     fraction,
@@ -21,10 +22,10 @@ from lsmx._call.losses import (
     in_dtype,
     nonnegative,
     ranks,
-    reduce,
     rows_of,
     scaling,
     targets_are_classes,
+    where_not_zero,
 )
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.ops import Array
@@ -87,8 +88,8 @@ def log_prob(
     Returns
     -------
     Array
-        Of the shape of ``index``, in float32 or float64. ``-inf`` for a class that is masked or has a logit of ``-inf``. NaN in a row
-        that has a NaN or +inf, or nothing but -inf, and where an index cannot be looked at and is none of the row.
+        Of the shape of ``index``, in float32 or float64. ``-inf`` for a class that is masked or has a logit of ``-inf``. NaN in a
+        row that has a NaN or +inf, or nothing but -inf, and where an index cannot be looked at and is none of the row.
 
     Raises
     ------
@@ -148,8 +149,8 @@ def token_stats(
     Returns
     -------
     TokenStats
-        ``log_prob`` and ``rank`` of the shape of ``index``; ``entropy`` and ``lse`` one for each row. The rank is how many logits are
-        greater than the index's, int32: 0 for the most likely class; ties do not count; -1 in a row with NaN.
+        ``log_prob`` and ``rank`` of the shape of ``index``; ``entropy`` and ``lse`` one for each row. The rank is how many logits
+        are greater than the index's, int32: 0 for the most likely class; ties do not count; -1 in a row with NaN.
 
     Raises
     ------
@@ -216,7 +217,7 @@ def entropy(
     --------
     >>> import lsmx, numpy as np
     >>> lsmx.entropy(np.asarray([[0.0, 0.0], [0.0, -50.0]], dtype=np.float32))
-    array([6.931472e-01, 9.836628e-21], dtype=float32)
+    array([6.931472e-01, 9.836624e-21], dtype=float32)
     """
     if extra or unknown:
         raise misspelt(entropy, extra, unknown)
@@ -266,8 +267,8 @@ def cross_entropy(
     temperature, softcap, where
         As in `log_prob`. Classes that are left out have no part in the smoothing.
     reduction
-        ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the weights of the targets (classes) or the number of
-        rows (probabilities).
+        ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the weights of the targets (classes) or the number
+        of rows (probabilities).
     normalizer
         What a mean divides by in place of that: so that micro-batches and ranks add up to the whole batch.
     empty
@@ -317,31 +318,62 @@ def cross_entropy(
     """
     if extra or unknown:
         raise misspelt(cross_entropy, extra, unknown)
-    check_choice("reduction", reduction, "none", "mean", "sum")
     check_choice("empty", empty, "nan", "zero")
-    scaled, classes = scaling(z, axis, temperature, softcap), targets_are_classes(target)
-    options: dict[str, Any] = {"axis": axis, "where": where, "dtype": dtype, **scaled}
+    found = rows_of_cross_entropy(
+        z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, dtype
+    )
+    reduced = Reduced(reduction, found.divisor, empty)
+    rows = (CROSS_ENTROPY if found.classes else CROSS_ENTROPY_OF)(z, target, axis=axis, where=where, dtype=dtype, **found.options)
+    loss = reduced.forward(rows)
+    if not return_z_loss:
+        return loss
+    scaled = {name: value for name, value in found.options.items() if name in ("temperature", "softcap")}
+    lse = LSE(z, axis=axis, where=where, dtype=dtype, **scaled)
+    part = (lse * lse) * float(z_loss)
+    if found.classes:
+        part = where_not_zero(TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **found.ignored), part)
+    return CrossEntropyParts(loss, reduced.forward(part))
+
+
+class RowsOfCrossEntropy(NamedTuple):
+    """How the losses of the rows are computed and reduced."""
+
+    classes: bool  # whether targets are classes
+    options: dict[str, Any]
+    ignored: dict[str, Any]  # of those what says which rows are ignored
+    divisor: Any
+
+
+def rows_of_cross_entropy(
+    z: Array,
+    target: Array,
+    axis: Axis,
+    weight: Array | None,
+    ignore_index: int | None,
+    label_smoothing: float,
+    z_loss: float,
+    temperature: Any,
+    softcap: float | None,
+    where: Array | None,
+    reduction: str,
+    normalizer: Any,
+    dtype: Any,
+) -> RowsOfCrossEntropy:
+    """The options as the rules take them, those only that are not at their defaults, and what a mean divides by."""
+    check_choice("reduction", reduction, "none", "mean", "sum")
+    classes, options = targets_are_classes(target), scaling(z, axis, temperature, softcap)
     smoothing, zl = fraction("label_smoothing", label_smoothing), nonnegative("z_loss", z_loss)
     options |= ({"label_smoothing": smoothing} if smoothing else {}) | ({"z_loss": zl} if zl else {})
     weights = {} if weight is None else {"weight": weight}
     ignored = ignoring(ignore_index) if classes else {}
     if classes:
         check_classes("target", target, z, axis, ignore_index)
-        rows = CROSS_ENTROPY(z, target, **options, **weights, **ignored)
-    else:
-        rows = CROSS_ENTROPY_OF(z, target, **options, **weights)
     divisor = normalizer
     if divisor is None and reduction == "mean":
         divisor = rows_of(z, axis)
         if classes:
-            counted = TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **weights, **ignored)
-            divisor = reduce(counted, "sum", None)
-    loss = reduce(rows, reduction, divisor, empty)
-    if not return_z_loss:
-        return loss
-    lse = LSE(z, axis=axis, where=where, dtype=dtype, **scaled)
-    part = zl * (lse * lse)
-    return CrossEntropyParts(loss, reduce(part, reduction, divisor, empty))
+            divisor = Reduced("sum").forward(TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **weights, **ignored))
+    return RowsOfCrossEntropy(classes, options | weights | ignored, ignored, divisor)
 
 
 @honest
@@ -384,8 +416,8 @@ def kl_divergence(
 
     Notes
     -----
-    ``sum(p (e^d - 1 - d))`` with ``d = ln q - ln p``: no term is negative, and an error that all ``d`` share enters squared, so it has
-    full relative accuracy however near the two are. Gradients to both: ``-p (d + KL)`` and ``q - p``. It is
+    ``sum(p (e^d - 1 - d))`` with ``d = ln q - ln p``: no term is negative, and an error that all ``d`` share enters squared, so it
+    has full relative accuracy however near the two are. Gradients to both: ``-p (d + KL)`` and ``q - p``. It is
     ``torch.nn.functional.kl_div(log q, log p, log_target=True)``, which takes ``q`` first.
 
     Examples
@@ -455,4 +487,4 @@ def divergence(
     check_choice("reduction", reduction, "none", "mean", "sum")
     check_choice("empty", empty, "nan", "zero")
     rows = of(z, w, axis=axis, where=where, dtype=dtype, **scaling(z, axis, temperature, None))
-    return reduce(rows, reduction, rows_of(z, axis) if normalizer is None else normalizer, empty)
+    return Reduced(reduction, rows_of(z, axis) if normalizer is None else normalizer, empty).forward(rows)

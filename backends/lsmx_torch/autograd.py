@@ -40,7 +40,7 @@ def refuse_compiled_autograd(operation: Operation) -> tuple[Any, ...]:
 
 def check_differentiable(operation: Operation) -> None:
     """Raise for an operation without rules."""
-    if not operation.pull:
+    if not operation.pull and operation.moving:
         raise NotImplementedError(
             f"{operation.name}: cannot be differentiated, but {', '.join(operation.names)} requires grad; detach it, or call it "
             "under torch.no_grad()"
@@ -122,6 +122,8 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
             axes, where, *values = inputs[n:]
+            if not operation.moving:
+                ctx.mark_non_differentiable(output)
             ctx.set_materialize_grads(False)  # a tangent that is not there is None, and no array of zeros
             ctx.first, ctx.bind, ctx.axis = 0, bind, operation.axis(inputs[:n], axes)
             ctx.operation = operation.on(inputs[:n])
@@ -131,7 +133,9 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
             ctx.save_for_forward(*saved)
 
         @staticmethod
-        def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
+        def jvp(ctx: Any, *tangents: Any) -> torch.Tensor | None:
+            if not operation.moving:
+                return None
             where, *saved = map(primal, ctx.saved_tensors)
             d = Calculus(bind, operation.family, ctx.axis, where, ctx.options)
             at = dict(zip(ctx.operation.saves, saved, strict=True))

@@ -96,8 +96,8 @@ class Backend:
     one_place
         Whether arrays of one type are all of one namespace and on one device, so that they always go together.
     seen
-        Whether the numbers of an array can be looked at here and now: it is in the host's memory, and no compiler, transform or fake
-        stands between. None if never.
+        Whether the numbers of an array can be looked at here and now: in the host's memory, with no compiler, transform or fake in
+        between. None if never.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
     dtypes

@@ -27,7 +27,7 @@ def operations_of(operator: Operator) -> Family:
     derivatives = directions_of(operator, function, family)
     forward = Operation(
         name=operator.full_name,
-        takes=function.takes | kinds_given(operator),
+        takes={**function.takes, **kinds_given(operator)},
         rows=next(iter(function.takes)),
         compute=forward_of(operator),
         result=function.shaped or function.result(),
@@ -36,7 +36,7 @@ def operations_of(operator: Operator) -> Family:
         widens=function.widens,
         pull=rules_of(operator, function, "backward"),
         push=rules_of(operator, function, "jvp"),
-        inert=() if function.gradients else tuple(function.takes),
+        inert=() if function.gradients else (*function.takes, *operator.given),
         family=family,
     )
     if function.narrow is not None:
@@ -145,15 +145,16 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     def jvp(z: str) -> None:
         def by_residual(i: int) -> Rule:
             """The derivative of ``w . J v`` by an array of the residual."""
-            return lambda d, w, saved: function.by_residual(
-                with_given(d, saved), w, *tangents(z, saved["tangent"]), *at(saved)
-            )[i]
+            return lambda d, w, saved: function.by_residual(with_given(d, saved), w, *tangents(z, saved["tangent"]), *at(saved))[i]
 
         def along(i: int) -> Rule:
             """The change of ``J v`` as an array of the residual moves."""
-            return lambda d, move, saved: function.jvp_along(
-                with_given(d, saved), *tangents(z, saved["tangent"]), *at(saved)
-            )[i](move)
+
+            def rule(d: Calculus, move: Array, saved: Mapping[str, Array]) -> Array:
+                changes: Any = function.jvp_along(with_given(d, saved), *tangents(z, saved["tangent"]), *at(saved))
+                return changes[i](move)
+
+            return rule
 
         made(
             "jvp",

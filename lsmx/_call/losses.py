@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,13 +97,37 @@ def targets_are_classes(target: Array) -> bool:
     return dtype_name(target.dtype)[:3] in ("int", "uin")
 
 
-def reduce(v: Array, reduction: str, divisor: Any, empty: str = "nan") -> Array:
-    """The rows' numbers as they are, their sum, or their mean: the sum over ``divisor``."""
-    if reduction == "none":
-        return v
-    divisor = divisor if reduction == "mean" else 1.0
-    options = {"zero_if_empty": True} if empty == "zero" else {}
-    return MEAN(v, divisor if hasattr(divisor, "shape") else full_like(v, divisor), axis=None, **options)
+class Reduced(NamedTuple):
+    """How one number a row becomes the result."""
+
+    reduction: str
+    divisor: Any = None  # of a mean: a number, or an array
+    empty: str = "nan"
+
+    def forward(self, v: Array) -> Array:
+        """The rows' numbers as they are, their sum, or their sum over the divisor."""
+        if self.reduction == "none":
+            return v
+        options = {"zero_if_empty": True} if self.empty == "zero" else {}
+        return MEAN(v, self.over(v), axis=None, **options)
+
+    def backward(self, g: Array, z: Array, axis: Axis) -> Array:
+        """The cotangent of each row of ``z``."""
+        if self.reduction == "none":
+            return g
+        xp, axes = namespace_of(serving("grad_output", g), g), normal_axes(axis, len(z.shape))
+        v = xp.broadcast_to(g, reduced_shape(tuple(z.shape), axes, keepdims=False))
+        return MEAN.derivative("backward", {"grad_output": g}, {"v": v, "divisor": self.over(v)}, None)
+
+    def over(self, v: Array) -> Array:
+        """What is divided by."""
+        divisor = self.divisor if self.reduction == "mean" else 1.0
+        return divisor if hasattr(divisor, "shape") else full_like(v, divisor)
+
+
+def one_tangent(name: str) -> ArgumentError:
+    """The error for two tangents, or none."""
+    return ArgumentError(f"{name}_jvp: one of the two tangents is None; the derivative along both is the sum of two calls")
 
 
 def full_like(v: Array, value: float) -> Array:
@@ -115,6 +139,12 @@ def full_like(v: Array, value: float) -> Array:
 def in_dtype(z: Array, dtype: Any) -> Array:
     """Logits in the ``dtype=`` that was asked for."""
     return z if dtype is None else cast_to(namespace_of(serving("z", z), z), dtype, z, "z")
+
+
+def where_not_zero(counted: Array, x: Array) -> Array:
+    """``x``, 0 where ``counted`` is."""
+    xp = namespace_of(serving("x", x), x)
+    return xp.where(counted != 0, x, xp.zeros_like(x))
 
 
 def ranks(counts: Array) -> Array:

@@ -57,7 +57,9 @@ class Operator:
     unknown: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__name__", self.full_name)  # a program that is written down names it as a function beside its class
+        object.__setattr__(
+            self, "__name__", self.full_name
+        )  # a program that is written down names it as a function beside its class
         object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "operations", operations_of(self))
         known = inspect.signature(self.function.forward).parameters
@@ -93,9 +95,9 @@ class Operator:
         """The function's value, seen by the autograd of the library that the arrays are from."""
         takes, known = self.function.takes, self.operations["forward"].options
         if self.function.optional and not self.given:
-            given = tuple(name for name in self.function.optional if name in options and hasattr(options[name], "shape"))
-            if given:
-                return self.variants[given](*arrays, axis=axis, where=where, dtype=dtype, out=out, **options)
+            names = tuple(name for name in self.function.optional if name in options and hasattr(options[name], "shape"))
+            if names:
+                return self.variants[names](*arrays, axis=axis, where=where, dtype=dtype, out=out, **options)
         beside = tuple(options.pop(name) for name in self.given)
         if len(arrays) != len(takes) or not known.keys() >= options.keys():
             unknown = {name: value for name, value in options.items() if name not in known}
@@ -112,7 +114,14 @@ class Operator:
                 given = dict(zip((*takes, *self.given), arrays, strict=True)) | {"where": where, "out": out}
                 backend = together(first, arrays[0], **{name: y for name, y in given.items() if name != first and y is not None})
         except ArrayTypeError as error:
-            given = {"axis": axis, "where": where, "dtype": dtype, "out": out, **options, **dict(zip(self.given, beside, strict=True))}
+            given = {
+                "axis": axis,
+                "where": where,
+                "dtype": dtype,
+                "out": out,
+                **options,
+                **dict(zip(self.given, beside, strict=True)),
+            }
             return taken_over(error, public.get(self.name, self), arrays[: len(takes)], given)
         if dtype is None or not self.function.widens or float_name(first, arrays[0]) not in NARROW:
             return self.apply("forward", backend, arrays, axis, where, options, out)
@@ -137,9 +146,9 @@ class Operator:
         """
         options = options or {}
         if self.function.optional and not self.given:
-            given_arrays = tuple(name for name in self.function.optional if hasattr(options.get(name), "shape"))
-            if given_arrays:
-                return self.variants[given_arrays].derivative(direction, vectors, residual, axis, where, out, options, beside)
+            names = tuple(name for name in self.function.optional if hasattr(options.get(name), "shape"))
+            if names:
+                return self.variants[names].derivative(direction, vectors, residual, axis, where, out, options, beside)
         residual = {**residual, **{name: options[name] for name in self.given}}
         options = {name: value for name, value in options.items() if name not in self.given}
         name, x = next(iter(residual.items()))

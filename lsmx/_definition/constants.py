@@ -1,7 +1,7 @@
 """Constants of the portable arithmetic, written by ``tools/derive_constants.py``: do not edit.
 
 EXP: (e^r - 1 - r) / r^2 on |r| <= ln2/2. LOG: (ln(1+f) - f) / f^2, INV: 1/(1+f), on |f| <= 2^-6.
-PHI: (e^d - 1 - d - d^2/2) / d^3 on |d| <= 1. PSI: (h^2/2 - psi(h)) / h^4 in h^2 on 0 <= h <= 1, psi(h) = h tanh h - ln cosh h.
+PHI: (e^d - 1 - d - d^2/2) / d^3 on |d| <= 1. PSI: (h^2/2 - psi(h)) / h^4 in h^2, h <= 1, psi(h) = h tanh h - ln cosh h.
 All with the highest power first. LN2_HI + LN2_LO: ln 2 in two words, the first one short.
 TABLE: c[i] near 1/s for s in [1 + i/64, 1 + (i+1)/64). LOG_TABLE: -ln c[i] in two words.
 """

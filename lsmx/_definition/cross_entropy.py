@@ -1,4 +1,4 @@
-"""Cross-entropy of each row: ``-sum_c q_c log s_c``, ``s = softmax(x)``; with ``q`` the unit vector of a class ``y``, its gradient is ``s - y``.
+"""Cross-entropy of each row: ``-sum_c q_c log s_c``; with ``q`` the unit vector ``y`` of a class, its gradient is ``s - y``.
 
 The whole gradient is ``u (s sum(q) - q)``, and with ``z_loss`` it is that plus ``u 2 c lse s``.
 """
@@ -32,7 +32,7 @@ class Options(NamedTuple):
     @classmethod
     def of(cls, ctx: Any) -> Options:
         """As a forward pass left them on a context."""
-        return cls(**{name: getattr(ctx, name, default) for name, default in cls._field_defaults.items()})
+        return cls._make(getattr(ctx, name, default) for name, default in cls._field_defaults.items())
 
     def changed(self) -> dict[str, Any]:
         """Those that differ from their defaults."""
@@ -204,7 +204,7 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
     """``q_c = w_c (p_c (1 - eps) + [eps / C])``."""
-    rows, ops = row.rows, row.rows.ops
+    rows = row.rows
     p = rows.enter("target", target, absent=0.0)
     keep_, share = smoothed(row.rows, options)
     q = rows.product(p, keep_) + share if options.label_smoothing else p

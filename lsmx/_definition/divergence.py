@@ -110,8 +110,8 @@ class Pair(NamedTuple):
     def of(cls, z: Row, w: Row) -> Pair:
         """Both probabilities, and the logarithm of their ratio.
 
-        ``d = e - (L_w - L_z)`` with ``e = (w - max w) - (z - max z)``. In close rows, of one support, ``d = f - ln(1 + R)`` with ``f``
-        the same measured from that at z's maximum, and ``R = sum(p (e^f - 1))``: nothing is lost where the two are nearly one.
+        ``d = e - (L_w - L_z)`` with ``e = (w - max w) - (z - max z)``. In close rows, of one support, ``d = f - ln(1 + R)`` with
+        ``f = e - e(at z's maximum)`` and ``R = sum(p (e^f - 1))``: nothing is lost where the two are nearly one.
         """
         w.rows.check("z", z.z)
         rows, ops, xp = z.rows, z.rows.ops, z.rows.ops.xp
@@ -199,14 +199,14 @@ def psi_of(ops: Ops, d: Words) -> tuple[Array, Words]:
     h, error = two_sum(log1p[0], -less)
     far = h + (error + (log1p[1] - low))
     near = a[0] <= 2.0
-    h, l = half_square(ops, (ops.where(near, 0.5 * a[0], 0.0), ops.where(near, 0.5 * a[1], 0.0)))
+    h, low = half_square(ops, (ops.where(near, 0.5 * a[0], 0.0), ops.where(near, 0.5 * a[1], 0.0)))
     square = h + h
     fourth = ops.flush(ops.rounded(ops.flush(ops.rounded(square * square)) * ops.horner(ops.format.psi, square)))
-    return ops.flush(xp.where(near, h + (l - fourth), far)), log1p
+    return ops.flush(xp.where(near, h + (low - fourth), far)), log1p
 
 
 def js_gradients(pair: Pair) -> tuple[Array, Array]:
-    """By z ``p (v - sum(p v))`` with ``v = ln(p / m) / 2 = (ln(1 + tanh |d/2|) - max(d, 0)) / 2``, ``m = (p + q) / 2``; by w the same."""
+    """By z ``p (v - sum(p v))`` with ``v = ln(p / m) / 2 = (ln(1 + tanh |d/2|) - max(d, 0)) / 2``, ``m = (p + q) / 2``; so by w."""
     _, log1p = psi_of(pair.z.rows.ops, pair.d)
     flipped = -pair.d[0], -pair.d[1]
     return js_gradient(pair, pair.p, pair.d, log1p, pair.only_z), js_gradient(pair, pair.q, flipped, log1p, pair.only_w)

@@ -75,7 +75,7 @@ class Entropy(Function):
 
 
 def mean_distance(row: Row) -> Words:
-    """``E = sum(s D) = sum(t D) / sum(t)`` with ``t = exp(-D) = 2^k (1 + e)``, ``D = max - x``; ``t D = 2^k (D + e D)`` rounded once.
+    """``E = sum(s D) = sum(t D) / sum(t)`` with ``t = exp(-D) = 2^k (1 + e)``, ``D = max - x``; ``t D = 2^k (D + e D)``.
 
     The sum's grid goes by the second largest logit's ``t2 max(D2, 1)``, above which no term lies.
     """

@@ -20,7 +20,7 @@ class Expm1(NamedTuple):
 
 
 def expm1(ops: Ops, d: Words) -> Expm1:
-    """``phi = d^2/2 + d^3 r(d)`` where ``|d| <= 1``, else ``(2^k - 1 - d) + 2^k E`` with ``e^d = 2^k (1 + E)``; and from it ``d + phi``."""
+    """``phi = d^2/2 + d^3 r(d)`` where ``|d| <= 1``, else ``(2^k - 1 - d) + 2^k E`` with ``e^d = 2^k (1 + E)``; ``d + phi``."""
     fmt, xp = ops.format, ops.xp
     e = exponential.exp(ops, d)
     scale = ops.where(e.normal, ops.power(ops, e.k), 0.0)
@@ -31,16 +31,16 @@ def expm1(ops: Ops, d: Words) -> Expm1:
     u, v = two_sum(scale - 1.0, -d[0])  # 2^k - 1 is exact up to 2^precision, and beyond that 1 does not count
     s, t = two_sum(u, E)
     far = s + (t + (v + (low - d[1])))
-    h, l = half_square(ops, n)
+    h, rest = half_square(ops, n)
     square = ops.flush(ops.rounded((h + h) * n[0]))
     cube = ops.flush(ops.rounded(square * ops.horner(fmt.phi, n[0])))
-    rest = xp.where(near, h + (l + cube), far)
+    rest = xp.where(near, h + (rest + cube), far)
 
-    h, l = two_sum(scale - 1.0, E)
-    small, large = fast_two_sum(n[0], rest + n[1]), fast_two_sum(h, l + low)
+    h, error = two_sum(scale - 1.0, E)
+    small, large = fast_two_sum(n[0], rest + n[1]), fast_two_sum(h, error + low)
     value = xp.where(near, small[0], large[0]), xp.where(near, small[1], large[1])
-    h, l = two_sum(e.expm1, xp.ones_like(e.expm1))  # not (1, E): XLA makes (1 + E) - 1 into E
-    return Expm1(settled(ops, *value), ops.flush(rest), settled(ops, h * scale, (l + e.low) * scale))
+    h, error = two_sum(e.expm1, xp.ones_like(e.expm1))  # not (1, E): XLA makes (1 + E) - 1 into E
+    return Expm1(settled(ops, *value), ops.flush(rest), settled(ops, h * scale, (error + e.low) * scale))
 
 
 class Tanh(NamedTuple):

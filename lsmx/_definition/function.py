@@ -130,7 +130,7 @@ class Function:
         return tuple((lambda move: cls.by_residual(d, g, move, *residual)[moving]) for _ in cls.residual)
 
     @classmethod
-    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> tuple[Callable[[Array], Array], ...]:
+    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> tuple[Callable[[Array], Array] | None, ...]:
         """How ``jvp`` changes as each array of the residual moves: from the move to the change."""
         raise NotImplementedError(f"{cls.__name__}: gives no jvp_along, which a second derivative asks for")
 

@@ -69,7 +69,11 @@ def _every_axis(shape: Shape, rows: Shape, axes: Axes) -> bool:
 
 def _several(shape: Shape, rows: Shape, axes: Axes) -> bool:
     """Any number of them along the one axis that is reduced."""
-    return len(axes) == 1 and len(shape) == len(rows) and all(i in axes or m == n for i, (m, n) in enumerate(zip(shape, rows, strict=True)))
+    return (
+        len(axes) == 1
+        and len(shape) == len(rows)
+        and all(i in axes or m == n for i, (m, n) in enumerate(zip(shape, rows, strict=True)))
+    )
 
 
 def _along(shape: Shape, ndim: int, axes: Axes) -> Shape:

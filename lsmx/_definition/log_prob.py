@@ -1,4 +1,4 @@
-"""The logarithm of the probability of chosen classes: ``log s_i``, ``s = softmax(x)``; its gradient by x is ``g (1[c = i] - s)``."""
+"""The log-probability of chosen classes: ``log s_i``, ``s = softmax(x)``; its gradient by x is ``g (1[c = i] - s)``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,15 @@ class LogProb(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Array, index: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+        ctx: Any,
+        z: Array,
+        index: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        temperature: Any = 1.0,
+        softcap: float = 0.0,
     ) -> Array:
         by = Scaling(temperature, softcap)
         row = Row.of("z", z, axis, where, by)
@@ -71,6 +79,7 @@ class LogProb(Function):
     def jvp_along(cls, d: Any, v: Array, /, z: Array, index: Array) -> tuple[Callable[[Array], Array] | None, ...]:
         # v_i - sum(s v):  - sum(v (S - s s^T) dz), the same for every index
         s = unscaled(d, "log_prob").of("softmax").forward(z)
+
         def change(dz: Array) -> Array:
             return d.spread_each(-d.total(d.times(d.of("softmax").backward(v, s), dz)), d.forward(z, index), z)
 

@@ -35,7 +35,9 @@ def number(rows: Rows, name: str, value: float) -> Array:
     """A positive number, in the format."""
     fmt = rows.ops.format
     if not fmt.least <= value < 2.0**fmt.huge:
-        raise ArgumentError(f"{name}: {value!r} is not a positive number in {fmt.dtype}; accepted are {fmt.least!r} to {2.0**fmt.huge!r}")
+        raise ArgumentError(
+            f"{name}: {value!r} is not a positive number in {fmt.dtype}; accepted are {fmt.least!r} to {2.0**fmt.huge!r}"
+        )
     return rows.ops.constant(value)
 
 

@@ -1,4 +1,4 @@
-"""The sum of one number a row over all rows, over a divisor: ``[round(sum v) / d]``, the same for every split and order of the rows."""
+"""The sum of one number a row, over a divisor: ``[round(sum v) / d]``, the same for every split and order of the rows."""
 
 from __future__ import annotations
 

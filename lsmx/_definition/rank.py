@@ -26,7 +26,15 @@ class Rank(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Array, index: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+        ctx: Any,
+        z: Array,
+        index: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        temperature: Any = 1.0,
+        softcap: float = 0.0,
     ) -> Array:
         by = Scaling(temperature, softcap)
         rows = Rows.of("z", z, axis, where)

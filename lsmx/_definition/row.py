@@ -1,4 +1,4 @@
-"""What the losses need of a row of logits ``x``: ``log s = (x - m) - L``, ``s = softmax(x)``, ``D = m - x``, and the gradient ``g - s G``."""
+"""What losses need of a row of logits ``x``: ``log s = (x - m) - L``, ``s = softmax(x)``, ``D = m - x``, and ``g - s G``."""
 
 from __future__ import annotations
 

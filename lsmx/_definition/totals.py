@@ -1,4 +1,4 @@
-"""The sum over all rows, rounded once: numbers are added as integers over the format's whole range, so that any split gives the same.
+"""The sum over all rows, rounded once: numbers are added as integers over the whole range, so that any split gives the same.
 
 An integer in digits of 32 bits; the digits of batches, ranks or chunks add up in any order.
 """

@@ -11,7 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from lsmx import backend_for, registered, using
-from lsmx.extend import INDEX, INDICES, MASK, PER_CLASS, ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind, normal_axes
+from lsmx.extend import (
+    INDEX,
+    INDICES,
+    MASK,
+    PER_CLASS,
+    ROWS,
+    SINGLE,
+    STANDARD,
+    Array,
+    Backend,
+    Context,
+    Function,
+    Kind,
+    normal_axes,
+)
 from lsmx.testing.bits import quantise
 from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, normal, uniform
 

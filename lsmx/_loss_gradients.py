@@ -1,0 +1,506 @@
+"""Derivatives of the losses by hand, for code without an autograd: from the logits, with the options of the loss."""
+
+from __future__ import annotations
+
+from typing import Any, Never
+
+from lsmx._call.losses import (
+    CROSS_ENTROPY,
+    CROSS_ENTROPY_OF,
+    ENTROPY,
+    JS,
+    KL,
+    LOG_PROB,
+    Reduced,
+    check_classes,
+    one_tangent,
+    scaling,
+)
+from lsmx._call.operator import Operator
+from lsmx._call.spelling import honest, misspelt
+from lsmx._definition.ops import Array
+from lsmx._losses import Reduction, rows_of_cross_entropy
+from lsmx._typing import Axis
+
+
+@honest
+def log_prob_backward(
+    grad_output: Array = None,
+    z: Array = None,
+    index: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Gradient of `log_prob`: ``g (1[c = i] - s)``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g``, of the shape of ``index``.
+    z, index, axis, temperature, softcap, where
+        As given to `log_prob`.
+
+    Returns
+    -------
+    Array
+        Gradient, shape and dtype of ``z``; 0 where masked. NaN in a row where `log_prob` is undefined.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `log_prob`.
+
+    Notes
+    -----
+    By ``x = softcap tanh(z / softcap) / temperature`` it is ``g_c - s_c sum(g)``, with ``g_c`` the sum of the class's cotangents
+    and softmax's own ``s``; at the maximum, where that is more likely than not, ``(g_c - G) + (1 - s_c) G``. It is nearer to the
+    exact gradient than `log_softmax_backward`, which starts from a rounded output, and has not its bits.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.log_prob_backward(np.asarray([2.0]), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    array([[-1.,  1.]])
+    """
+    if extra or unknown:
+        raise misspelt(log_prob_backward, extra, unknown)
+    check_classes("index", index, z, axis)
+    given = {"z": z, "index": index}
+    options = scaling(z, axis, temperature, softcap)
+    return LOG_PROB.derivative("backward", {"grad_output": grad_output}, given, axis, where, options=options)
+
+
+@honest
+def log_prob_jvp(
+    tangent: Array = None,
+    z: Array = None,
+    index: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Directional derivative of `log_prob`: ``v_i - sum(s v)``.
+
+    Parameters
+    ----------
+    tangent
+        Direction ``v`` in the logits, of their shape.
+    z, index, axis, temperature, softcap, where
+        As given to `log_prob`.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``index``, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `log_prob`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.log_prob_jvp(np.asarray([[1.0, 0.0]]), np.asarray([[0.0, 0.0]]), np.asarray([0]))
+    array([0.5])
+    """
+    if extra or unknown:
+        raise misspelt(log_prob_jvp, extra, unknown)
+    check_classes("index", index, z, axis)
+    given = {"z": z, "index": index}
+    return LOG_PROB.derivative("jvp", {"tangent": tangent}, given, axis, where, options=scaling(z, axis, temperature, softcap))
+
+
+@honest
+def entropy_backward(
+    grad_output: Array = None,
+    z: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Gradient of `entropy`: ``-g s (log s + H)``, as ``g s (D - sum(s D))`` with ``D = max(x) - x``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g``, one number for each row.
+    z, axis, temperature, softcap, where
+        As given to `entropy`.
+
+    Returns
+    -------
+    Array
+        Gradient, shape and dtype of ``z``; 0 where masked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `entropy`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.entropy_backward(np.asarray([1.0]), np.asarray([[0.0, 1.0]])).round(6)
+    array([[ 0.196612, -0.196612]])
+    """
+    if extra or unknown:
+        raise misspelt(entropy_backward, extra, unknown)
+    options = scaling(z, axis, temperature, softcap)
+    return ENTROPY.derivative("backward", {"grad_output": grad_output}, {"z": z}, axis, where, options=options)
+
+
+@honest
+def entropy_jvp(
+    tangent: Array = None,
+    z: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Directional derivative of `entropy`: ``sum(s (D - sum(s D)) v)``.
+
+    Parameters
+    ----------
+    tangent
+        Direction ``v`` in the logits, of their shape.
+    z, axis, temperature, softcap, where
+        As given to `entropy`.
+
+    Returns
+    -------
+    Array
+        One number for each row, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `entropy`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.entropy_jvp(np.asarray([[1.0, 1.0]]), np.asarray([[0.0, 1.0]]))
+    array([0.])
+    """
+    if extra or unknown:
+        raise misspelt(entropy_jvp, extra, unknown)
+    options = scaling(z, axis, temperature, softcap)
+    return ENTROPY.derivative("jvp", {"tangent": tangent}, {"z": z}, axis, where, options=options)
+
+
+@honest
+def cross_entropy_backward(
+    grad_output: Array = None,
+    z: Array = None,
+    target: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    weight: Array | None = None,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Any = None,
+    **unknown: Never,
+) -> Array:
+    """Gradient of `cross_entropy` by the logits: ``u (s sum(q) - q)``; with a class ``y`` alone, ``u (s - y)``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent of the loss: 0-d, or one number for each row if ``reduction="none"``.
+    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer
+        As given to `cross_entropy`.
+
+    Returns
+    -------
+    Array
+        Gradient, shape and dtype of ``z``; 0 where masked, and in rows that are ignored.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`.
+
+    Notes
+    -----
+    ``u`` is the row's cotangent: ``grad_output`` over the mean's divisor, rounded once. ``z_loss`` adds ``u 2 c lse s``.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.cross_entropy_backward(np.asarray(1.0), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    array([[ 0.5, -0.5]])
+    """
+    if extra or unknown:
+        raise misspelt(cross_entropy_backward, extra, unknown)
+    found = rows_of_cross_entropy(
+        z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, None
+    )
+    operator, direction = (CROSS_ENTROPY, "backward") if found.classes else (CROSS_ENTROPY_OF, "backward z")
+    u = Reduced(reduction, found.divisor).backward(grad_output, z, axis)
+    return operator.derivative(direction, {"grad_output": u}, {"z": z, "target": target}, axis, where, options=found.options)
+
+
+@honest
+def cross_entropy_jvp(
+    tangent: Array = None,
+    z: Array = None,
+    target: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    weight: Array | None = None,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Any = None,
+    **unknown: Never,
+) -> Array:
+    """Directional derivative of `cross_entropy` along the logits: ``sum((s sum(q) - q) v)`` of each row, reduced.
+
+    Parameters
+    ----------
+    tangent
+        Direction ``v`` in the logits, of their shape.
+    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer
+        As given to `cross_entropy`.
+
+    Returns
+    -------
+    Array
+        Of the shape of the loss, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> lsmx.cross_entropy_jvp(np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    array(-0.5)
+    """
+    if extra or unknown:
+        raise misspelt(cross_entropy_jvp, extra, unknown)
+    found = rows_of_cross_entropy(
+        z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, None
+    )
+    operator, direction = (CROSS_ENTROPY, "jvp") if found.classes else (CROSS_ENTROPY_OF, "jvp z")
+    rows = operator.derivative(direction, {"tangent": tangent}, {"z": z, "target": target}, axis, where, options=found.options)
+    return Reduced(reduction, found.divisor, "zero").forward(rows)
+
+
+@honest
+def kl_divergence_backward(
+    grad_output: Array = None,
+    z: Array = None,
+    w: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    where: Array | None = None,
+    **unknown: Never,
+) -> tuple[Array, Array]:
+    """Gradients of `kl_divergence`: ``-g p (d + KL)`` by ``z``, and ``g (q - p)`` by ``w``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g``, one number for each row: of the divergence with ``reduction="none"``.
+    z, w, axis, temperature, where
+        As given to `kl_divergence`.
+
+    Returns
+    -------
+    tuple of Array
+        Both gradients, shape and dtype of ``z`` and of ``w``; 0 where masked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `kl_divergence`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, 0.0]])
+    >>> lsmx.kl_divergence_backward(np.asarray([1.0]), z, np.log(np.asarray([[1.0, 3.0]])))[1]
+    array([[-0.25,  0.25]])
+    """
+    if extra or unknown:
+        raise misspelt(kl_divergence_backward, extra, unknown)
+    return both(KL, grad_output, z, w, axis, temperature, where)
+
+
+@honest
+def kl_divergence_jvp(
+    tangent_z: Array | None = None,
+    tangent_w: Array | None = None,
+    z: Array = None,
+    w: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Directional derivative of `kl_divergence` along one of its arguments.
+
+    Parameters
+    ----------
+    tangent_z, tangent_w
+        Direction in ``z`` or in ``w``, of their shape; None for the other. The derivative along both is the sum of the two.
+    z, w, axis, temperature, where
+        As given to `kl_divergence`.
+
+    Returns
+    -------
+    Array
+        One number for each row, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `kl_divergence`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, 0.0]])
+    >>> lsmx.kl_divergence_jvp(None, np.asarray([[0.0, 1.0]]), z, np.log(np.asarray([[1.0, 3.0]])))
+    array([0.25])
+    """
+    if extra or unknown:
+        raise misspelt(kl_divergence_jvp, extra, unknown)
+    return along(KL, tangent_z, tangent_w, z, w, axis, temperature, where)
+
+
+@honest
+def js_divergence_backward(
+    grad_output: Array = None,
+    z: Array = None,
+    w: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    where: Array | None = None,
+    **unknown: Never,
+) -> tuple[Array, Array]:
+    """Gradients of `js_divergence`: ``g p (v - sum(p v))`` with ``v = ln(p / m) / 2``, ``m = (p + q) / 2``; and that with ``q``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent ``g``, one number for each row: of the divergence with ``reduction="none"``.
+    z, w, axis, temperature, where
+        As given to `js_divergence`.
+
+    Returns
+    -------
+    tuple of Array
+        Both gradients, shape and dtype of ``z`` and of ``w``; 0 where masked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `js_divergence`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, 1.0]])
+    >>> lsmx.js_divergence_backward(np.asarray([1.0]), z, z)[0]
+    array([[0., 0.]])
+    """
+    if extra or unknown:
+        raise misspelt(js_divergence_backward, extra, unknown)
+    return both(JS, grad_output, z, w, axis, temperature, where)
+
+
+@honest
+def js_divergence_jvp(
+    tangent_z: Array | None = None,
+    tangent_w: Array | None = None,
+    z: Array = None,
+    w: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    where: Array | None = None,
+    **unknown: Never,
+) -> Array:
+    """Directional derivative of `js_divergence` along one of its arguments.
+
+    Parameters
+    ----------
+    tangent_z, tangent_w, z, w, axis, temperature, where
+        As in `kl_divergence_jvp`.
+
+    Returns
+    -------
+    Array
+        One number for each row, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `js_divergence`.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[0.0, 1.0]])
+    >>> lsmx.js_divergence_jvp(np.asarray([[1.0, 0.0]]), None, z, z)
+    array([0.])
+    """
+    if extra or unknown:
+        raise misspelt(js_divergence_jvp, extra, unknown)
+    return along(JS, tangent_z, tangent_w, z, w, axis, temperature, where)
+
+
+def both(operator: Operator, g: Array, z: Array, w: Array, axis: Axis, temperature: Any, where: Any) -> tuple[Array, Array]:
+    """The gradients of a divergence."""
+    options, vectors, residual = scaling(z, axis, temperature, None), {"grad_output": g}, {"z": z, "w": w}
+    by_z, by_w = (operator.derivative(f"backward {x}", vectors, residual, axis, where, options=options) for x in ("z", "w"))
+    return by_z, by_w
+
+
+def along(operator: Operator, v: Any, u: Any, z: Array, w: Array, axis: Axis, temperature: Any, where: Any) -> Array:
+    """The derivative of a divergence along one of its arguments."""
+    if (v is None) == (u is None):
+        raise one_tangent(operator.name)
+    by, tangent = ("z", v) if u is None else ("w", u)
+    options = scaling(z, axis, temperature, None)
+    return operator.derivative(f"jvp {by}", {"tangent": tangent}, {"z": z, "w": w}, axis, where, options=options)
