@@ -22,7 +22,7 @@ Found = str | Callable[[], Any]
 
 def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
-    offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core"]
+    offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
     return tuple(
         Kernel(
             k.name,

@@ -81,9 +81,14 @@ def type_of(dtype: Any) -> int | None:
     return code if code is None or dtype.isnative else code + SWAPPED
 
 
+def empty(shape: tuple[int, ...], like: Any, widens: bool = False) -> Any:
+    """A new array."""
+    return np.empty(shape, np.float32 if widens and like.dtype.itemsize == 2 else native(like.dtype))
+
+
 MEMORY = HostMemory(
     view=view,
-    empty=lambda shape, like: np.empty(shape, native(like.dtype)),
+    empty=empty,
     is_writable=lambda x: x.flags.writeable,
     threads=get_num_threads,
     direct=lambda core, passname: getattr(core, passname),

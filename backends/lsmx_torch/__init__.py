@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from operator import methodcaller
 from typing import Any
@@ -82,7 +82,7 @@ def to_numpy(x: Any) -> Any:
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def refusing(device: str) -> Callable[[Any], str | None]:
+def refusing(device: str, dtypes: Container[Any] = NAMES) -> Callable[[Any], str | None]:
     """Why kernels for plain tensors on one type of device cannot read or write the memory of a tensor as it is."""
     elsewhere = "not in the host's memory" if device == "cpu" else f"not on a {device.upper()} device"
 
@@ -91,7 +91,7 @@ def refusing(device: str) -> Callable[[Any], str | None]:
             return f"on {x.device}, {elsewhere}"
         if type(x) not in PLAIN:
             return f"a {type(x).__name__}, not a plain tensor"
-        if x.dtype not in NAMES:
+        if x.dtype not in dtypes:
             return f"dtype {x.dtype}"
         if x.is_neg():
             return "a negative view, whose memory has the other sign; pass z.resolve_neg()"
@@ -111,8 +111,10 @@ def simple_by(refuse: Callable[[Any], str | None]) -> Callable[[Any], str | None
     return lambda x: NAMES[x.dtype] if x.is_contiguous() and x.numel() and x.dim() and refuse(x) is None else None
 
 
-def empty(shape: tuple[int, ...], like: Any) -> Any:
+def empty(shape: tuple[int, ...], like: Any, widens: bool = False) -> Any:
     """A new tensor on the same device. NumPy asks for large pages, which take a fraction of the time to come by."""
+    if widens and like.element_size() == 2:
+        return like.new_empty(shape, dtype=torch.float32)
     if math.prod(shape) >= LARGE and like.is_cpu:
         return torch.from_numpy(np.empty(shape, dtype=f"u{like.dtype.itemsize}")).view(like.dtype)
     return torch.empty_like(like, memory_format=torch.contiguous_format) if shape == like.shape else like.new_empty(shape)
@@ -137,12 +139,13 @@ def memory(device: str) -> Memory:
 
 
 TYPES = {getattr(torch, name): code for name, code in HOST_TYPES.items()}
-why_not = refusing("cpu")
+why_not, why_no_index = refusing("cpu"), refusing("cpu", (torch.int32, torch.int64))
 
 
 def view(x: Any) -> HostView | str:
     """A tensor's memory."""
-    if x.dtype is not torch.bool and (reason := why_not(x)) is not None:
+    look = why_not if x.dtype.is_floating_point else why_no_index
+    if x.dtype is not torch.bool and (reason := look(x)) is not None:
         return reason
     if x.device.type != "cpu":
         return f"on {x.device}, not in the host's memory"

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from lsmx._call.backend import Kernel
 from lsmx._call.kernels import FUNCTIONS
+from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
 from lsmx._definition.function import keep, recall
 from lsmx._definition.kinds import Axes
 from lsmx._definition.ops import Array
 from lsmx._errors import LsmxError
 from lsmx._native.compiled import core, missing
-from lsmx._native.host import BOOL, FLOAT64, SWAPPED, HostMemory, View
+from lsmx._native.host import BOOL, FLOAT32, FLOAT64, INT32, INT64, SWAPPED, HostMemory, View
 
 NAME = "core"
 Found = str | Callable[[], Array]
@@ -33,7 +36,55 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         plan = forward(memory, name, passname) if direction == "forward" else derivative(memory, name, direction, passname)
         direct = partial(short_way, memory, passname)
         kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
+    for (name, direction), plan in loss_plans(runner(memory)).items():
+        kernels.append(Kernel(NAME, name, direction, plan, warns=True, unavailable=without))
     return tuple(kernels)
+
+
+def runner(memory: HostMemory) -> Runner:
+    """How the passes of the losses are run on arrays in a memory."""
+
+    def views(given: Operands) -> tuple[list[View], View | None, View | None] | str:
+        """Of the arrays in the format, with the mask; of the index; of a temperature for each row."""
+        floats = [x for x in (given.z, given.one) if x is not None]
+        found = views_of(memory, floats, given.where)
+        if isinstance(found, str):
+            return found
+        index = None if given.index is None else memory.view(given.index)
+        if isinstance(index, str) or (index is not None and index[1] % SWAPPED not in (INT32, INT64)):
+            return index if isinstance(index, str) else "an index of neither int32 nor int64"
+        each = memory.view(given.temperature) if hasattr(given.temperature, "shape") else None
+        return each if isinstance(each, str) else (found, index, each)
+
+    def refuse(given: Operands) -> str | None:
+        if core() is None:
+            return missing() or "no core"
+        found = views(given)
+        return found if isinstance(found, str) else None
+
+    def run(passname: str, given: Operands, shape: tuple[int, ...], out: Array | None) -> Array:
+        module, found = core(), views(given)
+        assert module is not None
+        assert not isinstance(found, str)
+        (z, *others), index, each = found
+        reduces, double = given.one is None, z[1] % SWAPPED == FLOAT64
+        mask = None if given.where is None else others[-1]
+        one = None if given.one is None else others[0]
+        number = None
+        if each is None and given.temperature != 1.0:
+            number = np.full(1, given.temperature, np.float64 if double else np.float32)
+            to = reduced_shape(tuple(given.z.shape), given.axes, False)
+            each = number.ctypes.data, FLOAT64 if double else FLOAT32, to, (0,) * len(to)
+        result = memory.empty(shape, given.z, reduces)
+        a, b = (z, None) if reduces else (None, z)
+        to_view = memory.view(result)
+        threads = memory.threads()
+        module.run(
+            module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, given.ignored
+        )
+        return result
+
+    return Runner(refuse, run)
 
 
 def without() -> str | None:
@@ -54,7 +105,7 @@ def views_of(memory: HostMemory, arrays: Sequence[Array], mask: Array | None) ->
         view = memory.view(x)
         if isinstance(view, str):
             return view
-        if (view[1] == BOOL) != (x is mask):
+        if view[1] != BOOL if x is mask else view[1] % SWAPPED > FLOAT64:
             return "not floats, with bools for a mask"
         found.append(view)
     doubles = {view[1] % SWAPPED == FLOAT64 for view in found[: len(arrays)]}

@@ -5,10 +5,11 @@ The whole gradient is ``u (s sum(q) - q)``, and with ``z_loss`` it is that plus 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lsmx._definition.checks import reduced_shape
+from lsmx._definition.checks import reduced_shape, row_length
 from lsmx._definition.function import Function, keep
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS
 from lsmx._definition.logits import Scaling
@@ -171,10 +172,7 @@ def smoothed(rows: Rows, options: Options) -> tuple[Array, Array]:
     ops = rows.ops
     eps = ops.constant(options.label_smoothing)
     if rows.where is None:
-        n = 1
-        for a in rows.axes:
-            n *= rows.shape[a]
-        present = ops.constant(float(max(n, 1)))
+        present = ops.constant(float(max(row_length(rows.shape, rows.axes), 1)))
     else:
         mask = ops.xp.broadcast_to(rows.where, rows.shape)
         present = ops.floating(ops.xp.sum(ops.integer(mask), axis=rows.axes, keepdims=True, dtype=ops.integers[0]))
@@ -284,6 +282,18 @@ class TargetTotal(Function):
         raise NotImplementedError("target_total: has no gradient")
 
 
+def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
+    """The weight of the class at each index, NaN where that is outside."""
+    ops, xp = rows.ops, rows.ops.xp
+    w = rows.classes("weight", weight)
+    n = row_length(rows.shape, rows.axes)
+    if math.prod(w.shape) != n:  # others for each row
+        return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
+    inside = (index >= 0) & (index < n)
+    at = xp.reshape(ops.integer(xp.where(inside, index, xp.zeros_like(index))), (-1,))
+    return ops.where(inside, xp.reshape(xp.take(xp.reshape(w, (-1,)), at, axis=0), index.shape), NAN)
+
+
 class TargetWeight(Function):
     """The weight of the target's class, 0 in rows that are ignored: what a mean of losses divides by, added up."""
 
@@ -312,7 +322,7 @@ class TargetWeight(Function):
         index = xp.reshape(rows.check("target", target, INDEX), reduced_shape(rows.shape, rows.axes, keepdims=True))
         w = ops.constant(1.0)
         if hasattr(weight, "shape"):
-            w = rows.pick(rows.chosen("target", target), ops.xp.broadcast_to(rows.classes("weight", weight), rows.shape))
+            w = weight_at(rows, weight, index)
         counted = index != ignore_index if ignores else index == index
         out = rows.widened().leave_each(ops.where(counted, w, 0.0))
         keep(ctx, TargetWeight, (z, target), out, axis, where)

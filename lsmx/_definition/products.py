@@ -75,5 +75,5 @@ def quotient(ops: Ops, a: Array, b: Array) -> Array:
     s = ea - eb
     half = xp.floor(s * 0.5)
     q = ((0.5 * q) * ops.power(ops, half)) * ops.power(ops, s - half)
-    q = ops.flush(q + q)
-    return xp.where(usual, ops.where(a < 0.0, -q, q), a + 0.0)
+    q = q + q
+    return xp.where(usual, ops.flush(ops.where(a < 0.0, -q, q)), a + 0.0)

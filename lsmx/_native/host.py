@@ -11,8 +11,9 @@ from lsmx._definition.ops import Array
 View = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 """Address, type, shape, and strides in bytes."""
 
-FLOAT16, BFLOAT16, FLOAT32, FLOAT64, BOOL = range(5)
+FLOAT16, BFLOAT16, FLOAT32, FLOAT64, BOOL, INT32, INT64 = range(7)
 TYPES = {"float16": FLOAT16, "bfloat16": BFLOAT16, "float32": FLOAT32, "float64": FLOAT64, "bool": BOOL}
+TYPES |= {"int32": INT32, "int64": INT64}
 SWAPPED = 8
 """Added to the type of elements in the other byte order."""
 
@@ -26,7 +27,8 @@ class HostMemory:
     view
         An array as the core reads and writes it, or why it cannot.
     empty
-        A new array of a shape, with the dtype of another, in native byte order.
+        A new array of a shape, with the dtype of another, in native byte order; or in the format that is computed in, if it
+        ``widens``.
     is_writable
         Whether it may be written to.
     threads
@@ -36,7 +38,7 @@ class HostMemory:
     """
 
     view: Callable[[Array], View | str]
-    empty: Callable[[tuple[int, ...], Array], Array]
+    empty: Callable[..., Array]
     is_writable: Callable[[Array], bool]
     threads: Callable[[], int]
     direct: Callable[[Any, str], Callable[..., Array | None] | None] = lambda core, passname: None

@@ -289,6 +289,24 @@ template <class F> LAW F one_in(const lsmx::Operand& x, const char* p) {
         default: return take_one<F, double>(p, x.swapped);
     }
 }
+// An index into a row
+constexpr int64 OUTSIDE = -1, IGNORED = -2;
+LAW int64 index_in(const lsmx::Call& c, const char* p) {
+    const lsmx::Operand& x = c.at[lsmx::INDEX];
+    unsigned char bytes[8];
+    const int width = lsmx::width_of[x.type];
+    for (int i = 0; i < width; ++i) bytes[i] = p[x.swapped ? width - 1 - i : i];
+    int64 index = 0;
+    if (width == 4) {
+        int narrow;
+        __builtin_memcpy(&narrow, bytes, 4);
+        index = narrow;
+    } else {
+        __builtin_memcpy(&index, bytes, 8);
+    }
+    if (c.ignores && index == c.ignored) return IGNORED;
+    return index >= 0 && index < c.n ? index : OUTSIDE;
+}
 template <class F> LAW void one_out(const lsmx::Operand& x, char* p, F value) {
     switch (x.type) {
         case lsmx::FLOAT16: return give_one<F, Half>(p, value, x.swapped);

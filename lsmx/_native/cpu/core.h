@@ -5,8 +5,8 @@
 namespace lsmx {
 
 // What lies in memory. An element of the other byte order, or at an odd address, is read and written byte by byte.
-enum Type : int { FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TYPES };
-constexpr int width_of[TYPES] = {2, 2, 4, 8};
+enum Type : int { FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TYPES, BOOL = TYPES, INT32, INT64, EVERY_TYPE };
+constexpr int width_of[EVERY_TYPE] = {2, 2, 4, 8, 1, 4, 8};
 
 enum Pass : int {
     LOG_SOFTMAX_FORWARD,
@@ -19,6 +19,11 @@ enum Pass : int {
     LOGSUMEXP_FORWARD,
     LOGSUMEXP_BACKWARD,
     LOGSUMEXP_JVP,
+    LOG_PROB_FORWARD,
+    LOG_PROB_BACKWARD,
+    ENTROPY_FORWARD,
+    ENTROPY_BACKWARD,
+    RANK_FORWARD,
     PASSES
 };
 
@@ -30,11 +35,15 @@ struct Shape {
     bool reduces;     // the result has one number a row
     double absent[2]; // what the operands have where a mask is false
     double left;      // what the result has there
+    bool index;       // an integer a row, which says where in it
+    bool lines;       // rows in line only: short ones are made as long as a vector
+    bool scales;      // its logits may have a temperature
 };
 const Shape& shape_of(Pass);
 
-constexpr int OPERANDS = 5, DIMENSIONS = 64;
-enum { A, B, ONE, MASK, OUT };  // operands: of rows, one number a row, a mask, the result
+constexpr int OPERANDS = 7, DIMENSIONS = 64;
+// operands: of rows, one number a row, a mask, the result; an index into each row, and what its logits are divided by
+enum { A, B, ONE, MASK, OUT, INDEX, TEMPERATURE };
 
 struct Operand {
     char* data = nullptr;  // of the first element; null if there is none
@@ -56,6 +65,8 @@ struct Call {
     int along_count, across_count;
     Axis along[DIMENSIONS], across[DIMENSIONS];
     int64_t n, rows;
+    bool ignores = false;  // whether rows with one index count as 0
+    int64_t ignored = 0;
 };
 
 // A part of the rows. False if there is no memory.

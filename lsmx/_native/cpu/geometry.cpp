@@ -2,7 +2,7 @@
 
 namespace lsmx {
 
-static int64_t size_of(const View& x) { return x.at.type == TYPES ? 1 : width_of[x.at.type]; }
+static int64_t size_of(const View& x) { return width_of[x.at.type]; }
 static int64_t absolute(int64_t x) { return x < 0 ? -x : x; }
 
 // Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1
@@ -66,7 +66,7 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
             for (int k = 0; k < rows.dimensions; ++k) strides[o][k] = 0;
             continue;
         }
-        const char* why = expand(*arrays[o], o == ONE || (o == OUT && s.reduces), o == MASK, rows, reduced, strides[o]);
+        const char* why = expand(*arrays[o], o == ONE || o == INDEX || o == TEMPERATURE || (o == OUT && s.reduces), o == MASK, rows, reduced, strides[o]);
         if (why) return why;
     }
     c.along_count = c.across_count = 0;

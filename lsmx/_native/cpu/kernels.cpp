@@ -2,6 +2,7 @@
 // its own flags, LSMX_TARGET (a namespace), LSMX_NAME and LSMX_BYTES.
 #include "core.h"
 #include "copy.h"
+#include "losses.h"
 #include "passes.h"
 
 #include <stdlib.h>
@@ -64,7 +65,7 @@ template <class F> LAW int64 rows_at_a_time(const lsmx::Call& c, int64 size) {
 // How a call is walked
 template <class F> struct Plan {
     const lsmx::Shape& shape;
-    bool tile, has_b, copy_a, copy_b, copy_out, masked;
+    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, in_line;
     int64 tiles, batch;                    // at a time: tiles, rows
     int64 row_step, blocks, block, work;  // of scratch: elements from row to row, blocks, elements of each, and of what a pass works in
 
@@ -77,12 +78,15 @@ template <class F> struct Plan {
         masked = c.at[lsmx::MASK].data != nullptr;
         const bool side_by_side = across.stride[first] == width && across.size >= W && (along.stride[first] != width || along.size < 4);
         const int64 few = has_b ? SHORT_BACKWARD : SHORT_FORWARD;
-        tile = c.n < W || side_by_side || (c.n < few && c.rows > 2);
-        copy_a = !direct<F>(c, lsmx::A);
-        copy_b = !direct<F>(c, lsmx::B);
-        copy_out = !shape.reduces && !direct<F>(c, lsmx::OUT);
+        scaled = c.at[lsmx::TEMPERATURE].data != nullptr;
+        in_line = shape.lines || scaled;
+        tile = !in_line && (c.n < W || side_by_side || (c.n < few && c.rows > 2));
+        const bool made = scaled || (in_line && c.n < W);
+        copy_a = made || !direct<F>(c, lsmx::A);
+        copy_b = made || !direct<F>(c, lsmx::B);
+        copy_out = !shape.reduces && (c.n < W || !direct<F>(c, lsmx::OUT));
         const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
-        tiles = side_by_side ? group<F>(c.n) : 1;
+        tiles = tile && side_by_side ? group<F>(c.n) : 1;
         batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
@@ -110,6 +114,18 @@ struct Scratch {
     }
 };
 
+// Logits, or a gradient by them, over a temperature; NaN if that is none
+template <class F> ALONE void divide_line(F* x, int64 n, F temperature) {
+    using C = Format<F>;
+    const bool valid = temperature >= C::least && temperature < C::largest_divisor;
+    const F T = valid ? temperature : not_a_number<F>();
+    if (T == F(1)) return;
+    constexpr int W = lanes<F>;
+    int64 i = 0;
+    for (; i + W <= n; i += W) store(x + i, divided(load<One<F>>(x + i), spread<One<F>>(T)));
+    for (; i < n; ++i) x[i] = divided(x[i], T);
+}
+
 // x where the mask is true, else what stands there
 template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent) {
     constexpr int W = lanes<F>;
@@ -131,9 +147,10 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
     Cursor cursor(c, start);
     Lines<F> l;
-    l.n = c.n;
+    l.n = plan.in_line && c.n < W ? W : c.n;
     l.guess = F(0);
     char* at[lsmx::OPERANDS][W];
+    F temperature[W];
     const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
     auto soon = [&](int operand, int64 j, int64 rows) {
         return Soon{at[operand][j] + (c.across_count == 1 ? rows * across.stride[operand] : 0), c.along_count == 1 ? along.stride[operand] : 0};
@@ -151,6 +168,8 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
             l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+            if (s.index) l.index[j] = index_in(c, at[lsmx::INDEX][j]);
+            if (plan.scaled) temperature[j] = one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]);
         }
         if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
         if (block_b) rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {block_b, plan.row_step, 1});
@@ -161,7 +180,13 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
                 if (block_b) apply_mask(block_b + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[1]));
             }
         }
+        F* logits = block_b ? block_b : block_a;
+        if (plan.scaled)
+            for (int64 j = 0; j < l.rows; ++j) divide_line(logits + j * plan.row_step, c.n, temperature[j]);
+        for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
         pass(l);
+        if (plan.scaled && !s.reduces)
+            for (int64 j = 0; j < l.rows; ++j) divide_line(l.out[j], c.n, temperature[j]);
         if (s.reduces) {
             for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
         } else if (block_out) {
@@ -237,6 +262,9 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {LogSoftmaxJvpZ::lines, LogSoftmaxJvpZ::tile},           {SoftmaxForward::lines, SoftmaxForward::tile},
         {SoftmaxBackward::lines, SoftmaxBackward::tile},         {LogSumExpForward::lines, LogSumExpForward::tile},
         {LogSumExpBackward::lines, LogSumExpBackward::tile},     {LogSumExpJvp::lines, LogSumExpJvp::tile},
+        {LogProbForward::lines, nullptr},                        {LogProbBackward::lines, nullptr},
+        {EntropyForward::lines, nullptr},                        {EntropyBackward::lines, nullptr},
+        {RankForward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

@@ -97,13 +97,13 @@ template <class F> struct LineSumExp {
     alignas(BYTES) F m[lanes<F>] = {}, second[lanes<F>] = {}, t2[lanes<F>], scale[lanes<F>];
     bool defined[lanes<F>];
     F maximum[lanes<F>];
+    Known known[lanes<F>];
     Words<One<F>> R;
 
     // x[j] are the rows; next and out say what will be read and written soon
     ONCE LineSumExp(const F* const* x, int64 n, int64 rows, const Soon* next, const Soon* out) {
         using N1 = One<F>;
         using C = Format<F>;
-        Known known[lanes<F>];
         for (int64 j = 0; j < rows; ++j) {
             Range<F> r = line_range(x[j], n);
             maximum[j] = r.nan ? not_a_number<F>() : r.maximum;

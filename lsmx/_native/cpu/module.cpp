@@ -17,7 +17,7 @@ static bool numbers_of(PyObject* tuple, int64_t* to, int& count) {
     return !PyErr_Occurred();
 }
 
-// (address, type, shape, strides in bytes); a type from 8 on is of the other byte order; a mask's is TYPES
+// (address, type, shape, strides in bytes); a type from 8 on is of the other byte order
 static bool view_of(PyObject* tuple, View& x) {
     if (PyTuple_Size(tuple) != 4) return !PyErr_Occurred() && refuse("an array is given by four things") != nullptr;
     x.at.data = static_cast<char*>(PyLong_AsVoidPtr(PyTuple_GetItem(tuple, 0)));
@@ -25,15 +25,15 @@ static bool view_of(PyObject* tuple, View& x) {
     int more;
     if (PyErr_Occurred() || !numbers_of(PyTuple_GetItem(tuple, 2), x.shape, x.dimensions) || !numbers_of(PyTuple_GetItem(tuple, 3), x.strides, more))
         return false;
-    if (type < 0 || (type & 7) > TYPES || more != x.dimensions) return refuse("a type, a shape, or strides") != nullptr;
+    if (type < 0 || (type & 7) >= EVERY_TYPE || more != x.dimensions) return refuse("a type, a shape, or strides") != nullptr;
     x.at.type = Type(type & 7);
     x.at.swapped = type >= 8;
     return true;
 }
 
-// run(pass, double, axes, a, b, one, mask, out, threads): arrays by their addresses, or None
+// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, ignored): arrays by their addresses, or None
 static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 9) return refuse("run takes nine arguments");
+    if (count != 9 && count != 12) return refuse("run takes nine arguments, or an index, a temperature, and what index is ignored, too");
     const long pass = PyLong_AsLong(args[0]), threads = PyLong_AsLong(args[8]);
     const int in_double = PyObject_IsTrue(args[1]);
     int64_t axes[DIMENSIONS];
@@ -43,14 +43,16 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};
     for (int o = 0; o < OPERANDS; ++o) {
-        if (args[3 + o] == Py_None) continue;
-        if (!view_of(args[3 + o], views[o])) return nullptr;
-        if ((views[o].at.type == TYPES) != (o == MASK)) return refuse("a mask is of bools, and the other arrays are of floats");
+        const Py_ssize_t i = o < INDEX ? 3 + o : 4 + o;  // behind the number of threads
+        if (i >= count || args[i] == Py_None) continue;
+        if (!view_of(args[i], views[o])) return nullptr;
+        const Type type = views[o].at.type;
+        if (o == MASK ? type != BOOL : o == INDEX ? type < INT32 : type >= TYPES) return refuse("a mask is of bools, an index of integers, and the other arrays are of floats");
         arrays[o] = &views[o];
     }
     const Shape& s = shape_of(Pass(pass));
     const bool wants_a = s.rows == 2 || !s.one, wants_b = s.rows == 2 || s.one;
-    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || !arrays[OUT]) return refuse("other arrays than the pass takes");
+    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != s.index || (arrays[TEMPERATURE] && !s.scales) || !arrays[OUT]) return refuse("other arrays than the pass takes");
     if (views[OUT].at.type == FLOAT64 ? !in_double : in_double) return refuse("the result is of doubles where doubles are computed in");
     const View& rows = wants_b ? views[B] : views[A];
     uint64_t reduced = 0;
@@ -60,6 +62,9 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     Call c;
     if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return refuse(why);
+    c.ignores = count == 12 && args[11] != Py_None;
+    c.ignored = c.ignores ? PyLong_AsLongLong(args[11]) : 0;
+    if (PyErr_Occurred()) return nullptr;
     bool ok = true;
     if (c.rows > 0 && c.n > 0) {
         Py_BEGIN_ALLOW_THREADS
@@ -189,7 +194,7 @@ static void release(void* module) { clear(static_cast<PyObject*>(module)); }
 
 #define FAST(F) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(F))
 static PyMethodDef methods[] = {
-    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads)"},
+    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, ignored])"},
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},

@@ -66,6 +66,7 @@ template <class T, int U> struct Spread<Pack<T, U>> {
 LSMX_OPERATOR(+)
 LSMX_OPERATOR(-)
 LSMX_OPERATOR(*)
+LSMX_OPERATOR(/)
 LSMX_OPERATOR(&)
 LSMX_OPERATOR(|)
 #undef LSMX_OPERATOR

@@ -11,6 +11,7 @@ template <class F> struct Lines {
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
+    int64 index[lanes<F>];                            // an element of each, or -1
     // in memory: the rows of a and of b after these, what is read after a, and where the results go
     Soon next_a[lanes<F>], next_b[lanes<F>], after_a[lanes<F>], to[lanes<F>];
 };

@@ -99,6 +99,9 @@ template <> struct Format<float> {
     static constexpr F unit_low = F(0x1.0000000000000p-44);
     static constexpr F least = F(0x1.0000000000000p-125);  // what is smaller counts as zero
     static constexpr F least_exact = F(0x1.0000000000000p-101);  // what a sum of larger ones rounds off is normal
+    static constexpr F least_pair = F(0x1.0000000000000p-76);  // a double word below it has no second word
+    static constexpr F splitter = F(0x1.0010000000000p+12);  // of Veltkamp's halves
+    static constexpr F largest_divisor = F(0x1.0000000000000p+127);  // a temperature is below it
     static constexpr F largest_exponent = F(0x1.f800000000000p+6);  // that has a normal 2^-e
     static constexpr F far = F(-0x1.6666666666666p-2);  // below it, round(x log2 e) is not 0
     static constexpr F mild = F(-0x1.4000000000000p+5);  // above it, what is done with a probability cannot underflow
@@ -202,6 +205,9 @@ template <> struct Format<double> {
     static constexpr F unit_low = F(0x1.0000000000000p-80);
     static constexpr F least = F(0x1.0000000000000p-1021);  // what is smaller counts as zero
     static constexpr F least_exact = F(0x1.0000000000000p-968);  // what a sum of larger ones rounds off is normal
+    static constexpr F least_pair = F(0x1.0000000000000p-914);  // a double word below it has no second word
+    static constexpr F splitter = F(0x1.0000002000000p+27);  // of Veltkamp's halves
+    static constexpr F largest_divisor = F(0x1.0000000000000p+1023);  // a temperature is below it
     static constexpr F largest_exponent = F(0x1.ff00000000000p+9);  // that has a normal 2^-e
     static constexpr F far = F(-0x1.6666666666666p-2);  // below it, round(x log2 e) is not 0
     static constexpr F mild = F(-0x1.5e00000000000p+8);  // above it, what is done with a probability cannot underflow

@@ -44,6 +44,31 @@ template <class N> LAW N canonical(N x) { return where(unordered(x), spread<N>(n
 template <class N> LAW N flush(N x) { return unless(magnitude(x) < Constants<N>::least, x); }
 template <class N> LAW N product(N a, N b) { return flush(a * b); }
 
+// ---- products of double words (products.py)
+
+// A double word whose second word counts as 0 where it, or what it is made of, could be subnormal
+template <class N> LAW Words<N> settled(N high, N low) { return {high, unless(magnitude(high) < Constants<N>::least_pair, flush(low))}; }
+
+// As two words of half the bits, whose products are exact
+template <class N> LAW Words<N> halves(N a) {
+    N big = a * Constants<N>::splitter, high = big - (big - a);
+    return {high, a - high};
+}
+
+// (h, l) with h = round(a b) and h + l = a b
+template <class N> LAW Words<N> two_product(N a, N b) {
+    N h = a * b;
+    Words<N> x = halves(a), y = halves(b);
+    N low = (x.high * y.high - h) + x.high * y.low + x.low * y.high;
+    return settled(h, low + x.low * y.low);
+}
+
+template <class N> LAW Words<N> times(Words<N> a, Words<N> b) {
+    Words<N> p = two_product(a.high, b.high);
+    Words<N> s = fast_two_sum(p.high, p.low + (flush(a.high * b.low) + flush(a.low * b.high)));
+    return settled(s.high, s.low);
+}
+
 // ---- e^x = 2^k e^r,  e^r = 1 + (r + r^2 q(r)),  r = x - k ln 2 (exp.py)
 
 template <class N> struct Exponential {
@@ -296,6 +321,46 @@ template <class N> LAW N minus_small_s_sum(N v, N log_p, Words<N> G) {
 template <class N> LAW N minus_mild_s_sum(N v, N log_p, Words<N> G) {
     Exponential<N> s = exp(log_p);
     return v - times_power(G.high + (s.expm1 * G.high + G.low), s.shifted);
+}
+
+// VJP of log_prob at a class that has the cotangent g, of cotangents with the sum G:  g - s G
+template <class N> LAW N minus_probable(N g, N s, N G) { return flush(g - flush(product(s, G) + product(s, N(0)))); }
+
+// The same at the maximum, if its s > 1/2:  (g - G) + (1 - s) G,  1 - s = R w
+template <class N> LAW N minus_likely(N g, N others, N G) {
+    Words<N> d = minus(g, G), d2 = minus(d.high, N(0) - product(others, G));
+    return flush(d2.high + (d.low + d2.low));
+}
+
+// The logits of a row with a temperature:  x = [z / T]
+template <class N> LAW N divided(N z, N T) { return flush(z / T); }
+
+// A term of the entropy:  t D = 2^k (D + e D),  D = m - x,  t = exp(-D) = 2^k (1 + e)
+template <Known KNOWN, class N> LAW N distance_term(N x, N m) {
+    using C = Constants<N>;
+    Words<N> d = minus_words(x, m);
+    if constexpr (KNOWN == NOTHING) {
+        auto below = !(d.high > C::underflow);
+        d = {where(below, spread<N>(0), d.high), unless(below, d.low)};
+    }
+    Exponential<N> e = exp(d);
+    N D = Element<N>(0) - d.high;
+    return flush((D + (e.expm1 * D - d.low)) * power(e.shifted));
+}
+
+// H = L + E,  E = sum(s D)
+template <class N> LAW N entropy_value(Words<N> L, Words<N> E) {
+    Words<N> s = two_sum(L.high, E.high);
+    return flush(s.high + (s.low + (L.low + E.low)));
+}
+
+// The gradient of the entropy:  g s (D - E)
+template <class N> LAW N entropy_gradient(N x, N m, N L, Words<N> w, Words<N> E, N g) {
+    N s = softmax_value(x, m, L, w);
+    auto none = !(s > Element<N>(0));
+    Words<N> D = two_sum(m, Element<N>(0) - x);
+    Words<N> d = two_sum(unless(none, D.high), Element<N>(0) - E.high);
+    return product(g, product(s, flush(d.high + (d.low + (unless(none, D.low) - E.low)))));
 }
 
 // VJP and JVP of softmax: s (g - sum(s g))

@@ -1,0 +1,197 @@
+// The passes of the losses, on up to a vector of rows in line. The formulas are those of law.h.
+#pragma once
+#include "passes.h"
+
+namespace LSMX_TARGET {
+
+LSMX_LINE_MAP(line_softmax_times, (const F* x, F* out, int64 n, F m, F L, Words<F> w, F g),
+              product(spread<N>(g), softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)})))
+LSMX_LINE_MAP(line_entropy_gradient, (const F* x, F* out, int64 n, F m, F L, Words<F> w, Words<F> E, F g),
+              entropy_gradient(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)},
+                               Words<N>{spread<N>(E.high), spread<N>(E.low)}, spread<N>(g)))
+
+// How many elements are greater than one
+template <class F> ALONE int64 line_above(const F* x, int64 n, F value) {
+    constexpr int W = lanes<F>;
+    const One<Signed<F>> one = spread<One<Signed<F>>>(1);
+    int64 found = 0, i = 0;
+    while (i + W <= n) {
+        const int64 stop = least_of(n, i + (int64(1) << 20) * W);
+        One<Signed<F>> count{};
+        for (; i + W <= stop; i += W) count = count + where(load<One<F>>(x + i) > spread<One<F>>(value), one, Signed<F>(0));
+        for (int lane = 0; lane < W; ++lane) found += count.v[0][lane];
+    }
+    for (; i < n; ++i) found += x[i] > value;
+    return found;
+}
+
+// Where the first element is that equals one that is there
+template <class F> ALONE int64 line_find(const F* x, int64 n, F value) {
+    constexpr int W = lanes<F>;
+    int64 i = 0;
+    while (i + W <= n && !any(load<One<F>>(x + i) == spread<One<F>>(value))) i += W;
+    while (i + 1 < n && !(x[i] == value)) ++i;
+    return i;
+}
+
+// ---- A = sum(t D),  D = max - x,  t = exp(-D), on the grid of the power of two under t2 max(D2, 1)
+
+template <class F, Known KNOWN> ALONE int128 line_distances(const F* x, int64 n, F max, F scale) {
+    using N = Pack<F, 2>;
+    using N1 = One<F>;
+    constexpr int W = lanes<F>, S = W * 2;
+    constexpr bool plain = KNOWN != NOTHING;
+    const Grid<F> by = grid(plain ? scale : F(1));
+    LineSums<F> sums;
+    int64 i = 0;
+    const F times = power_of(-exponent_of(scale));
+    while (plain && i + S <= n) {
+        const Grid<N> grids = {spread<N>(by.first), spread<N>(by.second)};
+        const N m = spread<N>(max);
+        const int64 start = i, stop = least_of(n, i + STEPS * S);
+        Pack<Unsigned<F>, 2> a{}, b{};
+        for (; i + S <= stop; i += S) {
+            Limbs<N> l = limbs(distance_term<KNOWN>(load<N>(x + i), m), grids);
+            a = a + l.first;
+            b = b + l.second;
+        }
+        sums.add(a, b, by, (i - start) / S);
+    }
+    const Grid<N1> grids = {spread<N1>(by.first), spread<N1>(by.second)};
+    while (i < n) {
+        Pack<Unsigned<F>, 1> a{}, b{};
+        int64 steps = 0;
+        auto add = [&](Limbs<N1> l) __attribute__((always_inline)) {
+            a = a + l.first;
+            b = b + l.second;
+            ++steps;
+        };
+        for (; i < n && steps < STEPS; i += W) {
+            const N1 term = distance_term<NOTHING>(load_or(x, i, n, -infinity<F>()), spread<N1>(max));
+            if constexpr (plain) add(limbs(term, grids));
+            else any_limbs(term, spread<N1>(times), grids, add);
+        }
+        sums.add(a, b, by, steps);
+    }
+    return sums.value();
+}
+
+// E = A / sum(t) of up to a vector of rows
+template <class F> ONCE Words<One<F>> line_mean_distances(const LineSumExp<F>& s, const F* const* x, int64 n, int64 rows, Words<One<F>> w) {
+    using N1 = One<F>;
+    const N1 m = load<N1>(s.m), second = load<N1>(s.second), one = spread<N1>(1);
+    const N1 D2 = unless(!finite(second), m - second);
+    const N1 largest = product(load<N1>(s.t2), where(D2 > one, D2, one));
+    const N1 e = unless(!(largest > F(0)), exponent_of(largest)), scales = power_of(e);
+    alignas(BYTES) F scale[lanes<F>], top[lanes<F>];
+    store(scale, scales);
+    store(top, largest);
+    LineDigits<F> digits;
+    for (int64 j = 0; j < rows; ++j) {
+        if (!s.defined[j] || s.t2[j] == 0) continue;
+        // terms may be larger than the bound by their roundings, and twice the grid's power is the most that a limb holds
+        const bool roomy = top[j] * F(1 + 1.0 / 1024) < 2 * scale[j];
+        digits.set(j, s.known[j] == NOTHING || !roomy ? line_distances<F, NOTHING>(x[j], n, s.m[j], scale[j])
+                                                      : line_distances<F, NO_UNDERFLOW>(x[j], n, s.m[j], scale[j]));
+    }
+    return times(scaled(words(digits.get()), scales), w);
+}
+
+// What gradients need of up to a vector of rows: L = ln(1 + R),  w = 1 / (1 + R)
+template <class F> struct LineTotals {
+    Words<One<F>> wide;
+    alignas(BYTES) F L[lanes<F>], high[lanes<F>], low[lanes<F>];
+    LAW explicit LineTotals(const LineSumExp<F>& s) {
+        const Normal<One<F>> total = normalise(s.R);
+        wide = reciprocal(total);
+        store(L, log(total).high);
+        store(high, wide.high);
+        store(low, wide.low);
+    }
+    LAW Words<F> w(int64 j) const { return {high[j], low[j]}; }
+};
+
+// ---- log_prob
+
+// log s_i = (x_i - max) - L,  L = ln sum exp(x - max)
+struct LogProbForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        alignas(BYTES) F L[lanes<F>];
+        store(L, log(normalise(s.R)).high);
+        for (int64 j = 0; j < l.rows; ++j)
+            l.value[j] = l.index[j] == IGNORED                ? F(0)
+                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.a[j][l.index[j]], s.m[j], L[j])
+                                                           : not_a_number<F>();
+    }
+};
+
+// dx = g (1[c = i] - s)
+struct LogProbBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineTotals<F> t(s);
+        alignas(BYTES) F others[lanes<F>], R[lanes<F>];
+        store(others, times(s.R, t.wide).high);
+        store(R, s.R.high);
+        for (int64 j = 0; j < l.rows; ++j) {
+            const F g = flush(l.one[j]), *x = l.b[j];
+            const int64 i = l.index[j];
+            if (!s.defined[j] || i < 0 || !finite(g)) {
+                fill_line(l.out[j], l.n, i == IGNORED ? F(0) : not_a_number<F>());
+                continue;
+            }
+            // before the row is written, which may take the place of the logits
+            const F at = softmax_value(x[i], s.m[j], t.L[j], t.w(j));
+            const bool dominates = R[j] < 1, target = x[i] == s.m[j];
+            const int64 top = !dominates || target ? i : line_find(x, l.n, s.m[j]);
+            line_softmax_times(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), -g);
+            l.out[j][i] = dominates && target ? minus_likely(g, others[j], g) : minus_probable(g, at, g);
+            if (top != i) l.out[j][top] = minus_likely(F(0), others[j], g);
+        }
+    }
+};
+
+// ---- entropy
+
+// H = L + E,  E = sum(s D),  D = max - x
+struct EntropyForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        const Normal<One<F>> total = normalise(s.R);
+        store(l.value, entropy_value(log(total), line_mean_distances(s, l.a, l.n, l.rows, reciprocal(total))));
+        for (int64 j = 0; j < l.rows; ++j)
+            if (!s.defined[j]) l.value[j] = not_a_number<F>();
+    }
+};
+
+// dx = g s (D - E)
+struct EntropyBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineTotals<F> t(s);
+        const Words<One<F>> mean = line_mean_distances(s, l.b, l.n, l.rows, t.wide);
+        alignas(BYTES) F E[lanes<F>], low[lanes<F>];
+        store(E, mean.high);
+        store(low, mean.low);
+        for (int64 j = 0; j < l.rows; ++j) {
+            const F g = flush(l.one[j]);
+            if (!s.defined[j]) fill_line(l.out[j], l.n, not_a_number<F>());
+            else line_entropy_gradient(l.b[j], l.out[j], l.n, s.m[j], t.L[j], t.w(j), Words<F>{E[j], low[j]}, g);
+        }
+    }
+};
+
+// ---- rank: how many logits are greater; -1 in a row with NaN, and for an index outside of it
+
+struct RankForward {
+    template <class F> static void lines(Lines<F>& l) {
+        for (int64 j = 0; j < l.rows; ++j) {
+            const int64 i = l.index[j];
+            const bool known = i >= 0 && !line_range(l.a[j], l.n).nan;
+            l.value[j] = known ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
+        }
+    }
+};
+
+}  // namespace LSMX_TARGET
