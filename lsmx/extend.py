@@ -10,6 +10,7 @@ from lsmx._call.calculus import Calculus
 from lsmx._call.functions import registered
 from lsmx._call.host import core_kernels
 from lsmx._call.kernels import fused
+from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, serving, unregister
 from lsmx._call.plan import Plan
@@ -74,11 +75,13 @@ __all__ = [
     "Kind",
     "LsmxError",
     "Memory",
+    "Operands",
     "Operation",
     "Operator",
     "Ops",
     "Plan",
     "Rows",
+    "Runner",
     "backend_for",
     "backend_of",
     "check_out",
@@ -96,6 +99,7 @@ __all__ = [
     "forced",
     "fused",
     "keep",
+    "loss_plans",
     "known_backends",
     "native",
     "normal_axes",

@@ -13,7 +13,7 @@ import numpy as np
 
 from lsmx.extend import Backend, Format, Ops, power_from_bits
 from lsmx_jax import namespace
-from lsmx_jax.host import kernels
+from lsmx_jax.host import kernels, loss_kernels
 from lsmx_jax.place import place
 from lsmx_jax.primitives import bind
 from lsmx_jax.short import unfollowed
@@ -70,7 +70,7 @@ backend = Backend(
     dtypes=("float16", "bfloat16", "float32", "float64"),
     from_numpy=from_numpy,
     to_numpy=to_numpy,
-    kernels=kernels(),
+    kernels=(*kernels(), *loss_kernels()),
     bind=bind,
     unfollowed=unfollowed,
     seen=at_hand,

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from lsmx import backend_for, registered
-from lsmx.extend import Kernel, Operation, core, keep, recall
+from lsmx.extend import Kernel, Operands, Operation, Runner, core, keep, loss_plans, recall
 from lsmx_jax.divided import divide
 from lsmx_jax.place import elsewhere, place
 from lsmx_jax.short import direct
@@ -101,3 +101,48 @@ def call(
     attributes = {"pass": number, "reduced": sum(1 << a for a in axes), "mask": where is not None}
     given = {name: np.uint64(value) for name, value in attributes.items()}
     return jax.ffi.ffi_call(TARGET, result)(*arrays, *(() if where is None else (where,)), **given)
+
+
+def loss_kernels() -> tuple[Kernel, ...]:
+    """Those of the losses."""
+    return tuple(Kernel("core", name, direction, plan, warns=False) for (name, direction), plan in loss_plans(RUNNER).items())
+
+
+def refuse(given: Operands) -> str | None:
+    """Why a pass cannot take operands."""
+    if (reason := elsewhere(given.z, given.axes)) is not None:
+        return reason
+    here, number = place.get(), pass_number("log_prob_forward")
+    if isinstance(number, str):
+        return number
+    if not given.z.shape or len(given.z.shape) > MOST_AXES:
+        return "no axes, or too many"
+    if here is not None and here.devices > 1:
+        return "arrays that may be divided among devices"
+    if given.index is not None and given.index.dtype.name not in ("int32", "int64"):
+        return "an index of neither int32 nor int64"
+    return None
+
+
+def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> Any:
+    """A pass, in the program that is traced."""
+    fmt = "float64" if given.z.dtype == "float64" else "float32"
+    dtype = fmt if given.one is None else given.z.dtype
+    temperature = given.temperature
+    if not hasattr(temperature, "shape"):
+        rows = tuple(n for a, n in enumerate(given.z.shape) if a not in given.axes)
+        temperature = None if temperature == 1.0 else jax.numpy.full(rows, temperature, fmt)
+    attributes = {
+        "pass": pass_number(pass_name),
+        "reduced": sum(1 << a for a in given.axes),
+        "mask": given.where is not None,
+        "temperature": temperature is not None,
+    }
+    numbers = {name: np.uint64(value) for name, value in attributes.items()}
+    if given.ignored is not None:
+        numbers["ignored"] = np.int64(given.ignored)
+    arrays = [x for x in (given.one, given.z, given.index, given.where, temperature) if x is not None]
+    return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct(shape, dtype))(*arrays, **numbers)
+
+
+RUNNER = Runner(refuse, run)

@@ -14,6 +14,7 @@ from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
 from lsmx._definition.function import keep, recall
 from lsmx._definition.kinds import Axes
+from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
 from lsmx._errors import LsmxError
 from lsmx._native.compiled import core, missing
@@ -38,7 +39,41 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
     for (name, direction), plan in loss_plans(runner(memory)).items():
         kernels.append(Kernel(NAME, name, direction, plan, warns=True, unavailable=without))
+    kernels.append(Kernel(NAME, "mean_of_rows", "forward", mean(memory), warns=False, unavailable=without))
     return tuple(kernels)
+
+
+def mean(memory: HostMemory) -> Callable[..., Found]:
+    """The plan of the sum of one number a row over a divisor."""
+
+    def plan(
+        ctx: Any, v: Array, divisor: Array, /, *, axis: Any = None, where: Array | None = None, zero_if_empty: bool = False
+    ) -> Found:
+        module = core()
+        if module is None:
+            return missing() or "no core"
+        views = views_of(memory, (v, divisor), where)
+        if isinstance(views, str) or where is not None:
+            return views if isinstance(views, str) else "a mask"
+        if views[0][1] not in (FLOAT32, FLOAT64) or views[1][1] != views[0][1]:
+            return "numbers that are not of the format that is computed in"
+        step = v.dtype.itemsize
+        for n, stride in zip(views[0][2][::-1], views[0][3][::-1], strict=True):
+            if stride != step and n != 1:
+                return "numbers that do not lie one after the other"
+            step *= n
+        if any(n != 1 for n in views[1][2]):
+            return "several divisors"
+
+        def run() -> Array:
+            out = memory.empty((), v)
+            module.mean(views[0], views[1], memory.view(out), zero_if_empty)
+            keep(ctx, Mean, (v, divisor), out, axis, where)
+            return out
+
+        return run
+
+    return plan
 
 
 def runner(memory: HostMemory) -> Runner:
@@ -79,9 +114,7 @@ def runner(memory: HostMemory) -> Runner:
         a, b = (z, None) if reduces else (None, z)
         to_view = memory.view(result)
         threads = memory.threads()
-        module.run(
-            module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, given.ignored
-        )
+        module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, given.ignored)
         return result
 
     return Runner(refuse, run)

@@ -29,7 +29,7 @@ class Mean(Function):
         ops = rows.ops
         x = ops.xp.reshape(rows.enter("v", v, absent=0.0), (-1,))
         d = rows.expand("divisor", divisor)
-        some = d > 0.0
+        some = divides(rows, d)
 
         # [round(sum v) / d]
         value = quotient(ops, ops.xp.reshape(total(ops, x), d.shape), ops.where(some, d, 1.0))
@@ -60,5 +60,11 @@ class Mean(Function):
 def share(rows: Rows, g: Array, divisor: Array) -> Array:
     """``[g / d]``, 0 where d is 0, NaN where it is no divisor."""
     ops, d = rows.ops, rows.expand("divisor", divisor)
-    value = quotient(ops, g, ops.where(d > 0.0, d, 1.0))
-    return ops.where(d > 0.0, value, ops.where(d == 0.0, 0.0, NAN))
+    some = divides(rows, d)
+    return ops.where(some, quotient(ops, g, ops.where(some, d, 1.0)), ops.where(d == 0.0, 0.0, NAN))
+
+
+def divides(rows: Rows, d: Array) -> Array:
+    """Whether a number can be divided by."""
+    fmt = rows.ops.format
+    return (d >= fmt.least) & (d < 2.0**fmt.huge)

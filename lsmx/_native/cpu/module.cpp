@@ -75,6 +75,26 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
+// mean(v, divisor, out, zero_if_empty)
+static PyObject* mean(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    View v, divisor, out;
+    if (count != 4) return refuse("mean takes four arguments");
+    if (!view_of(args[0], v) || !view_of(args[1], divisor) || !view_of(args[2], out)) return nullptr;
+    const Type type = v.at.type;
+    if ((type != FLOAT32 && type != FLOAT64) || divisor.at.type != type || out.at.type != type || v.at.swapped || divisor.at.swapped || out.at.swapped)
+        return refuse("mean takes arrays of one type, float32 or float64");
+    int64_t step = width_of[type];
+    for (int k = v.dimensions - 1; k >= 0; --k) {
+        if (v.strides[k] != step && v.shape[k] != 1) return refuse("mean takes numbers that lie one after the other");
+        step *= v.shape[k];
+    }
+    const int zero_if_empty = PyObject_IsTrue(args[3]);
+    Py_BEGIN_ALLOW_THREADS
+    mean_of(v, divisor, out, zero_if_empty);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 // overlap(x, y): whether arrays overlap without being element for element the same
 static PyObject* overlap_of(PyObject*, PyObject* const* args, Py_ssize_t count) {
     View x, y;
@@ -202,6 +222,7 @@ static PyMethodDef methods[] = {
     {"set_threads", set_threads, METH_O, "How many threads calls on NumPy and JAX arrays use."},
     {"set_up_tensors", FAST(set_up_tensors), METH_FASTCALL, "set_up_tensors(types, threads): whether DLPack's table of a library can be used."},
     {"xla_handler", xla_handler, METH_NOARGS, "The handler of XLA's foreign-function interface that runs the passes, in a capsule."},
+    {"mean", FAST(mean), METH_FASTCALL, "mean(v, divisor, out, zero_if_empty): the sum of all, rounded once, over a divisor."},
     {"overlap", FAST(overlap_of), METH_FASTCALL, "overlap(x, y): whether two arrays overlap without being element for element the same."},
     {"overlaps_itself", overlaps_itself_of, METH_O, "Whether elements of an array share memory."},
     {nullptr, nullptr, 0, nullptr},

@@ -1,7 +1,8 @@
 // The passes as XLA's CPU programs call them: one handler of its foreign-function interface for all of them, without Python.
 //
-//     arguments   the pass's arrays, one row after the other, in the order of its formula; then the mask, if "mask" is 1
-//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers
+//     arguments   the pass's arrays, one row after the other, in the order of its formula; its index, if it takes one; then the mask, if
+//                 "mask" is 1, and a temperature for each row, if "temperature" is 1
+//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", and "ignored", an index
 //     result      one array
 //
 // The interface is a stable one of C, of which this is as much as is needed: xla/ffi/api/c_api.h, version 0.1 and its compatible
@@ -113,15 +114,26 @@ static bool integer(const Attributes& from, const char* name, uint64_t& value) {
     return false;
 }
 
+enum Holds { FLOATS, BOOLS, INTEGERS };
+
 // A buffer, whose elements lie one after the other; false if it is not such as a pass takes
-static bool view(const Buffers& from, int64_t i, bool mask, View& x) {
+static bool view(const Buffers& from, int64_t i, Holds holds, View& x) {
     const Buffer& b = *from.at[i];
-    if (from.kinds[i] != BUFFER || b.rank > DIMENSIONS || (b.type == PRED) != mask) return false;
-    x.at.type = b.type == F16 ? FLOAT16 : b.type == BF16 ? BFLOAT16 : b.type == F32 ? FLOAT32 : b.type == F64 ? FLOAT64 : TYPES;
-    if (x.at.type == TYPES && !mask) return false;
+    if (from.kinds[i] != BUFFER || b.rank > DIMENSIONS) return false;
+    switch (b.type) {
+        case F16: x.at.type = FLOAT16; break;
+        case BF16: x.at.type = BFLOAT16; break;
+        case F32: x.at.type = FLOAT32; break;
+        case F64: x.at.type = FLOAT64; break;
+        case PRED: x.at.type = BOOL; break;
+        case S32: x.at.type = INT32; break;
+        case S64: x.at.type = INT64; break;
+        default: return false;
+    }
+    if (holds != (x.at.type < TYPES ? FLOATS : x.at.type == BOOL ? BOOLS : INTEGERS)) return false;
     x.at.data = static_cast<char*>(b.data);
     x.dimensions = int(b.rank);
-    int64_t stride = mask ? 1 : width_of[x.at.type];
+    int64_t stride = width_of[x.at.type];
     for (int k = x.dimensions - 1; k >= 0; --k) {
         x.shape[k] = b.dims[k];
         x.strides[k] = stride;
@@ -140,29 +152,44 @@ static const char* run(const Frame& frame, Code& code) {
     if (pass >= PASSES || mask > 1) return "pass, mask: there is no such pass, or mask is neither 0 nor 1";
     const Shape& s = shape_of(Pass(pass));
     const int given = s.rows + s.one;
-    if (frame.arguments.count != given + int64_t(mask) || frame.results.count != 1) return "other arrays than the pass takes";
+    uint64_t temperature = 0, ignored = 0;
+    integer(with, "temperature", temperature);
+    if (frame.arguments.count != given + s.index + int64_t(mask) + int64_t(temperature) || frame.results.count != 1)
+        return "other arrays than the pass takes";
+    if (temperature && !s.scales) return "temperature: the pass takes none";
 
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};
     const int order[] = {s.one ? ONE : A, B};
     for (int i = 0; i < given; ++i) {
-        if (!view(frame.arguments, i, false, views[order[i]])) return "an array is not of a float type, or has too many axes";
+        if (!view(frame.arguments, i, FLOATS, views[order[i]])) return "an array is not of a float type, or has too many axes";
         arrays[order[i]] = &views[order[i]];
     }
+    int64_t next = given;
+    if (s.index) {
+        if (!view(frame.arguments, next++, INTEGERS, views[INDEX])) return "the index is not of int32 or int64, or has too many axes";
+        arrays[INDEX] = &views[INDEX];
+    }
     if (mask) {
-        if (!view(frame.arguments, given, true, views[MASK])) return "the mask is not of booleans, or has too many axes";
+        if (!view(frame.arguments, next++, BOOLS, views[MASK])) return "the mask is not of booleans, or has too many axes";
         arrays[MASK] = &views[MASK];
     }
-    if (!view(frame.results, 0, false, views[OUT])) return "the result is not of a float type, or has too many axes";
+    if (temperature) {
+        if (!view(frame.arguments, next++, FLOATS, views[TEMPERATURE])) return "the temperature is not of a float type, or has too many axes";
+        arrays[TEMPERATURE] = &views[TEMPERATURE];
+    }
+    if (!view(frame.results, 0, FLOATS, views[OUT])) return "the result is not of a float type, or has too many axes";
     arrays[OUT] = &views[OUT];
 
     const View& rows = views[order[given - 1]];
     const bool in_double = rows.at.type == FLOAT64;
     for (int o = 0; o < OPERANDS; ++o)
-        if (arrays[o] && o != MASK && (arrays[o]->at.type == FLOAT64) != in_double) return "arrays are of types that are computed in different formats";
+        if (arrays[o] && views[o].at.type < TYPES && (arrays[o]->at.type == FLOAT64) != in_double) return "arrays are of types that are computed in different formats";
     if (rows.dimensions < DIMENSIONS && reduced >> rows.dimensions) return "reduced: an axis is out of range";
     Call c;
     if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return why;
+    c.ignores = integer(with, "ignored", ignored);
+    c.ignored = int64_t(ignored);
     if (c.rows == 0 || c.n == 0) return "an array has no elements";
     if (run_all(c, threads_in_use())) return nullptr;
     code = RESOURCE_EXHAUSTED;
