@@ -40,6 +40,7 @@ from lsmx._errors import (
     TargetError,
     ThreadsError,
 )
+from lsmx._linear import linear_cross_entropy, linear_cross_entropy_backward, linear_log_prob
 from lsmx._loss_gradients import (
     cross_entropy_backward,
     cross_entropy_jvp,
@@ -98,6 +99,9 @@ __all__ = [
     "kl_divergence",
     "kl_divergence_backward",
     "kl_divergence_jvp",
+    "linear_cross_entropy",
+    "linear_cross_entropy_backward",
+    "linear_log_prob",
     "log_prob",
     "log_prob_backward",
     "log_prob_jvp",
@@ -144,6 +148,9 @@ for _function in (
     kl_divergence,
     kl_divergence_backward,
     kl_divergence_jvp,
+    linear_cross_entropy,
+    linear_cross_entropy_backward,
+    linear_log_prob,
     log_prob,
     log_prob_backward,
     log_prob_jvp,

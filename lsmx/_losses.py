@@ -28,6 +28,7 @@ from lsmx._call.losses import (
     where_not_zero,
 )
 from lsmx._call.spelling import honest, misspelt
+from lsmx._call.support import kept
 from lsmx._definition.ops import Array
 from lsmx._typing import Axis, DTypeLike
 
@@ -60,6 +61,7 @@ def log_prob(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    support: Any = None,
     dtype: DTypeLike | None = None,
     out: Array | None = None,
     **unknown: Never,
@@ -80,6 +82,10 @@ def log_prob(
         If given, logits are ``softcap * tanh(z / softcap)`` first.
     where
         Mask, bool, broadcastable to the shape of ``z``: False leaves a class out.
+    support
+        The classes that a sampler kept, the others are left out: indices, any number of them along ``axis``, with -1 where a row
+        has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The index is to be
+        among them. The bits are those of a mask.
     dtype
         Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
     out
@@ -123,6 +129,8 @@ def log_prob(
         raise misspelt(log_prob, extra, unknown)
     options = scaling(z, axis, temperature, softcap)
     check_classes("index", index, z, axis)
+    if support is not None:
+        z, index, where = kept(in_dtype(z, dtype), index, support, axis, where)
     return LOG_PROB(z, index, axis=axis, where=where, dtype=dtype, out=out, **options)
 
 
@@ -136,6 +144,7 @@ def token_stats(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    support: Any = None,
     dtype: DTypeLike | None = None,
     **unknown: Never,
 ) -> TokenStats:
@@ -143,7 +152,7 @@ def token_stats(
 
     Parameters
     ----------
-    z, index, axis, temperature, softcap, where, dtype
+    z, index, axis, temperature, softcap, where, support, dtype
         As in `log_prob`.
 
     Returns
@@ -172,8 +181,11 @@ def token_stats(
     """
     if extra or unknown:
         raise misspelt(token_stats, extra, unknown)
-    options = scaling(z, axis, temperature, softcap) | {"axis": axis, "where": where, "dtype": dtype}
+    scaled = scaling(z, axis, temperature, softcap)
     check_classes("index", index, z, axis)
+    if support is not None:
+        z, index, where = kept(in_dtype(z, dtype), index, support, axis, where)
+    options = scaled | {"axis": axis, "where": where, "dtype": dtype}
     rank = ranks(RANK(in_dtype(z, dtype), index, **options | {"dtype": None}))
     return TokenStats(LOG_PROB(z, index, **options), ENTROPY(z, **options), LSE(z, **options), rank)
 
@@ -187,6 +199,7 @@ def entropy(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    support: Any = None,
     dtype: DTypeLike | None = None,
     out: Array | None = None,
     **unknown: Never,
@@ -195,7 +208,7 @@ def entropy(
 
     Parameters
     ----------
-    z, axis, temperature, softcap, where, dtype, out
+    z, axis, temperature, softcap, where, support, dtype, out
         As in `log_prob`.
 
     Returns
@@ -221,7 +234,10 @@ def entropy(
     """
     if extra or unknown:
         raise misspelt(entropy, extra, unknown)
-    return ENTROPY(z, axis=axis, where=where, dtype=dtype, out=out, **scaling(z, axis, temperature, softcap))
+    options = scaling(z, axis, temperature, softcap)
+    if support is not None:
+        z, _, where = kept(in_dtype(z, dtype), None, support, axis, where)
+    return ENTROPY(z, axis=axis, where=where, dtype=dtype, out=out, **options)
 
 
 @honest
@@ -361,11 +377,9 @@ def rows_of_cross_entropy(
 ) -> RowsOfCrossEntropy:
     """The options as the rules take them, those only that are not at their defaults, and what a mean divides by."""
     check_choice("reduction", reduction, "none", "mean", "sum")
-    classes, options = targets_are_classes(target), scaling(z, axis, temperature, softcap)
-    smoothing, zl = fraction("label_smoothing", label_smoothing), nonnegative("z_loss", z_loss)
-    options |= ({"label_smoothing": smoothing} if smoothing else {}) | ({"z_loss": zl} if zl else {})
+    classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap)
+    options, ignored = options_of_cross_entropy(classes, ignore_index, label_smoothing, z_loss)
     weights = {} if weight is None else {"weight": weight}
-    ignored = ignoring(ignore_index) if classes else {}
     if classes:
         check_classes("target", target, z, axis, ignore_index)
     divisor = normalizer
@@ -373,7 +387,16 @@ def rows_of_cross_entropy(
         divisor = rows_of(z, axis)
         if classes:
             divisor = Reduced("sum").forward(TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **weights, **ignored))
-    return RowsOfCrossEntropy(classes, options | weights | ignored, ignored, divisor)
+    return RowsOfCrossEntropy(classes, scaled | options | weights, ignored, divisor)
+
+
+def options_of_cross_entropy(
+    classes: bool, ignore_index: int | None, label_smoothing: float, z_loss: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of targets as the rules take them, those only that are not at their defaults; and of those what ignores rows."""
+    smoothing, zl = fraction("label_smoothing", label_smoothing), nonnegative("z_loss", z_loss)
+    ignored = ignoring(ignore_index) if classes else {}
+    return ({"label_smoothing": smoothing} if smoothing else {}) | ({"z_loss": zl} if zl else {}) | ignored, ignored
 
 
 @honest

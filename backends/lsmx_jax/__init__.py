@@ -74,4 +74,5 @@ backend = Backend(
     bind=bind,
     unfollowed=unfollowed,
     seen=at_hand,
+    recomputed=jax.checkpoint,
 )

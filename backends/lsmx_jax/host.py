@@ -138,7 +138,7 @@ def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> An
         "mask": given.where is not None,
         "temperature": temperature is not None,
     }
-    numbers = {name: np.uint64(value) for name, value in attributes.items()}
+    numbers: dict[str, Any] = {name: np.uint64(value) for name, value in attributes.items()}
     if given.ignored is not None:
         numbers["ignored"] = np.int64(given.ignored)
     arrays = [x for x in (given.one, given.z, given.index, given.where, temperature) if x is not None]

@@ -138,6 +138,19 @@ def memory(device: str) -> Memory:
     )
 
 
+def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function inside of PyTorch's checkpoint, if anything follows it."""
+
+    def run(*tensors: Any) -> Any:
+        if not torch.is_grad_enabled() or not any(isinstance(x, torch.Tensor) and x.requires_grad for x in tensors):
+            return function(*tensors)
+        from torch.utils.checkpoint import checkpoint
+
+        return checkpoint(function, *tensors, use_reentrant=False, preserve_rng_state=False)
+
+    return run
+
+
 TYPES = {getattr(torch, name): code for name, code in HOST_TYPES.items()}
 why_not, why_no_index = refusing("cpu"), refusing("cpu", (torch.int32, torch.int64))
 
@@ -183,6 +196,7 @@ backend = Backend(
     place=lambda x: x.device,
     xp=namespace,
     seen=at_hand,
+    recomputed=recomputed,
 )
 
 backend_of("torch")  # so that `import lsmx_torch` alone makes the operators known, to which saved programs refer

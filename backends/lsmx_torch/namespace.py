@@ -11,6 +11,7 @@ from torch import (  # noqa: F401
     any,  # noqa: A004
     arange,
     bfloat16,
+    bool,  # noqa: A004
     broadcast_to,
     concat,
     empty,
@@ -19,6 +20,7 @@ from torch import (  # noqa: F401
     float64,
     floor,
     full,
+    full_like,
     int32,
     int64,
     isfinite,
@@ -48,3 +50,23 @@ def astype(x: torch.Tensor, dtype: torch.dtype, /) -> torch.Tensor:
 def take(x: torch.Tensor, index: torch.Tensor, /, *, axis: int) -> torch.Tensor:
     """What ``x`` has at each index."""
     return torch.index_select(x, axis, index)
+
+
+def argmax(x: torch.Tensor, /, *, axis: int, keepdims: Any = False) -> torch.Tensor:
+    """Where the first maximum is."""
+    return torch.argmax(x, dim=axis, keepdim=keepdims)
+
+
+def expand_dims(x: torch.Tensor, /, *, axis: int) -> torch.Tensor:
+    """The same with an axis of length 1."""
+    return x.unsqueeze(axis)
+
+
+def sort(x: torch.Tensor, /, *, axis: int) -> torch.Tensor:
+    """In ascending order."""
+    return torch.sort(x, dim=axis).values
+
+
+def take_along_axis(x: torch.Tensor, index: torch.Tensor, /, *, axis: int) -> torch.Tensor:
+    """What each row has at its indices."""
+    return torch.take_along_dim(x, index, axis)

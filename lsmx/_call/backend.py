@@ -98,6 +98,9 @@ class Backend:
     seen
         Whether the numbers of an array can be looked at here and now: in the host's memory, with no compiler, transform or fake in
         between. None if never.
+    recomputed
+        Makes of a function of arrays one whose derivatives compute it again, so that nothing inside of it is kept: the autograd's
+        own checkpoints. None if there is no autograd.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
     dtypes
@@ -127,6 +130,7 @@ class Backend:
     follows: str | None = None
     place: Callable[[Array], Any] | None = None
     seen: Callable[[Array], bool] | None = None
+    recomputed: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     xp: Any = None
     one_place: bool = False
     by_task: dict[tuple[str, str], tuple[Kernel, ...]] = field(init=False, repr=False)

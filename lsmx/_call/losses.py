@@ -72,6 +72,12 @@ def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any) -> dict[str, A
     return options | {"temperature": temperature}
 
 
+def of_a_row(options: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Those that are arrays of one number a row, and the others."""
+    each = {name: value for name, value in options.items() if hasattr(value, "shape")}
+    return each, {name: value for name, value in options.items() if name not in each}
+
+
 def where_is(bad: Any) -> str:
     """Where the first True of an array is."""
     return f"at {', '.join(map(str, np.argwhere(bad)[0]))} " if bad.ndim else ""

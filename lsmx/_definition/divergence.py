@@ -113,7 +113,7 @@ class Pair(NamedTuple):
         ``d = e - (L_w - L_z)`` with ``e = (w - max w) - (z - max z)``. In close rows, of one support, ``d = f - ln(1 + R)`` with
         ``f = e - e(at z's maximum)`` and ``R = sum(p (e^f - 1))``: nothing is lost where the two are nearly one.
         """
-        w.rows.check("z", z.z)
+        z.rows.check("w", w.z)
         rows, ops, xp = z.rows, z.rows.ops, z.rows.ops.xp
         p, q = z.softmax(), w.softmax()
         in_z, in_w, defined = z.x > -INF, w.x > -INF, z.sums.defined & w.sums.defined

@@ -136,7 +136,10 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
 
 
 def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
-    """The same by the definition on NumPy; in bfloat16, which NumPy lacks, every result is rounded to it from float32."""
+    """The same by the definition on NumPy; in bfloat16, which NumPy lacks, results are rounded to it from float32.
+
+    Not those of a function that widens: they are in float32, and its gradients alone are in bfloat16.
+    """
     if dtype != "bfloat16":
         with using("reference"):
             return evaluate(host_target(), function, dtype, case)
@@ -147,10 +150,13 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     def narrow(x: Result) -> Result:
         return quantise(x, "bfloat16")
 
+    def result(x: Result) -> Result:
+        return x if operator.function.widens else narrow(x)
+
     drawn = arguments(function, case)
     given = {name: narrow(x) if takes[name].floating else x.astype(held_in(takes[name], dtype)) for name, x in drawn.items()}
     with using("reference"), np.errstate(over="ignore", invalid="ignore"):
-        out = narrow(operator.rule("forward")(Context(), *given.values(), **options))
+        out = result(operator.rule("forward")(Context(), *given.values(), **options))
         known = given | {"output": out}
         results = {"forward": out}
         for direction, operation in operator.operations.items():
@@ -164,7 +170,7 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
                 results[direction] = narrow(found[gradients.index(z)] if by else found)
             else:
                 tangents = [narrow(case.vector(given[name].shape)) if name == z else None for name in gradients]
-                results[direction] = narrow(operator.rule(rule)(ctx, *tangents))
+                results[direction] = result(operator.rule(rule)(ctx, *tangents))
         if forms_jacobian(function, case):
             ctx = Context(*(known[name] for name in operator.function.residual), **options)
             results["jacobian"] = narrow(operator.rule("jacobian")(ctx))

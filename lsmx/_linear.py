@@ -1,0 +1,256 @@
+"""Log-probs and cross-entropy fused with the last product of a model: ``z = h W^T + b``, in chunks of rows."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Never
+
+from lsmx._call.chunks import check_product, chunk_of, in_chunks, product
+from lsmx._call.losses import CROSS_ENTROPY, LOG_PROB, TARGET_WEIGHT, Reduced, check_choice, check_classes, of_a_row, scaling
+from lsmx._call.operator import namespace_of, serving
+from lsmx._call.spelling import honest, misspelt
+from lsmx._definition.ops import Array
+from lsmx._losses import Reduction, options_of_cross_entropy
+from lsmx._typing import DTypeLike
+
+
+@honest
+def linear_log_prob(
+    h: Array = None,
+    weight: Array = None,
+    index: Array = None,
+    /,
+    *extra: Never,
+    bias: Array | None = None,
+    chunk: int | None = None,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
+) -> Array:
+    """`log_prob` of the logits ``h W^T + b``, which are never there all at once.
+
+    Parameters
+    ----------
+    h
+        Hidden states, of any shape ``(..., D)``.
+    weight
+        The last layer's weights ``W``, of shape ``(classes, D)``.
+    index
+        Classes, integers of the shape of ``h`` without its last axis.
+    bias
+        Of shape ``(classes,)``, or none.
+    chunk
+        How many rows of logits are computed at a time; 1024 by default.
+    temperature, softcap, dtype
+        As in `log_prob`.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``index``, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `log_prob`; or shapes that do not fit.
+
+    Notes
+    -----
+    The product is the library's own, and may round differently for another chunk: bits are promised from the logits on. Its
+    derivatives compute each chunk's logits again, so that two chunks are all that is held.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> h, weight = np.ones((4, 2), np.float32), np.asarray([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    >>> index = np.asarray([0, 1, 2, 2])
+    >>> np.array_equal(lsmx.linear_log_prob(h, weight, index, chunk=2), lsmx.log_prob(h @ weight.T, index))
+    True
+    """
+    if extra or unknown:
+        raise misspelt(linear_log_prob, extra, unknown)
+    check_product(h, weight, index, "index", bias)
+    scaled = scaling(of_rows(h), -1, temperature, softcap)
+    check_classes("index", index, weight, 0)
+    each, options = of_a_row(scaled)
+
+    def f(z: Array, index: Array, *given: Any) -> tuple[Array]:
+        return (LOG_PROB(z, index, axis=-1, dtype=dtype, **options, **dict(zip(each, given, strict=True))),)
+
+    return in_chunks(f, h, weight, bias, (index, *each.values()), chunk_of(chunk))[0]
+
+
+@honest
+def linear_cross_entropy(
+    h: Array = None,
+    weight: Array = None,
+    target: Array = None,
+    /,
+    *extra: Never,
+    bias: Array | None = None,
+    chunk: int | None = None,
+    class_weight: Array | None = None,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Any = None,
+    empty: Literal["nan", "zero"] = "nan",
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
+) -> Array:
+    """`cross_entropy` of the logits ``h W^T + b``, which are never there all at once; with gradients to ``h``, ``W`` and ``b``.
+
+    Parameters
+    ----------
+    h
+        Hidden states, of any shape ``(..., D)``.
+    weight
+        The last layer's weights ``W``, of shape ``(classes, D)``.
+    target
+        Classes, integers of the shape of ``h`` without its last axis.
+    bias
+        Of shape ``(classes,)``, or none.
+    chunk
+        How many rows of logits are computed at a time; 1024 by default.
+    class_weight
+        ``weight`` of `cross_entropy`: one number for each class, or none.
+    ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer, empty, dtype
+        As in `cross_entropy`.
+
+    Returns
+    -------
+    Array
+        As `cross_entropy`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`; or shapes that do not fit.
+
+    Notes
+    -----
+    The product is the library's own, and may round differently for another chunk: bits are promised from the logits on. Its
+    derivatives compute each chunk's logits again, so that two chunks are all that is held: the logits and their gradient.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> h, weight = np.ones((4, 2), np.float32), np.asarray([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    >>> target = np.asarray([0, 1, 2, -100])
+    >>> lsmx.linear_cross_entropy(h, weight, target, chunk=2) == lsmx.cross_entropy(h @ weight.T, target)
+    True
+    """
+    if extra or unknown:
+        raise misspelt(linear_cross_entropy, extra, unknown)
+    check_choice("reduction", reduction, "none", "mean", "sum")
+    check_choice("empty", empty, "nan", "zero")
+    check_product(h, weight, target, "target", bias)
+    scaled = scaling(of_rows(h), -1, temperature, softcap)
+    check_classes("target", target, weight, 0, ignore_index)
+    given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
+    weights = {} if class_weight is None else {"weight": class_weight}
+    each, options = of_a_row(scaled)
+
+    def f(z: Array, target: Array, *rows: Any) -> tuple[Array, ...]:
+        beside = {**options, **dict(zip(each, rows, strict=True)), **given, **weights}
+        loss = CROSS_ENTROPY(z, target, axis=-1, dtype=dtype, **beside)
+        return loss, TARGET_WEIGHT(z, target, axis=-1, dtype=dtype, **weights, **ignored)
+
+    loss, counted = in_chunks(f, h, weight, bias, (target, *each.values()), chunk_of(chunk))
+    divisor = Reduced("sum").forward(counted) if normalizer is None and reduction == "mean" else normalizer
+    return Reduced(reduction, divisor, empty).forward(loss)
+
+
+@honest
+def linear_cross_entropy_backward(
+    grad_output: Array = None,
+    h: Array = None,
+    weight: Array = None,
+    target: Array = None,
+    /,
+    *extra: Never,
+    bias: Array | None = None,
+    chunk: int | None = None,
+    class_weight: Array | None = None,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Any = None,
+    **unknown: Never,
+) -> tuple[Array, Array, Array | None]:
+    """Gradients of `linear_cross_entropy`: ``dz W`` by ``h``, ``dz^T h`` by ``W``, and the sum of ``dz`` over the rows by ``b``.
+
+    Parameters
+    ----------
+    grad_output
+        Cotangent of the loss: 0-d, or one number for each row if ``reduction="none"``.
+    h, weight, target, bias, chunk, class_weight, ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer
+        As given to `linear_cross_entropy`.
+
+    Returns
+    -------
+    tuple of Array
+        The gradients by ``h``, ``weight`` and ``bias``, each of its shape and dtype; None for the last if there is no bias.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `linear_cross_entropy`.
+
+    Notes
+    -----
+    ``dz`` is `cross_entropy_backward`, of one chunk at a time. What is added up over chunks is float32 for 16 bits.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> h, weight = np.ones((1, 2)), np.zeros((2, 2))
+    >>> dh, dw, _ = lsmx.linear_cross_entropy_backward(np.asarray(1.0), h, weight, np.asarray([1]))
+    >>> dw
+    array([[ 0.5,  0.5],
+           [-0.5, -0.5]])
+    """
+    if extra or unknown:
+        raise misspelt(linear_cross_entropy_backward, extra, unknown)
+    check_choice("reduction", reduction, "none", "mean", "sum")
+    check_product(h, weight, target, "target", bias)
+    scaled = scaling(of_rows(h), -1, temperature, softcap)
+    check_classes("target", target, weight, 0, ignore_index)
+    given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
+    weights = {} if class_weight is None else {"weight": class_weight}
+    each, options = of_a_row(scaled)
+    xp, step, shape = namespace_of(serving("h", h), h), chunk_of(chunk), tuple(h.shape)
+    flat, targets = xp.reshape(h, (-1, shape[-1])), xp.reshape(target, (-1,))
+    rows = {name: xp.reshape(x, (-1,)) for name, x in each.items()}
+    divisor = normalizer
+    if divisor is None and reduction == "mean":
+        counted = TARGET_WEIGHT(product(flat[:1], weight, bias), targets[:1], axis=-1, **weights, **ignored)
+        parts = [
+            TARGET_WEIGHT(product(flat[i : i + step], weight, bias), targets[i : i + step], axis=-1, **weights, **ignored)
+            for i in range(0, flat.shape[0], step)
+        ]
+        divisor = Reduced("sum").forward(xp.concat(parts, axis=0) if len(parts) > 1 else parts[0] if parts else counted)
+    wide = xp.float64 if h.dtype == xp.float64 else xp.float32
+    dh, dw, db = [], xp.zeros_like(weight, dtype=wide), None if bias is None else xp.zeros_like(bias, dtype=wide)
+    for i in range(0, flat.shape[0], step):
+        at = slice(i, i + step)
+        z = product(flat[at], weight, bias)
+        u = Reduced(reduction, divisor).backward(xp.reshape(grad_output, (-1,))[at] if reduction == "none" else grad_output, z, -1)
+        beside = {**options, **{name: x[at] for name, x in rows.items()}, **given, **weights}
+        dz = CROSS_ENTROPY.derivative("backward", {"grad_output": u}, {"z": z, "target": targets[at]}, -1, options=beside)
+        dh.append(dz @ weight)
+        dw = dw + xp.astype(dz.T @ flat[at], wide)
+        db = None if db is None else db + xp.sum(xp.astype(dz, wide), axis=0)
+    by_h = xp.reshape(xp.concat(dh, axis=0), shape)
+    return by_h, xp.astype(dw, weight.dtype), None if bias is None else xp.astype(db, bias.dtype)
+
+
+def of_rows(h: Array) -> Array:
+    """Rows of one number, as many as there are of ``h``: what options of one number a row go with."""
+    return h[..., :1]
