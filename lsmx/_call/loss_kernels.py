@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lsmx._definition.checks import check_mask, dtype_name, normal_axes, reduced_shape
-from lsmx._definition.cross_entropy import CrossEntropy, weight_at
+from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, weight_at
+from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF, Format
 from lsmx._definition.function import Function, keep, recall
@@ -24,6 +25,17 @@ from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._errors import LsmxError
 
 Found = str | Callable[[], Array]
+LOSSES: dict[str, type[Function]] = {
+    "log_prob": LogProb,
+    "entropy": Entropy,
+    "rank": Rank,
+    "scaled_logsumexp": ScaledLogSumExp,
+    "cross_entropy": CrossEntropy,
+    "cross_entropy_of": CrossEntropyOf,
+    "kl_divergence": KLDivergence,
+    "js_divergence": JSDivergence,
+}
+"""The functions of rows that kernels may be given, by name."""
 
 
 @dataclass(frozen=True)
