@@ -44,7 +44,9 @@ class Rank(Function):
         undefined = xp.any(x != x, axis=rows.axes, keepdims=True)
 
         # the number of c with x_c > x_i; -1 in a row with NaN, and for an index outside of it
-        counts = [ops.floating(xp.sum(ops.integer(x > x_i), axis=rows.axes, keepdims=True)) for x_i in at.pick(x)]
+        counts = [
+            ops.floating(xp.sum(ops.integer(x > x_i), axis=rows.axes, keepdims=True, dtype=ops.integers[0])) for x_i in at.pick(x)
+        ]
         known = [xp.any(chosen, axis=rows.axes, keepdims=True) & ~undefined for chosen in at.chosen]
         out = at.leave([ops.where(k, count, -1.0) for k, count in zip(known, counts, strict=True)])
         keep(ctx, Rank, (z, index), out, axis, where, **by.changed())

@@ -9,6 +9,7 @@ from typing import Any
 
 from lsmx._definition import sums
 from lsmx._definition.ops import NAN, Array, Ops
+from lsmx._errors import DTypeError
 
 INF = float("inf")
 BITS = 32
@@ -18,7 +19,9 @@ LOW = 27  # bits of a significand's lower part, so that either part, moved withi
 def digits_of(ops: Ops, v: Array) -> Array:
     """The sum of a vector of finite numbers, as digits from fine to coarse: in units of the last bit of the least normal number."""
     xp, fmt = ops.xp, ops.format
-    i64 = ops.integers[0]
+    i64, width = ops.integers
+    if width < 2 * BITS:
+        raise DTypeError(f"a sum over all rows needs 64-bit integers, but the widest ones of the device have {width}")
     v = ops.flush(v)
     top = float(fmt.huge - 1)
     e = sums.exponent(ops, ops.where(v == 0.0, 1.0, xp.abs(v)))
