@@ -7,6 +7,7 @@ described in the documentation, with whole examples: docs/functions.md and backe
 from lsmx._call.backend import DIRECTIONS, Backend, Kernel
 from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
+from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.functions import registered
 from lsmx._call.host import core_kernels
 from lsmx._call.kernels import fused
@@ -90,6 +91,7 @@ __all__ = [
     "core",
     "core_kernels",
     "core_status",
+    "cross_entropy_plans",
     "cuda_engine",
     "cuda_source",
     "cuda_too_old",

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from lsmx import backend_for, registered
-from lsmx.extend import Kernel, Operands, Operation, Runner, core, keep, loss_plans, recall
+from lsmx.extend import Kernel, Operands, Operation, Runner, core, cross_entropy_plans, keep, loss_plans, recall
 from lsmx_jax.divided import divide
 from lsmx_jax.place import elsewhere, place
 from lsmx_jax.short import direct
@@ -105,7 +105,8 @@ def call(
 
 def loss_kernels() -> tuple[Kernel, ...]:
     """Those of the losses."""
-    return tuple(Kernel("core", name, direction, plan, warns=False) for (name, direction), plan in loss_plans(RUNNER).items())
+    plans = loss_plans(RUNNER) | cross_entropy_plans(RUNNER)
+    return tuple(Kernel("core", name, direction, plan, warns=False) for (name, direction), plan in plans.items())
 
 
 def refuse(given: Operands) -> str | None:

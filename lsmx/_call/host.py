@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lsmx._call.backend import Kernel
+from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.kernels import FUNCTIONS
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
@@ -37,7 +38,8 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         plan = forward(memory, name, passname) if direction == "forward" else derivative(memory, name, direction, passname)
         direct = partial(short_way, memory, passname)
         kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
-    for (name, direction), plan in loss_plans(runner(memory)).items():
+    passes = runner(memory)
+    for (name, direction), plan in (loss_plans(passes) | cross_entropy_plans(passes)).items():
         kernels.append(Kernel(NAME, name, direction, plan, warns=True, unavailable=without))
     kernels.append(Kernel(NAME, "mean_of_rows", "forward", mean(memory), warns=False, unavailable=without))
     return tuple(kernels)
@@ -81,7 +83,7 @@ def runner(memory: HostMemory) -> Runner:
 
     def views(given: Operands) -> tuple[list[View], View | None, View | None] | str:
         """Of the arrays in the format, with the mask; of the index; of a temperature for each row."""
-        floats = [x for x in (given.z, given.one) if x is not None]
+        floats = [x for x in (given.z, given.one, given.numbers) if x is not None]
         found = views_of(memory, floats, given.where)
         if isinstance(found, str):
             return found
@@ -102,22 +104,24 @@ def runner(memory: HostMemory) -> Runner:
         assert module is not None
         assert not isinstance(found, str)
         (z, *others), index, each = found
-        reduces, double = given.one is None, z[1] % SWAPPED == FLOAT64
-        mask = None if given.where is None else others[-1]
-        one = None if given.one is None else others[0]
+        reduces, double = not passname.endswith("backward"), z[1] % SWAPPED == FLOAT64
+        mask = None if given.where is None else others.pop()
+        one = others[0] if others else None
+        if one is not None and given.numbers is not None:  # of several that lie together, the first
+            one = (*one[:2], one[2][:-1], one[3][:-1])
         number = None
         if each is None and given.temperature != 1.0:
             number = np.full(1, given.temperature, np.float64 if double else np.float32)
             to = reduced_shape(tuple(given.z.shape), given.axes, False)
             each = number.ctypes.data, FLOAT64 if double else FLOAT32, to, (0,) * len(to)
         result = memory.empty(shape, given.z, reduces)
-        a, b = (z, None) if reduces else (None, z)
+        a, b = (z, None) if one is None else (None, z)
         to_view = memory.view(result)
         threads = memory.threads()
         module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, given.ignored)
         return result
 
-    return Runner(refuse, run)
+    return Runner(refuse, run, numbers=True)
 
 
 def without() -> str | None:

@@ -1,7 +1,7 @@
 """The compiled kernels of the losses: which calls the passes of the core take, and what is made of their results.
 
-They are written for a ``Runner``, which gives a pass its arrays in one library's way. Cross-entropy of classes is that of
-``log_prob``: ``loss = w (-log s_t)``, with the gradient of the cotangent ``-u w``.
+They are written for a ``Runner``, which gives a pass its arrays in one library's way. Those of cross-entropy are in
+``cross_entropy_kernels``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lsmx._definition.checks import check_mask, dtype_name, normal_axes, reduced_shape
-from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, weight_at
+from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF, Format
@@ -20,7 +20,6 @@ from lsmx._definition.kinds import EACH, INDICES, PER_ROW, Axes, Kind
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
-from lsmx._definition.rows import Rows
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._errors import LsmxError
 
@@ -58,6 +57,8 @@ class Operands:
         A number for each row: a cotangent.
     temperature
         A number, or one for each row.
+    numbers
+        Several numbers for each row, along a last axis, in the format that is computed in.
     """
 
     z: Array
@@ -67,6 +68,7 @@ class Operands:
     ignored: int | None = None
     one: Array | None = None
     temperature: Any = 1.0
+    numbers: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,13 @@ class Runner:
     run
         A pass on its operands, with a result of a shape: in the format that is computed in for one number a row, else in the
         dtype of the logits. Called with a place for it too, or None.
+    numbers
+        Whether passes take several numbers for each row.
     """
 
     refuse: Callable[[Operands], str | None]
     run: Callable[[str, Operands, tuple[int, ...], Array | None], Array]
+    numbers: bool = False
 
 
 def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
@@ -98,8 +103,6 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         plans[name, "forward"] = forward(runner, function, f"{passname}_forward")
         if function.gradients:
             plans[name, "backward"] = backward(runner, function, f"{passname}_backward")
-    plans["cross_entropy", "forward"] = cross_entropy_forward(runner)
-    plans["cross_entropy", "backward"] = cross_entropy_backward(runner)
     return plans
 
 
@@ -195,87 +198,3 @@ def replaced(given: Operands, **changes: Any) -> Operands:
 def options_on(ctx: Any) -> dict[str, Any]:
     """The options of a context that kernels look at."""
     return {name: getattr(ctx, name) for name in ("temperature", "softcap") if hasattr(ctx, name)}
-
-
-def unlike(label_smoothing: float = 0.0, z_loss: float = 0.0, **others: Any) -> str | None:
-    """Why cross-entropy is not that of ``log_prob``, or None."""
-    return "label smoothing" if label_smoothing else "a z_loss" if z_loss else None
-
-
-def targets(
-    runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: dict[str, Any]
-) -> tuple[Operands, Rows, Array | None] | str:
-    """The operands of cross-entropy, its rows, and the weights of the targets if there are any."""
-    if (reason := unlike(**options)) is not None:
-        return reason
-    ignored = options.get("ignore_index", -100) if options.get("ignores", True) else None
-    found = operands_of(runner, arrays, axis, where, options, ignored)
-    if isinstance(found, str):
-        return found
-    given, weight = found[0], options.get("weight")
-    assert given.index is not None
-    if given.index.shape != reduced_shape(tuple(given.z.shape), given.axes, False):
-        return "targets with an axis of length 1"
-    try:
-        rows = Rows.of("z", given.z, given.axes, None)
-        rows = Rows(rows.ops, rows.axes, rows.shape, None, rows.ops.dtype)
-        w = None if not hasattr(weight, "shape") else rows.ops.xp.reshape(weight_of(rows, weight, given), given.index.shape)
-    except LsmxError as error:
-        return str(error)
-    return given, rows, w
-
-
-def weight_of(rows: Rows, weight: Any, given: Operands) -> Array:
-    """The weight of each target, 0 in rows that are ignored."""
-    xp = rows.ops.xp
-    index = xp.reshape(given.index, reduced_shape(rows.shape, rows.axes, True))
-    w = weight_at(rows, weight, index)
-    return w if given.ignored is None else rows.ops.where(index == given.ignored, 0.0, w)
-
-
-def cross_entropy_forward(runner: Runner) -> Callable[..., Found]:
-    """``loss = w (-log s_t)``."""
-
-    def plan(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
-        found = targets(runner, arrays, axis, where, options)
-        if isinstance(found, str):
-            return found
-        given, rows, w = found
-
-        def run() -> Array:
-            inf, nan = float("inf"), float("nan")
-            ops, loss = rows.ops, rows.flush(-runner.run("log_prob_forward", given, tuple(arrays[1].shape), None))
-            if w is not None:
-                loss = ops.where(w == 0.0, ops.where(loss == loss, 0.0, nan), rows.product(w, loss))
-                loss = ops.where(loss == -inf, nan, loss)
-            value = rows.ops.xp.asarray(rows.result(loss))
-            keep(ctx, CrossEntropy, arrays, value, axis, where, **options)
-            return value
-
-        return run
-
-    return plan
-
-
-def cross_entropy_backward(runner: Runner) -> Callable[..., Found]:
-    """That of ``log_prob``, of the cotangent ``-u w``."""
-
-    def plan(ctx: Any, g: Array, /) -> Found:
-        names = ("label_smoothing", "z_loss", "weight", "ignore_index", "ignores")
-        options = options_on(ctx) | {name: getattr(ctx, name) for name in names if hasattr(ctx, name)}
-        axis, where = recall(ctx)
-        found = targets(runner, ctx.saved_tensors, axis, where, options)
-        if isinstance(found, str):
-            return found
-        given, rows, w = found
-        if (reason := cotangent_refused(runner, replaced(given, one=g))) is not None:
-            return reason
-
-        def run() -> Array:
-            u = rows.flush(rows.ops.floating(g))
-            u = -u if w is None else -rows.product(u, w)
-            return runner.run("log_prob_backward", replaced(given, one=u), tuple(given.z.shape), ctx.out)
-
-        return run
-
-    return plan

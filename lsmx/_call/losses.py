@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lsmx._call.operator import namespace_of, register, serving
+from lsmx._call.operator import namespace_of, place_of, register, serving
 from lsmx._call.validate import cast_to
-from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
+from lsmx._definition.checks import dtype_name, normal_axes, reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
 from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
-from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
@@ -138,8 +137,8 @@ def one_tangent(name: str) -> ArgumentError:
 
 def full_like(v: Array, value: float) -> Array:
     """A 0-d array of a number, that goes with another array."""
-    ops = serving("v", v).ops(v, FORMAT_OF[float_name("v", v)])
-    return ops.xp.asarray(float(value), dtype=v.dtype, device=ops.device)
+    xp, device = place_of(serving("v", v), v)
+    return xp.asarray(float(value), dtype=v.dtype, device=device)
 
 
 def in_dtype(z: Array, dtype: Any) -> Array:

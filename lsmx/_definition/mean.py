@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lsmx._definition.checks import row_length
 from lsmx._definition.function import Function, keep, recall
 from lsmx._definition.kinds import PER_ROW, ROWS
 from lsmx._definition.ops import NAN, Array
@@ -13,7 +14,7 @@ from lsmx._definition.totals import total
 
 
 class Mean(Function):
-    """Of ``v``, all of whose axes are reduced; a divisor of 0 gives NaN or 0, with a gradient of 0."""
+    """Of ``v``, all of whose axes are reduced but those of ``vmap``; a divisor of 0 gives NaN or 0, with a gradient of 0."""
 
     takes = {"v": ROWS, "divisor": PER_ROW}  # noqa: RUF012
     gradients = ("v",)
@@ -25,9 +26,9 @@ class Mean(Function):
     def forward(
         ctx: Any, v: Array, divisor: Array, /, *, axis: Any = None, where: Array | None = None, zero_if_empty: bool = False
     ) -> Array:
-        rows = Rows.of("v", v, None, where)
+        rows = Rows.of("v", v, axis, where)
         ops = rows.ops
-        x = ops.xp.reshape(rows.enter("v", v, absent=0.0), (-1,))
+        x = flat(rows, rows.enter("v", v, absent=0.0))
         d = rows.expand("divisor", divisor)
         some = divides(rows, d)
 
@@ -41,7 +42,7 @@ class Mean(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Array, /) -> Array:
         v, divisor = ctx.saved_tensors
-        rows = Rows.of("v", v, None, recall(ctx)[1])
+        rows = Rows.of("v", v, *recall(ctx))
 
         # dv = [g / d], 0 for an empty mean
         u = share(rows, rows.flush(rows.expand("grad_output", grad_output)), divisor)
@@ -50,11 +51,18 @@ class Mean(Function):
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
         v, divisor = ctx.saved_tensors
-        rows = Rows.of("v", v, None, recall(ctx)[1])
+        rows = Rows.of("v", v, *recall(ctx))
 
         # [sum(tangent) / d], 0 for an empty mean
         moved, _ = rows.sum(rows.flush(rows.enter("tangent", tangent, absent=0.0)))
         return rows.leave_each(share(rows, moved, divisor))
+
+
+def flat(rows: Rows, x: Array) -> Array:
+    """The reduced axes as one, the last."""
+    xp, kept = rows.ops.xp, [a for a in range(len(rows.shape)) if a not in rows.axes]
+    moved = xp.permute_dims(x, (*kept, *rows.axes)) if kept else x
+    return xp.reshape(moved, (*(rows.shape[a] for a in kept), row_length(rows.shape, rows.axes)))
 
 
 def share(rows: Rows, g: Array, divisor: Array) -> Array:

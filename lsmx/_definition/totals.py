@@ -17,7 +17,7 @@ LOW = 27  # bits of a significand's lower part, so that either part, moved withi
 
 
 def digits_of(ops: Ops, v: Array) -> Array:
-    """The sum of a vector of finite numbers, as digits from fine to coarse: in units of the last bit of the least normal number."""
+    """The sum of finite numbers along the last axis, as digits from fine to coarse: units of the least normal one's last bit."""
     xp, fmt = ops.xp, ops.format
     i64, width = ops.integers
     if width < 2 * BITS:
@@ -36,7 +36,7 @@ def digits_of(ops: Ops, v: Array) -> Array:
         for k in range(count):
             zero = xp.zeros_like(lower)
             added = xp.where(digit == k, lower, xp.where(digit == k - 1, upper, zero))
-            found[k] = found[k] + xp.sum(added, dtype=i64)
+            found[k] = found[k] + xp.sum(added, axis=-1, dtype=i64)
     return xp.stack(found)
 
 
@@ -85,10 +85,10 @@ def carried(digits: list[Array]) -> list[Array]:
 
 
 def total(ops: Ops, v: Array) -> Array:
-    """The sum of a vector: NaN where it has one, or both infinities; an infinity where it has that."""
+    """The sum along the last axis: NaN where that has one, or both infinities; an infinity where it has that."""
     xp = ops.xp
     finite = xp.isfinite(v)
     value = rounded_total(ops, digits_of(ops, ops.where(finite, v, 0.0)))
-    up, down = xp.any(v == INF), xp.any(v == -INF)
+    up, down = xp.any(v == INF, axis=-1), xp.any(v == -INF, axis=-1)
     value = ops.where(up, INF, ops.where(down, -INF, value))
-    return ops.where(xp.any(v != v) | (up & down), NAN, value)
+    return ops.where(xp.any(v != v, axis=-1) | (up & down), NAN, value)

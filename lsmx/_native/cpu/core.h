@@ -24,6 +24,8 @@ enum Pass : int {
     ENTROPY_FORWARD,
     ENTROPY_BACKWARD,
     RANK_FORWARD,
+    CROSS_ENTROPY_FORWARD,
+    CROSS_ENTROPY_BACKWARD,
     PASSES
 };
 
@@ -38,12 +40,14 @@ struct Shape {
     bool index;       // an integer a row, which says where in it
     bool lines;       // rows in line only: short ones are made as long as a vector
     bool scales;      // its logits may have a temperature
+    int numbers;      // so many numbers a row lie together where its one is, in the format that is computed in
 };
 const Shape& shape_of(Pass);
 
 constexpr int OPERANDS = 7, DIMENSIONS = 64;
 // operands: of rows, one number a row, a mask, the result; an index into each row, and what its logits are divided by
 enum { A, B, ONE, MASK, OUT, INDEX, TEMPERATURE };
+constexpr int NUMBERS = 4;  // at most
 
 struct Operand {
     char* data = nullptr;  // of the first element; null if there is none

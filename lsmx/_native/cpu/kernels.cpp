@@ -148,6 +148,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     Cursor cursor(c, start);
     Lines<F> l;
     l.n = plan.in_line && c.n < W ? W : c.n;
+    l.length = c.n;
     l.guess = F(0);
     char* at[lsmx::OPERANDS][W];
     F temperature[W];
@@ -167,7 +168,8 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.next_b[j] = soon(lsmx::B, j, l.rows);
             l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
             l.to[j] = soon(lsmx::OUT, j, 0);
-            if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+            if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
+            else if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
             if (s.index) l.index[j] = index_in(c, at[lsmx::INDEX][j]);
             if (plan.scaled) temperature[j] = one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]);
         }
@@ -264,7 +266,8 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {LogSumExpBackward::lines, LogSumExpBackward::tile},     {LogSumExpJvp::lines, LogSumExpJvp::tile},
         {LogProbForward::lines, nullptr},                        {LogProbBackward::lines, nullptr},
         {EntropyForward::lines, nullptr},                        {EntropyBackward::lines, nullptr},
-        {RankForward::lines, nullptr},
+        {RankForward::lines, nullptr},                           {CrossEntropyForward::lines, nullptr},
+        {CrossEntropyBackward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

@@ -6,6 +6,10 @@ namespace LSMX_TARGET {
 
 LSMX_LINE_MAP(line_softmax_times, (const F* x, F* out, int64 n, F m, F L, Words<F> w, F g),
               product(spread<N>(g), softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)})))
+LSMX_LINE_MAP(line_minus_probable, (const F* x, F* out, int64 n, F m, F L, Words<F> w, F g, Words<F> G),
+              minus_probable(spread<N>(g), softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)}),
+                             Words<N>{spread<N>(G.high), spread<N>(G.low)}))
+LSMX_LINE_MAP(line_surprise, (const F* x, F* out, int64 n, F m, F L, F q), surprise(load<N>(x + i), spread<N>(m), spread<N>(L), spread<N>(q)))
 LSMX_LINE_MAP(line_entropy_gradient, (const F* x, F* out, int64 n, F m, F L, Words<F> w, Words<F> E, F g),
               entropy_gradient(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)},
                                Words<N>{spread<N>(E.high), spread<N>(E.low)}, spread<N>(g)))
@@ -126,29 +130,79 @@ struct LogProbForward {
     }
 };
 
+// dx_c = g_c - s_c G,  g_c one number at the index and another elsewhere
+template <class F> struct Cotangents {
+    F at, elsewhere;
+    Words<F> G;
+};
+template <class F, class Each> LAW void log_prob_gradients(Lines<F>& l, Each cotangents) {
+    LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+    const LineTotals<F> t(s);
+    alignas(BYTES) F others[lanes<F>], R[lanes<F>];
+    store(others, times(s.R, t.wide).high);
+    store(R, s.R.high);
+    for (int64 j = 0; j < l.rows; ++j) {
+        const Cotangents<F> g = cotangents(j);
+        const F* x = l.b[j];
+        const int64 i = l.index[j];
+        if (!s.defined[j] || i < 0 || !finite(g.G.high)) {
+            fill_line(l.out[j], l.n, i == IGNORED ? F(0) : not_a_number<F>());
+            continue;
+        }
+        // before the row is written, which may take the place of the logits
+        const F at = softmax_value(x[i], s.m[j], t.L[j], t.w(j));
+        const bool dominates = R[j] < 1, target = x[i] == s.m[j];
+        const int64 top = !dominates || target ? i : line_find(x, l.n, s.m[j]);
+        if (g.elsewhere == 0 && g.G.low == 0) line_softmax_times(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), -g.G.high);
+        else line_minus_probable(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), g.elsewhere, g.G);
+        l.out[j][i] = dominates && target ? minus_likely(g.at, others[j], g.G) : minus_probable(g.at, at, g.G);
+        if (top != i) l.out[j][top] = minus_likely(g.elsewhere, others[j], g.G);
+    }
+}
+
 // dx = g (1[c = i] - s)
 struct LogProbBackward {
     template <class F> static void lines(Lines<F>& l) {
+        log_prob_gradients(l, [&](int64 j) {
+            const F g = flush(l.one[j]);
+            return Cotangents<F>{g, F(0), {g, F(0)}};
+        });
+    }
+};
+
+// ---- cross-entropy of classes with smoothing or a part that goes with lse: its numbers are
+
+// q at the target, and q elsewhere:  loss = sum_c q_c (-log s_c),  infinite where a class is impossible
+struct CrossEntropyForward {
+    template <class F> static void lines(Lines<F>& l) {
         LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
-        const LineTotals<F> t(s);
-        alignas(BYTES) F others[lanes<F>], R[lanes<F>];
-        store(others, times(s.R, t.wide).high);
-        store(R, s.R.high);
+        alignas(BYTES) F L[lanes<F>];
+        store(L, log(normalise(s.R)).high);
+        bool known[lanes<F>], infinite[lanes<F>];
         for (int64 j = 0; j < l.rows; ++j) {
-            const F g = flush(l.one[j]), *x = l.b[j];
             const int64 i = l.index[j];
-            if (!s.defined[j] || i < 0 || !finite(g)) {
-                fill_line(l.out[j], l.n, i == IGNORED ? F(0) : not_a_number<F>());
+            known[j] = s.defined[j] && i >= 0;
+            infinite[j] = false;
+            if (!known[j]) {
+                fill_line(l.work[j], l.n, F(0));
                 continue;
             }
-            // before the row is written, which may take the place of the logits
-            const F at = softmax_value(x[i], s.m[j], t.L[j], t.w(j));
-            const bool dominates = R[j] < 1, target = x[i] == s.m[j];
-            const int64 top = !dominates || target ? i : line_find(x, l.n, s.m[j]);
-            line_softmax_times(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), -g);
-            l.out[j][i] = dominates && target ? minus_likely(g, others[j], g) : minus_probable(g, at, g);
-            if (top != i) l.out[j][top] = minus_likely(F(0), others[j], g);
+            const F at = surprise(l.b[j][i], s.m[j], L[j], l.numbers[j][0]);
+            line_surprise(l.b[j], l.work[j], l.n, s.m[j], L[j], l.numbers[j][1]);
+            l.work[j][i] = at;
+            if (l.n > l.length) fill_line(l.work[j] + l.length, l.n - l.length, F(0));
+            infinite[j] = line_magnitudes(l.work[j], l.n).most == infinity<F>();
         }
+        LineValueSum<F> sum(l.work, l.n, l.rows, l.next_b, l.to, l.guess);
+        for (int64 j = 0; j < l.rows; ++j)
+            l.value[j] = l.index[j] == IGNORED ? F(0) : !known[j] ? not_a_number<F>() : infinite[j] ? infinity<F>() : sum.high[j];
+    }
+};
+
+// the cotangent at the target, that elsewhere, and their sum in two words
+struct CrossEntropyBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        log_prob_gradients(l, [&](int64 j) { return Cotangents<F>{l.numbers[j][0], l.numbers[j][1], {l.numbers[j][2], l.numbers[j][3]}}; });
     }
 };
 

@@ -53,6 +53,7 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     const Shape& s = shape_of(Pass(pass));
     const bool wants_a = s.rows == 2 || !s.one, wants_b = s.rows == 2 || s.one;
     if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != s.index || (arrays[TEMPERATURE] && !s.scales) || !arrays[OUT]) return refuse("other arrays than the pass takes");
+    if (s.numbers && (views[ONE].at.swapped || (views[ONE].at.type != (in_double ? FLOAT64 : FLOAT32)))) return refuse("numbers a row are of the format that is computed in");
     if (views[OUT].at.type == FLOAT64 ? !in_double : in_double) return refuse("the result is of doubles where doubles are computed in");
     const View& rows = wants_b ? views[B] : views[A];
     uint64_t reduced = 0;

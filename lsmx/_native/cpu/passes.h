@@ -7,11 +7,13 @@ namespace LSMX_TARGET {
 // Rows in line: where each row of the operands begins, and where its result goes, which may be the place of an operand
 template <class F> struct Lines {
     int64 n, rows;
+    int64 length;  // of the rows, where n is more, for a whole vector
     F guess;  // the scale of the last sum of values
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
-    int64 index[lanes<F>];                            // an element of each, or -1
+    int64 index[lanes<F>];                            // an element of each, or that it is outside or ignored
+    F numbers[lanes<F>][lsmx::NUMBERS];
     // in memory: the rows of a and of b after these, what is read after a, and where the results go
     Soon next_a[lanes<F>], next_b[lanes<F>], after_a[lanes<F>], to[lanes<F>];
 };

@@ -86,22 +86,24 @@ const Shape& shape_of(Pass pass) {
     constexpr double none = -HUGE_VAL;
     static const Shape shapes[PASSES] = {
         // name, operands with rows, one number a row, reduces, what operands have where a mask is false, and the result; an index a row,
-        // rows in line only; a temperature
-        {"log_softmax_forward", 1, false, false, {none, 0}, none, false, false, false},
-        {"log_softmax_backward", 2, false, false, {0, none}, 0, false, false, false},
-        {"log_softmax_backward_z", 2, false, false, {0, none}, 0, false, false, false},
-        {"log_softmax_jvp", 2, false, false, {0, none}, 0, false, false, false},
-        {"log_softmax_jvp_z", 2, false, false, {0, none}, 0, false, false, false},
-        {"softmax_forward", 1, false, false, {none, 0}, 0, false, false, false},
-        {"softmax_backward", 2, false, false, {0, 0}, 0, false, false, false},
-        {"logsumexp_forward", 1, false, true, {none, 0}, 0, false, false, true},
-        {"logsumexp_backward", 1, true, false, {0, none}, 0, false, false, true},
-        {"logsumexp_jvp", 2, false, true, {0, none}, 0, false, false, false},
-        {"log_prob_forward", 1, false, true, {none, 0}, 0, true, true, true},
-        {"log_prob_backward", 1, true, false, {0, none}, 0, true, true, true},
-        {"entropy_forward", 1, false, true, {none, 0}, 0, false, true, true},
-        {"entropy_backward", 1, true, false, {0, none}, 0, false, true, true},
-        {"rank_forward", 1, false, true, {none, 0}, 0, true, true, true},
+        // rows in line only; a temperature; numbers a row
+        {"log_softmax_forward", 1, false, false, {none, 0}, none, false, false, false, 0},
+        {"log_softmax_backward", 2, false, false, {0, none}, 0, false, false, false, 0},
+        {"log_softmax_backward_z", 2, false, false, {0, none}, 0, false, false, false, 0},
+        {"log_softmax_jvp", 2, false, false, {0, none}, 0, false, false, false, 0},
+        {"log_softmax_jvp_z", 2, false, false, {0, none}, 0, false, false, false, 0},
+        {"softmax_forward", 1, false, false, {none, 0}, 0, false, false, false, 0},
+        {"softmax_backward", 2, false, false, {0, 0}, 0, false, false, false, 0},
+        {"logsumexp_forward", 1, false, true, {none, 0}, 0, false, false, true, 0},
+        {"logsumexp_backward", 1, true, false, {0, none}, 0, false, false, true, 0},
+        {"logsumexp_jvp", 2, false, true, {0, none}, 0, false, false, false, 0},
+        {"log_prob_forward", 1, false, true, {none, 0}, 0, true, true, true, 0},
+        {"log_prob_backward", 1, true, false, {0, none}, 0, true, true, true, 0},
+        {"entropy_forward", 1, false, true, {none, 0}, 0, false, true, true, 0},
+        {"entropy_backward", 1, true, false, {0, none}, 0, false, true, true, 0},
+        {"rank_forward", 1, false, true, {none, 0}, 0, true, true, true, 0},
+        {"cross_entropy_forward", 1, true, true, {0, none}, 0, true, true, true, 2},
+        {"cross_entropy_backward", 1, true, false, {0, none}, 0, true, true, true, 4},
     };
     return shapes[pass];
 }

@@ -156,6 +156,7 @@ static const char* run(const Frame& frame, Code& code) {
     integer(with, "temperature", temperature);
     if (frame.arguments.count != given + s.index + int64_t(mask) + int64_t(temperature) || frame.results.count != 1)
         return "other arrays than the pass takes";
+    if (s.numbers) return "numbers a row: the pass is not called from XLA";
     if (temperature && !s.scales) return "temperature: the pass takes none";
 
     View views[OPERANDS];

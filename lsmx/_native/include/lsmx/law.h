@@ -323,14 +323,17 @@ template <class N> LAW N minus_mild_s_sum(N v, N log_p, Words<N> G) {
     return v - times_power(G.high + (s.expm1 * G.high + G.low), s.shifted);
 }
 
-// VJP of log_prob at a class that has the cotangent g, of cotangents with the sum G:  g - s G
-template <class N> LAW N minus_probable(N g, N s, N G) { return flush(g - flush(product(s, G) + product(s, N(0)))); }
+// VJP of the losses at a class that has the cotangent g, of cotangents with the sum G:  g - s G
+template <class N> LAW N minus_probable(N g, N s, Words<N> G) { return flush(g - flush(product(s, G.high) + product(s, G.low))); }
 
 // The same at the maximum, if its s > 1/2:  (g - G) + (1 - s) G,  1 - s = R w
-template <class N> LAW N minus_likely(N g, N others, N G) {
-    Words<N> d = minus(g, G), d2 = minus(d.high, N(0) - product(others, G));
-    return flush(d2.high + (d.low + d2.low));
+template <class N> LAW N minus_likely(N g, N others, Words<N> G) {
+    Words<N> d = minus(g, G.high), d2 = minus(d.high, N(0) - product(others, G.high));
+    return flush(d2.high + ((d.low - flush(G.low)) + d2.low));
 }
+
+// A term of cross-entropy:  q (-log s)
+template <class N> LAW N surprise(N x, N m, N L, N q) { return product(q, Element<N>(0) - log_softmax_value(x, m, L)); }
 
 // The logits of a row with a temperature:  x = [z / T]
 template <class N> LAW N divided(N z, N T) { return flush(z / T); }

@@ -1,0 +1,184 @@
+"""The compiled kernels of cross-entropy of classes, by the passes of ``log_prob`` and of its own.
+
+Without smoothing it is that of ``log_prob``: ``loss = w (-log s_t)``, with the gradient of the cotangent ``-u w``. With smoothing
+``q`` is one number at the target and another elsewhere, and the sum of ``-u q`` is known without a walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of, replaced
+from lsmx._definition import sums
+from lsmx._definition.checks import reduced_shape, row_length
+from lsmx._definition.cross_entropy import CrossEntropy, Options, smoothed, weight_at
+from lsmx._definition.function import keep, recall
+from lsmx._definition.ops import NAN, Array
+from lsmx._definition.rows import Rows
+from lsmx._definition.words import Words, fast_two_sum, two_sum
+from lsmx._errors import LsmxError
+
+INF = float("inf")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a call of cross-entropy is computed from.
+
+    Attributes
+    ----------
+    runner, given
+        The passes, and their operands.
+    rows
+        Of the logits, with results in the format.
+    options
+        Those of the targets.
+    weight
+        That of each target, or None.
+    """
+
+    runner: Runner
+    given: Operands
+    rows: Rows
+    options: Options
+    weight: Array | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one number a row."""
+        assert self.given.index is not None
+        return tuple(self.given.index.shape)
+
+    def counted(self, x: Array) -> Array:
+        """``x``, 0 in rows that are ignored."""
+        return x if self.given.ignored is None else self.rows.ops.where(self.given.index == self.given.ignored, 0.0, x)
+
+    def q(self) -> tuple[Array, Array]:
+        """At the target and elsewhere."""
+        keep_, share = smoothed(self.rows, self.options)
+        return keep_ + share, share
+
+    def lse(self) -> Array:
+        """The logarithm of the sum of the exponentials."""
+        return self.runner.run("logsumexp_forward", replaced(self.given, index=None), self.shape, None)
+
+    def together(self, *numbers: Array) -> Array:
+        """Several numbers a row, along a last axis."""
+        xp = self.rows.ops.xp
+        return xp.stack([xp.broadcast_to(x, self.shape) for x in numbers], axis=-1)
+
+
+def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array | None, given: dict[str, Any]) -> Targets | str:
+    """The operands of a call, or why there is no kernel for it."""
+    options = Options(**{name: value for name, value in given.items() if name in Options._fields})
+    weighted, smooth = hasattr(options.weight, "shape"), bool(options.label_smoothing)
+    if (smooth or options.z_loss) and not runner.numbers:
+        return "label smoothing" if smooth else "a z_loss"
+    if smooth and (weighted or where is not None):
+        return f"label smoothing with {'class weights' if weighted else 'a mask'}"
+    found = operands_of(runner, arrays, axis, where, given, options.ignore_index if options.ignores else None)
+    if isinstance(found, str):
+        return found
+    operands = found[0]
+    assert operands.index is not None
+    if tuple(operands.index.shape) != reduced_shape(tuple(operands.z.shape), operands.axes, False):
+        return "targets with an axis of length 1"
+    try:
+        rows = Rows.of("z", operands.z, operands.axes, None).widened()
+        made = Targets(runner, operands, rows, options, None)
+        if smooth and row_length(rows.shape, rows.axes) >= 2**20:
+            return "label smoothing of rows that are too long"
+        if not weighted:
+            return made
+        index = rows.ops.xp.reshape(operands.index, reduced_shape(rows.shape, rows.axes, True))
+        weight = made.counted(rows.ops.xp.reshape(weight_at(rows, options.weight, index), made.shape))
+        return Targets(runner, operands, rows, options, weight)
+    except LsmxError as error:
+        return str(error)
+
+
+def cross_entropy_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
+    """The plans, by function and direction."""
+
+    def forward(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
+        found = targets(runner, arrays, axis, where, options)
+        if isinstance(found, str):
+            return found
+
+        def run() -> Array:
+            value = found.rows.ops.xp.asarray(found.rows.result(loss(found)))
+            keep(ctx, CrossEntropy, arrays, value, axis, where, **options)
+            return value
+
+        return run
+
+    def backward(ctx: Any, g: Array, /) -> Found:
+        names = (*Options._fields, "temperature", "softcap")
+        options = {name: getattr(ctx, name) for name in names if hasattr(ctx, name)}
+        found = targets(runner, ctx.saved_tensors, *recall(ctx), options)
+        if isinstance(found, str):
+            return found
+        reason = cotangent_refused(runner, replaced(found.given, one=g))
+        return reason or (lambda: gradient(found, g, ctx.out))
+
+    return {("cross_entropy", "forward"): forward, ("cross_entropy", "backward"): backward}
+
+
+def loss(of: Targets) -> Array:
+    """``sum_c q_c (-log s_c) + c lse^2``."""
+    rows, ops, options = of.rows, of.rows.ops, of.options
+    if options.label_smoothing:
+        value = of.runner.run("cross_entropy_forward", replaced(of.given, numbers=of.together(*of.q())), of.shape, None)
+    else:
+        value = rows.flush(-of.runner.run("log_prob_forward", of.given, of.shape, None))
+        if of.weight is not None:
+            value = ops.where(of.weight == 0.0, ops.where(value == value, 0.0, NAN), rows.product(of.weight, value))
+            value = ops.where(value == -INF, NAN, value)
+    if options.z_loss:
+        lse = of.lse()
+        value = of.counted(rows.flush(value + rows.product(ops.constant(options.z_loss), rows.product(lse, lse))))
+    return value
+
+
+def gradient(of: Targets, g: Array, out: Array | None) -> Array:
+    """``g_c - s_c G`` with ``g_c = -u q_c``, ``G = sum(g) - u 2 c lse``."""
+    rows, ops, options = of.rows, of.rows.ops, of.options
+    u, shape = of.counted(rows.flush(ops.floating(g))), tuple(of.given.z.shape)
+    if not options.label_smoothing and not options.z_loss:
+        one = -u if of.weight is None else -rows.product(u, of.weight)
+        return of.runner.run("log_prob_backward", replaced(of.given, one=one), shape, out)
+    zero = ops.xp.zeros_like(u)
+    if options.label_smoothing:
+        at, elsewhere = (-rows.product(u, q) for q in of.q())
+        G = equal_but_one(of, at, elsewhere)
+    else:
+        at, elsewhere = -u if of.weight is None else -rows.product(u, of.weight), zero
+        G = ops.where(ops.xp.isfinite(at), at, NAN), zero
+    if options.z_loss:
+        bent = rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), of.lse()))
+        high, error = two_sum(G[0], -bent)
+        G = fast_two_sum(high, error + G[1])
+    return of.runner.run("cross_entropy_backward", replaced(of.given, numbers=of.together(at, elsewhere, *G)), shape, out)
+
+
+def equal_but_one(of: Targets, one: Array, others: Array) -> Words:
+    """The exact sum of a row that has one number once and another in all other places: in integers, as a sum over the row."""
+    ops, xp = of.rows.ops, of.rows.ops.xp
+    n = row_length(of.rows.shape, of.rows.axes) - 1
+    size, rest = xp.abs(one), xp.abs(others)
+    largest = xp.where(size > rest, size, rest) if n else size
+    finite = xp.isfinite(one) & xp.isfinite(others)
+    one, others = ops.where(finite, one, 0.0), ops.where(finite, others, 0.0)
+    e = sums.exponent(ops, ops.where(finite & (largest > 0.0), largest, 1.0))
+    top = float(ops.format.huge - 1)
+    e = ops.where(e < top, e, top)
+    widths, digits = ops.format.limbs, []
+    for i, (a, b) in enumerate(zip(sums.scaled(ops, one, e), sums.scaled(ops, others, e), strict=True)):
+        value = ops.integer(a) + ops.integer(b) * n
+        digits.append(sums.Digit(value, sum(widths[: i + 1]), widths[i] + 3 + max(n, 1).bit_length()))
+    high, low = sums.words(ops, sums.carry(digits))
+    scale = ops.power(ops, e)
+    high, low = ops.flush(high * scale), ops.flush(low * scale)
+    return ops.where(finite & xp.isfinite(high), high, NAN), low
