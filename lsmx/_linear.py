@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any, Literal, Never
 
 from lsmx._call.chunks import check_product, chunk_of, in_chunks, product
-from lsmx._call.losses import CROSS_ENTROPY, LOG_PROB, TARGET_WEIGHT, Reduced, check_choice, check_classes, of_a_row, scaling
+from lsmx._call.losses import (
+    CROSS_ENTROPY,
+    LOG_PROB,
+    TARGET_WEIGHT,
+    Reduced,
+    check_choice,
+    check_classes,
+    checked_normalizer,
+    class_weights,
+    of_a_row,
+    scaling,
+)
 from lsmx._call.operator import namespace_of, serving
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.ops import Array
@@ -151,7 +162,7 @@ def linear_cross_entropy(
     scaled = scaling(of_rows(h), -1, temperature, softcap)
     check_classes("target", target, weight, 0, ignore_index)
     given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
-    weights = {} if class_weight is None else {"weight": class_weight}
+    weights = class_weights("class_weight", class_weight)
     each, options = of_a_row(scaled)
 
     def f(z: Array, target: Array, *rows: Any) -> tuple[Array, ...]:
@@ -160,7 +171,8 @@ def linear_cross_entropy(
         return loss, TARGET_WEIGHT(z, target, axis=-1, dtype=dtype, **weights, **ignored)
 
     loss, counted = in_chunks(f, h, weight, bias, (target, *each.values()), chunk_of(chunk))
-    divisor = Reduced("sum").forward(counted) if normalizer is None and reduction == "mean" else normalizer
+    divisor = checked_normalizer(normalizer, reduction)
+    divisor = Reduced("sum").forward(counted) if divisor is None and reduction == "mean" else divisor
     return Reduced(reduction, divisor, empty).forward(loss)
 
 
@@ -223,12 +235,12 @@ def linear_cross_entropy_backward(
     scaled = scaling(of_rows(h), -1, temperature, softcap)
     check_classes("target", target, weight, 0, ignore_index)
     given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
-    weights = {} if class_weight is None else {"weight": class_weight}
+    weights = class_weights("class_weight", class_weight)
     each, options = of_a_row(scaled)
     xp, step, shape = namespace_of(serving("h", h), h), chunk_of(chunk), tuple(h.shape)
     flat, targets = xp.reshape(h, (-1, shape[-1])), xp.reshape(target, (-1,))
     rows = {name: xp.reshape(x, (-1,)) for name, x in each.items()}
-    divisor = normalizer
+    divisor = checked_normalizer(normalizer, reduction)
     if divisor is None and reduction == "mean":
         counted = TARGET_WEIGHT(product(flat[:1], weight, bias), targets[:1], axis=-1, **weights, **ignored)
         parts = [

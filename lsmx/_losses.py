@@ -17,6 +17,8 @@ from lsmx._call.losses import (
     Reduced,
     check_choice,
     check_classes,
+    checked_normalizer,
+    class_weights,
     fraction,
     ignoring,
     in_dtype,
@@ -379,10 +381,10 @@ def rows_of_cross_entropy(
     check_choice("reduction", reduction, "none", "mean", "sum")
     classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap)
     options, ignored = options_of_cross_entropy(classes, ignore_index, label_smoothing, z_loss)
-    weights = {} if weight is None else {"weight": weight}
+    weights = class_weights("weight", weight)
     if classes:
         check_classes("target", target, z, axis, ignore_index)
-    divisor = normalizer
+    divisor = checked_normalizer(normalizer, reduction)
     if divisor is None and reduction == "mean":
         divisor = rows_of(z, axis)
         if classes:
@@ -510,4 +512,5 @@ def divergence(
     check_choice("reduction", reduction, "none", "mean", "sum")
     check_choice("empty", empty, "nan", "zero")
     rows = of(z, w, axis=axis, where=where, dtype=dtype, **scaling(z, axis, temperature, None))
-    return Reduced(reduction, rows_of(z, axis) if normalizer is None else normalizer, empty).forward(rows)
+    divisor = checked_normalizer(normalizer, reduction)
+    return Reduced(reduction, rows_of(z, axis) if divisor is None else divisor, empty).forward(rows)

@@ -128,7 +128,7 @@ def refuse(given: Operands) -> str | None:
 def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> Any:
     """A pass, in the program that is traced."""
     fmt = "float64" if given.z.dtype == "float64" else "float32"
-    dtype = fmt if given.one is None else given.z.dtype
+    dtype = given.z.dtype if "_backward" in pass_name else fmt
     temperature = given.temperature
     if not hasattr(temperature, "shape"):
         rows = tuple(n for a, n in enumerate(given.z.shape) if a not in given.axes)
@@ -142,7 +142,7 @@ def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> An
     numbers: dict[str, Any] = {name: np.uint64(value) for name, value in attributes.items()}
     if given.ignored is not None:
         numbers["ignored"] = np.int64(given.ignored)
-    arrays = [x for x in (given.one, given.z, given.index, given.where, temperature) if x is not None]
+    arrays = [x for x in (given.one, given.z, given.w, given.index, given.where, temperature) if x is not None]
     return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct(shape, dtype))(*arrays, **numbers)
 
 

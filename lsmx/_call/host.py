@@ -49,7 +49,7 @@ def mean(memory: HostMemory) -> Callable[..., Found]:
     """The plan of the sum of one number a row over a divisor."""
 
     def plan(
-        ctx: Any, v: Array, divisor: Array, /, *, axis: Any = None, where: Array | None = None, zero_if_empty: bool = False
+        ctx: Any, v: Array, divisor: Array, /, *, axis: Any = -1, where: Array | None = None, zero_if_empty: bool = False
     ) -> Found:
         module = core()
         if module is None:
@@ -64,8 +64,8 @@ def mean(memory: HostMemory) -> Callable[..., Found]:
             if stride != step and n != 1:
                 return "numbers that do not lie one after the other"
             step *= n
-        if any(n != 1 for n in views[1][2]):
-            return "several divisors"
+        if not v.shape or len(normal_axes(axis, len(v.shape))) < len(v.shape) or tuple(divisor.shape):
+            return "a mean of several rows, or none"
 
         def run() -> Array:
             out = memory.empty((), v)
@@ -83,7 +83,7 @@ def runner(memory: HostMemory) -> Runner:
 
     def views(given: Operands) -> tuple[list[View], View | None, View | None] | str:
         """Of the arrays in the format, with the mask; of the index; of a temperature for each row."""
-        floats = [x for x in (given.z, given.one, given.numbers) if x is not None]
+        floats = [x for x in (given.z, given.w, given.one, given.numbers) if x is not None]
         found = views_of(memory, floats, given.where)
         if isinstance(found, str):
             return found
@@ -104,8 +104,9 @@ def runner(memory: HostMemory) -> Runner:
         assert module is not None
         assert not isinstance(found, str)
         (z, *others), index, each = found
-        reduces, double = not passname.endswith("backward"), z[1] % SWAPPED == FLOAT64
+        reduces, double = "_backward" not in passname, z[1] % SWAPPED == FLOAT64
         mask = None if given.where is None else others.pop()
+        w = others.pop(0) if given.w is not None else None
         one = others[0] if others else None
         if one is not None and given.numbers is not None:  # of several that lie together, the first
             one = (*one[:2], one[2][:-1], one[3][:-1])
@@ -115,7 +116,7 @@ def runner(memory: HostMemory) -> Runner:
             to = reduced_shape(tuple(given.z.shape), given.axes, False)
             each = number.ctypes.data, FLOAT64 if double else FLOAT32, to, (0,) * len(to)
         result = memory.empty(shape, given.z, reduces)
-        a, b = (z, None) if one is None else (None, z)
+        a, b = (z, w) if one is None or w is not None else (None, z)
         to_view = memory.view(result)
         threads = memory.threads()
         module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, given.ignored)

@@ -57,6 +57,8 @@ class Operands:
         A number for each row: a cotangent.
     temperature
         A number, or one for each row.
+    w
+        Other logits beside them.
     numbers
         Several numbers for each row, along a last axis, in the format that is computed in.
     """
@@ -68,6 +70,7 @@ class Operands:
     ignored: int | None = None
     one: Array | None = None
     temperature: Any = 1.0
+    w: Array | None = None
     numbers: Array | None = None
 
 
@@ -103,7 +106,60 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         plans[name, "forward"] = forward(runner, function, f"{passname}_forward")
         if function.gradients:
             plans[name, "backward"] = backward(runner, function, f"{passname}_backward")
+    plans["kl_divergence", "forward"] = divergence_forward(runner, KLDivergence, "kl_forward")
+    plans["kl_divergence", "backward"] = divergence_backward(runner, ("kl_backward_z", "kl_backward_w"))
     return plans
+
+
+def pair_of(runner: Runner, z: Array, w: Array, axis: Any, where: Array | None, options: dict[str, Any]) -> Operands | str:
+    """The operands for two arrays of logits, or why there is no kernel for them."""
+    found = operands_of(runner, (z,), axis, where, options)
+    if isinstance(found, str):
+        return found
+    given = replaced(found[0], w=w)
+    if tuple(w.shape) != tuple(z.shape) or w.dtype != z.dtype:
+        return "logits of different shapes or dtypes"
+    return runner.refuse(given) or given
+
+
+def divergence_forward(runner: Runner, function: type[Function], passname: str) -> Callable[..., Found]:
+    """The plan of a divergence."""
+
+    def plan(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
+        given = pair_of(runner, z, w, axis, where, options)
+        if isinstance(given, str):
+            return given
+
+        def run() -> Array:
+            value = runner.run(passname, given, reduced_shape(tuple(z.shape), given.axes, False), ctx.out)
+            keep(ctx, function, (z, w), value, axis, where, **options)
+            return value
+
+        return run
+
+    return plan
+
+
+def divergence_backward(runner: Runner, passnames: tuple[str, str]) -> Callable[..., Found]:
+    """The plan of its gradients, those that are asked for."""
+
+    def plan(ctx: Any, g: Array, /) -> Found:
+        z, w = ctx.saved_tensors
+        given = pair_of(runner, z, w, *recall(ctx), options_on(ctx))
+        if isinstance(given, str):
+            return given
+        given = replaced(given, one=g)
+        if (reason := cotangent_refused(runner, given)) is not None:
+            return reason
+        needed = getattr(ctx, "needs_input_grad", None) or (True, True)
+
+        def run() -> Any:
+            pairs = zip(passnames, needed, strict=True)
+            return tuple(runner.run(name, given, tuple(z.shape), None) if asked else None for name, asked in pairs)
+
+        return run
+
+    return plan
 
 
 def operands_of(

@@ -10,16 +10,17 @@ import numpy as np
 
 from lsmx._call.operator import namespace_of, place_of, register, serving
 from lsmx._call.validate import cast_to
-from lsmx._definition.checks import dtype_name, normal_axes, reduced_shape, row_length
+from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
 from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
+from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
-from lsmx._errors import ArgumentError, ClassError
+from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, ShapeError
 from lsmx._typing import Axis
 
 LOG_PROB = register("log_prob", LogProb)
@@ -126,8 +127,33 @@ class Reduced(NamedTuple):
 
     def over(self, v: Array) -> Array:
         """What is divided by."""
-        divisor = self.divisor if self.reduction == "mean" else 1.0
-        return divisor if hasattr(divisor, "shape") else full_like(v, divisor)
+        divisor: Any = self.divisor if self.reduction == "mean" else 1.0
+        if not hasattr(divisor, "shape"):
+            return full_like(v, divisor)
+        wide, own = FORMAT_OF[float_name("v", v)].dtype, dtype_name(divisor.dtype)
+        return divisor if own == wide else cast_to(namespace_of(serving("v", v), v), wide, divisor, "normalizer")
+
+
+def checked_normalizer(normalizer: Any, reduction: str) -> Any:
+    """What a mean divides by: a number, or an array of one."""
+    if normalizer is None:
+        return None
+    if reduction != "mean":
+        raise ArgumentError(f'normalizer: given with reduction={reduction!r}, but it is for reduction="mean"')
+    if hasattr(normalizer, "shape") and not isinstance(normalizer, np.generic):
+        if tuple(normalizer.shape):
+            raise ShapeError(f"normalizer: shape {tuple(normalizer.shape)}, but a mean has one divisor: shape ()")
+        return normalizer
+    return nonnegative("normalizer", normalizer.item() if isinstance(normalizer, np.generic) else normalizer)
+
+
+def class_weights(name: str, weight: Any) -> dict[str, Array]:
+    """The option of the rules, if there is one."""
+    if weight is None:
+        return {}
+    if not hasattr(weight, "shape"):
+        raise ArrayTypeError(f"{name}: {weight!r} is not an array; pass one of the logits' library with one number for each class")
+    return {"weight": weight}
 
 
 def one_tangent(name: str) -> ArgumentError:

@@ -166,6 +166,20 @@ class CrossEntropyOf(Function):
         moved, _ = rows.sum(rows.product(by_target(row, options), rows.flush(rows.enter("tangent", w, absent=0.0))))
         return row.leave_each(moved)
 
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:
+        raise NotImplementedError(
+            "cross_entropy: has no second derivative with probabilities; compose it of log_softmax where you need one"
+        )
+
+    @classmethod
+    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> Any:
+        return cls.by_residual(d, None)
+
+    @classmethod
+    def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> Any:
+        return cls.by_residual(d, g)
+
 
 def smoothed(rows: Rows, options: Options) -> tuple[Array, Array]:
     """``1 - eps``, and ``[eps / C]`` with the number C of classes that are present."""

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from lsmx._definition import log
 from lsmx._definition.expm1 import expm1, tanh
@@ -25,6 +25,8 @@ FAR, LEAST = 32.0, -0.75  # of close rows: the largest f, and the least R
 class Divergence(Function):
     """Of two arrays of logits, with gradients to both."""
 
+    called: ClassVar[str]
+
     takes = {"z": ROWS, "w": ROWS}  # noqa: RUF012
     gradients = ("z", "w")
     optional = {"temperature": PER_ROW}  # noqa: RUF012
@@ -32,9 +34,23 @@ class Divergence(Function):
     reduces = True
     widens = True
 
+    @classmethod
+    def by_residual(cls, d: Any, g: Array, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:
+        raise NotImplementedError(f"{cls.called}: has no second derivative; compose it of log_softmax where you need one")
+
+    @classmethod
+    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> Any:
+        return cls.by_residual(d, None)
+
+    @classmethod
+    def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> Any:
+        return cls.by_residual(d, g)
+
 
 class KLDivergence(Divergence):
     """``sum(p ln(p / q))``."""
+
+    called = "kl_divergence"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:
@@ -49,7 +65,7 @@ class KLDivergence(Divergence):
         pair = Pair.at(ctx)
         by_z, by_w = kl_gradients(pair)
         g, rows = pair.z.cotangent("grad_output", grad_output), pair.z.rows
-        return pair.z.leave(-rows.product(g, by_z)), pair.w.leave(rows.product(g, by_w))
+        return pair.z.leave(rows.flush(-rows.product(g, by_z))), pair.w.leave(rows.product(g, by_w))
 
     @staticmethod
     def jvp(ctx: Any, v: Array | None, w: Array | None, /) -> Array:
@@ -60,6 +76,8 @@ class KLDivergence(Divergence):
 
 class JSDivergence(Divergence):
     """``KL(p, m) / 2 + KL(q, m) / 2`` with ``m = (p + q) / 2``: z and w may change places."""
+
+    called = "js_divergence"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:

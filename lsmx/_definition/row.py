@@ -93,6 +93,6 @@ def unscaled(d: Any, name: str) -> Any:
     """``d``, if the logits enter as they are: second derivatives are given for those."""
     if Scaling(d.option("temperature", 1.0), d.option("softcap", 0.0)).changed():
         raise NotImplementedError(
-            f"{name}: has no second derivative with temperature= or softcap=; scale the logits first, as in {name}(z / T, ...)"
+            f"{name}: has no second derivative with temperature= or softcap=; scale the logits first, by the library's operations"
         )
     return d

@@ -82,7 +82,7 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     const State& state = state_of(module);
     const Shape& s = shape_of(P);
     const int given = s.rows + s.one;  // arrays
-    if (s.index || count < given + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    if (s.lines || count < given + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
     PyObject *axis = args[given], *where = args[given + 1], *dtype = args[given + 2], *to = args[given + 3];
     const bool keepdims = count > given + 4 && args[given + 4] == Py_True;
     if (count > given + 4 && !keepdims && args[given + 4] != Py_False) Py_RETURN_NONE;
@@ -143,8 +143,8 @@ template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {
     static constexpr Function all[] = {call<Pass(P), L>...};
     return all[pass];
 }
-using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>;
-static_assert(PASSES == 17, "one call for each pass");
+using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19>;
+static_assert(PASSES == 20, "one call for each pass");
 Function call_of(Pass pass) { return call_at<NUMPY>(pass, Every{}); }
 Function tensor_call_of(Pass pass) { return call_at<EXCHANGED>(pass, Every{}); }
 

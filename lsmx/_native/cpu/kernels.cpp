@@ -2,6 +2,7 @@
 // its own flags, LSMX_TARGET (a namespace), LSMX_NAME and LSMX_BYTES.
 #include "core.h"
 #include "copy.h"
+#include "divergence.h"
 #include "losses.h"
 #include "passes.h"
 
@@ -182,10 +183,12 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
                 if (block_b) apply_mask(block_b + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[1]));
             }
         }
-        F* logits = block_b ? block_b : block_a;
-        if (plan.scaled)
-            for (int64 j = 0; j < l.rows; ++j) divide_line(logits + j * plan.row_step, c.n, temperature[j]);
-        for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
+        F* const copies[] = {block_a, block_b};
+        for (F* logits : copies) {
+            if (!logits) continue;
+            for (int64 j = 0; plan.scaled && j < l.rows; ++j) divide_line(logits + j * plan.row_step, c.n, temperature[j]);
+            for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
+        }
         pass(l);
         if (plan.scaled && !s.reduces)
             for (int64 j = 0; j < l.rows; ++j) divide_line(l.out[j], c.n, temperature[j]);
@@ -267,7 +270,8 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {LogProbForward::lines, nullptr},                        {LogProbBackward::lines, nullptr},
         {EntropyForward::lines, nullptr},                        {EntropyBackward::lines, nullptr},
         {RankForward::lines, nullptr},                           {CrossEntropyForward::lines, nullptr},
-        {CrossEntropyBackward::lines, nullptr},
+        {CrossEntropyBackward::lines, nullptr},                  {KlForward::lines, nullptr},
+        {KlBackwardZ::lines, nullptr},                           {KlBackwardW::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

@@ -104,6 +104,9 @@ const Shape& shape_of(Pass pass) {
         {"rank_forward", 1, false, true, {none, 0}, 0, true, true, true, 0},
         {"cross_entropy_forward", 1, true, true, {0, none}, 0, true, true, true, 2},
         {"cross_entropy_backward", 1, true, false, {0, none}, 0, true, true, true, 4},
+        {"kl_forward", 2, false, true, {none, none}, 0, false, true, true, 0},
+        {"kl_backward_z", 2, true, false, {none, none}, 0, false, true, true, 0},
+        {"kl_backward_w", 2, true, false, {none, none}, 0, false, true, true, 0},
     };
     return shapes[pass];
 }

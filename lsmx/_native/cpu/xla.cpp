@@ -161,7 +161,10 @@ static const char* run(const Frame& frame, Code& code) {
 
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};
-    const int order[] = {s.one ? ONE : A, B};
+    int order[3], count = 0;
+    if (s.one) order[count++] = ONE;
+    if (s.rows == 2 || !s.one) order[count++] = A;
+    if (s.rows == 2 || s.one) order[count++] = B;
     for (int i = 0; i < given; ++i) {
         if (!view(frame.arguments, i, FLOATS, views[order[i]])) return "an array is not of a float type, or has too many axes";
         arrays[order[i]] = &views[order[i]];

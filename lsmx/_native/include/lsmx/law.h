@@ -211,6 +211,33 @@ template <class N> LAW Words<N> value_sum(Digits<N> d, N e, N most) {
     return {where(finite(most) && finite(s.high), s.high, not_a_number<Element<N>>()), s.low};
 }
 
+// ---- e^d - 1 and phi = e^d - 1 - d of a double word (expm1.py)
+
+template <class N> struct Expm1 {
+    Words<N> value;
+    N rest;
+};
+template <class N> LAW Expm1<N> expm1(Words<N> d) {
+    using C = Constants<N>;
+    auto below = !(d.high > C::underflow);
+    Exponential<N> e = exp(Words<N>{where(below, spread<N>(C::underflow), d.high), unless(below, d.low)});
+    N scale = unless(below, power(e.shifted)), E = e.expm1 * scale, low = flush(e.low * scale);
+    auto far = !(magnitude(d.high) <= Element<N>(1));
+    Words<N> n = {unless(far, d.high), unless(far, d.low)};
+
+    // (2^k - 1 - d) + 2^k E
+    Words<N> u = two_sum(scale - Element<N>(1), Element<N>(0) - d.high), s = two_sum(u.high, E);
+    N large = s.high + (s.low + (u.low + (low - d.low)));
+    // d^2/2 + d^3 r(d)
+    Words<N> h = two_product(n.high, n.high * Element<N>(0.5));
+    h = settled(h.high, h.low + flush(n.high * n.low));
+    N cube = flush(flush((h.high + h.high) * n.high) * C::phi_polynomial(n.high));
+    N rest = where(far, large, h.high + (h.low + cube));
+
+    Words<N> v = two_sum(scale - Element<N>(1), E), most = fast_two_sum(v.high, v.low + low), small = fast_two_sum(n.high, rest + n.low);
+    return {settled(where(far, most.high, small.high), where(far, most.low, small.low)), flush(rest)};
+}
+
 // ---- ln(1 + R) and 1 / (1 + R) of a row's rest R by one table:  1 + R = 2^e (1 + f) / table[i] (log.py)
 
 template <class N> struct Entry {
@@ -262,6 +289,17 @@ template <class N> LAW Words<N> reciprocal(Normal<N> s) {
     Words<N> w = fast_two_sum(s.at.c, s.at.c * v);
     N scale = power_of(Element<N>(0) - s.e);
     return {w.high * scale, w.low * scale};
+}
+
+// ln(1 + R) for R >= -3/4:  -ln(1 - R / (1 + R)) where R is negative
+template <class N> LAW Words<N> signed_log1p(Words<N> R) {
+    auto negative = R.high < Element<N>(0);
+    Words<N> n = {unless(!negative, R.high), unless(!negative, R.low)};
+    Words<N> h = two_sum(n.high * Element<N>(4), spread<N>(3));
+    Words<N> w = reciprocal(normalise(Words<N>{h.high, h.low + n.low * Element<N>(4)}));  // 1 / (4 (1 + R))
+    Words<N> flipped = times(Words<N>{n.high * Element<N>(-4), n.low * Element<N>(-4)}, w);
+    Words<N> l = log(normalise(Words<N>{where(negative, flipped.high, R.high), where(negative, flipped.low, R.low)}));
+    return {where(negative, Element<N>(0) - l.high, l.high), where(negative, Element<N>(0) - l.low, l.low)};
 }
 
 // ---- the functions' own formulas
