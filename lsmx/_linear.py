@@ -259,6 +259,7 @@ def linear_cross_entropy_backward(
         dh.append(dz @ weight)
         dw = dw + xp.astype(dz.T @ flat[at], wide)
         db = None if db is None else db + xp.sum(xp.astype(dz, wide), axis=0)
+        del z, dz  # before those of the next chunk are made
     by_h = xp.reshape(xp.concat(dh, axis=0), shape)
     return by_h, xp.astype(dw, weight.dtype), None if bias is None else xp.astype(db, bias.dtype)
 

@@ -401,7 +401,7 @@ template <class N> LAW N entropy_gradient(N x, N m, N L, Words<N> w, Words<N> E,
     auto none = !(s > Element<N>(0));
     Words<N> D = two_sum(m, Element<N>(0) - x);
     Words<N> d = two_sum(unless(none, D.high), Element<N>(0) - E.high);
-    return product(g, product(s, flush(d.high + (d.low + (unless(none, D.low) - E.low)))));
+    return canonical(product(g, product(s, flush(d.high + (d.low + (unless(none, D.low) - E.low))))));
 }
 
 // VJP and JVP of softmax: s (g - sum(s g))

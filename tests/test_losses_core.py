@@ -1,0 +1,243 @@
+"""The compiled core's passes of the losses: the definition's bits on every target and layout, and no array as large as logits."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import lsmx
+from lsmx.extend import core, core_status
+from lsmx.testing import differing
+
+pytestmark = pytest.mark.skipif(core_status()["missing"] is not None, reason="there is no compiled core")
+INF, NAN = np.inf, np.nan
+ROWS = 7
+LENGTHS = [1, 3, 16, 33, 250]
+Values = npt.NDArray[Any]
+
+
+@pytest.fixture(params=core_status()["targets"])
+def target(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each of the processor's."""
+    module = core()
+    assert module is not None
+    before = module.target()
+    module.use(request.param)
+    yield request.param
+    module.use(before)
+
+
+def logits(rng: np.random.Generator, n: int, kind: str, dtype: str) -> Values:
+    """Rows of what goes wrong elsewhere."""
+    z = rng.standard_normal((ROWS, n))
+    wide = 1e37 if dtype != "float16" else 1e3
+    made: dict[str, Callable[[], Values]] = {
+        "normal": lambda: 3 * z,
+        "led": lambda: np.where(np.arange(n) == n // 2, 20 * np.arange(ROWS)[:, None], z),
+        "ties": lambda: np.round(z),
+        "deep": lambda: np.where(np.arange(n) == n // 2, 0.0, -rng.uniform(30, 110, z.shape)),
+        "huge": lambda: z * wide,
+        "tiny": lambda: z * 1e-40,
+        "special": lambda: np.where(rng.random(z.shape) < 0.2, rng.choice([INF, -INF, NAN, -0.0], z.shape), z),
+        "none": lambda: np.where(rng.random(z.shape) < 0.8, -INF, z),
+    }
+    return made[kind]().astype(dtype)
+
+
+KINDS = ["normal", "led", "ties", "deep", "huge", "tiny", "special", "none"]
+
+
+def same(call: Callable[..., Any], *arrays: Values, **options: Any) -> None:
+    """The core's bits are those of the definition."""
+    got = call(*arrays, **options)
+    with lsmx.using("reference"):
+        want = call(*arrays, **options)
+    pairs = zip(got, want, strict=True) if isinstance(got, tuple) else [(got, want)]
+    for a, b in pairs:
+        if a is not None:
+            assert differing(np.asarray(a), np.asarray(b)) is None, (call.__name__, arrays[0].shape, sorted(options))
+
+
+def draw(seed: int, kind: str, dtype: str, n: int) -> tuple[np.random.Generator, Values, Values, Values, list[dict[str, Any]]]:
+    """Logits, an index, cotangents, and ways to call."""
+    rng, fmt = np.random.default_rng(seed), "float64" if dtype == "float64" else "float32"
+    z, index = logits(rng, n, kind, dtype), rng.integers(0, n, ROWS)
+    g = np.asarray([1.0, -0.3, 1e-30, 0.0, 7.0, INF if kind == "led" else 2.0, NAN if kind == "ties" else 1.0], fmt)
+    each = rng.uniform(0.3, 3, ROWS).astype(fmt)
+    return rng, z, index, g, [{}, {"where": rng.random(z.shape) < 0.7}, {"temperature": 0.7}, {"temperature": each}]
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_log_prob_entropy_and_rank(target: str, dtype: str, n: int) -> None:
+    for seed, kind in enumerate(KINDS):
+        _, z, index, g, ways = draw(seed, kind, dtype, n)
+        for options in ways:
+            same(lsmx.log_prob, z, index, **options)
+            same(lsmx.log_prob_backward, g, z, index, **options)
+            same(lsmx.entropy, z, **options)
+            same(lsmx.entropy_backward, g, z, **options)
+            stats = lsmx.token_stats(z, index, **options)
+            with lsmx.using("reference"):
+                want = lsmx.token_stats(z, index, **options)
+            assert np.array_equal(stats.rank, want.rank)
+            assert differing(stats.lse, want.lse) is None
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_cross_entropy(target: str, dtype: str, n: int) -> None:
+    for seed, kind in enumerate(KINDS):
+        rng, z, index, g, ways = draw(seed, kind, dtype, n)
+        index[4] = -100
+        weight = rng.random(n).astype(g.dtype)
+        weight[0] = 0
+        for options in (
+            *ways,
+            {"weight": weight},
+            {"label_smoothing": 0.1},
+            {"label_smoothing": 1.0, "z_loss": 0.01, **ways[3]},
+            {"z_loss": 0.1, "weight": weight, **ways[1]},
+        ):
+            same(lsmx.cross_entropy, z, index, reduction="none", **options)
+            same(lsmx.cross_entropy_backward, g, z, index, reduction="none", **options)
+
+
+@pytest.mark.parametrize("n", [1, 3, 16, 40])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kl_divergence(target: str, dtype: str, n: int) -> None:
+    for seed, kind in enumerate(KINDS):
+        rng, z, _, g, ways = draw(seed, kind, dtype, n)
+        others = [logits(rng, n, KINDS[seed - 1], dtype)]
+        with np.errstate(all="ignore"):
+            others += [(z + noise * rng.standard_normal(z.shape)).astype(dtype) for noise in (0.0, 1e-6, 1e-2)]
+        for w in others:
+            for options in (ways[0], ways[1], ways[3]):
+                same(lsmx.kl_divergence, z, w, **options)
+                same(lsmx.kl_divergence_backward, g, z, w, **options)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda z: np.asfortranarray(z),
+        lambda z: z[:, ::-1],
+        lambda z: np.repeat(z, 2, axis=1)[:, ::2],
+        lambda z: z.astype(z.dtype.newbyteorder()),
+        lambda z: np.frombuffer(b"\0" + z.tobytes(), np.uint8)[1:].view(z.dtype).reshape(z.shape),
+    ],
+    ids=["fortran", "reversed", "strided", "swapped", "misaligned"],
+)
+def test_layouts(layout: Callable[[Values], Values]) -> None:
+    rng = np.random.default_rng(5)
+    z, index, g = rng.standard_normal((9, 41)).astype("float32"), rng.integers(0, 41, 9), rng.standard_normal(9).astype("float32")
+    same(lsmx.log_prob, layout(z), index)
+    same(lsmx.log_prob_backward, g, layout(z), index[::-1])
+    same(lsmx.entropy, layout(z), temperature=1.3)
+    same(lsmx.kl_divergence, layout(z), layout(z[::-1].copy()))
+    same(lsmx.cross_entropy, layout(z), index.astype("int32"), label_smoothing=0.1)
+    assert lsmx.explain(layout(z), index, function="log_prob").runs == "core"
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 2), None])
+def test_axes(axis: Any) -> None:
+    rng = np.random.default_rng(6)
+    z = rng.standard_normal((4, 5, 6)).astype("float32")
+    out = lsmx.logsumexp(z, axis=axis)
+    index = rng.integers(0, z.size // max(out.size, 1), np.shape(out))
+    same(lsmx.log_prob, z, np.asarray(index), axis=axis)
+    same(lsmx.entropy, z, axis=axis)
+    same(lsmx.kl_divergence, z, z[::-1].copy(), axis=axis)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sum_over_rows_is_rounded_once(dtype: str) -> None:
+    """As ``math.fsum`` rounds it in float64; and of numbers from one end of the range to the other."""
+    mean, rng = lsmx.registered()["mean_of_rows"], np.random.default_rng(7)
+    reach = 60 if dtype == "float32" else 500
+    for n in (1, 2, 50, 999):
+        v = (rng.standard_normal(n) * 2.0 ** rng.integers(-reach, reach, n)).astype(dtype)
+        for x in (v, np.concatenate([v, -v[::-1], v[:1]]), np.full(n, 3.0, dtype), np.zeros(n, dtype)):
+            same(mean, x, np.asarray(3.0, dtype), axis=None)
+            one = mean(x, np.asarray(1.0, dtype), axis=None)
+            exact = sum(map(int_of, x))
+            assert float(one) == float(np.asarray(fraction(exact), dtype)), x
+    for special in ([INF, 1.0], [INF, -INF], [NAN, 1.0], [-INF, 2.0]):
+        same(mean, np.asarray(special, dtype), np.asarray(2.0, dtype), axis=None)
+
+
+def int_of(x: Any) -> int:
+    """A float as an integer in units of 2^-1100."""
+    top, bottom = float(x).as_integer_ratio()
+    return top * 2**1100 // bottom
+
+
+def fraction(value: int) -> float:
+    """Back, rounded once."""
+    return value / 2**1100
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "log_prob": lambda z, w, i: lsmx.log_prob(z, i),
+    "token_stats": lambda z, w, i: lsmx.token_stats(z, i),
+    "entropy": lambda z, w, i: lsmx.entropy(z, temperature=0.7),
+    "cross_entropy": lambda z, w, i: lsmx.cross_entropy(z, i),
+    "smoothed": lambda z, w, i: lsmx.cross_entropy(z, i, label_smoothing=0.1, z_loss=1e-4),
+    "kl_divergence": lambda z, w, i: lsmx.kl_divergence(z, w),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_memory_of_a_value(name: str) -> None:
+    """Above its inputs and its result, under 1 % of the logits."""
+    rng = np.random.default_rng(8)
+    z, w = rng.standard_normal((2, 400, 20000)).astype("float32")
+    index = rng.integers(0, 20000, 400)
+    CALLS[name](z[:2], w[:2], index[:2])
+    tracemalloc.start()
+    try:
+        CALLS[name](z, w, index)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.01 * z.nbytes, peak / z.nbytes
+
+
+def test_memory_of_a_gradient() -> None:
+    """The gradient alone."""
+    rng = np.random.default_rng(9)
+    z, index = rng.standard_normal((400, 20000)).astype("float32"), rng.integers(0, 20000, 400)
+    one = np.ones((), "float32")
+    lsmx.cross_entropy_backward(one, z[:2], index[:2])
+    tracemalloc.start()
+    try:
+        lsmx.cross_entropy_backward(one, z, index, label_smoothing=0.1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.01 * z.nbytes, peak / z.nbytes
+
+
+def test_memory_of_a_product_in_chunks() -> None:
+    """Two chunks of logits at most: of 8 that would be there at once."""
+    rng = np.random.default_rng(10)
+    h, weight = rng.standard_normal((512, 8)).astype("float32"), rng.standard_normal((4000, 8)).astype("float32")
+    target, one = rng.integers(0, 4000, 512), np.ones((), "float32")
+    chunk = 64 * 4000 * 4
+    for call in (
+        lambda: lsmx.linear_cross_entropy(h, weight, target, chunk=64),
+        lambda: lsmx.linear_cross_entropy_backward(one, h, weight, target, chunk=64),
+    ):
+        call()
+        tracemalloc.start()
+        try:
+            call()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 2.6 * chunk, peak / chunk  # with the gradients by weight: the sum, and what is added to it
