@@ -1,7 +1,7 @@
 """A language model of characters, trained in PyTorch, whose log-probs on held-out text are the same bits in NumPy and in JAX.
 
-It reads the source of a module of Python's standard library: an embedding, a recurrent layer, logits. `lsmx.cross_entropy` is the
-loss. What the model thinks of text that it has not seen is reported from its saved logits by three libraries.
+It reads the source of a module of Python's standard library: an embedding, a recurrent layer, logits. The loss is
+`lsmx.linear_cross_entropy`, fused with the last layer. What the model thinks of text that it has not seen is reported from its saved logits by three libraries.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ class Model(torch.nn.Module):
         self.recurrent = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
         self.last = torch.nn.Linear(WIDTH, characters)
 
+    def hidden(self, text: torch.Tensor) -> torch.Tensor:
+        """From ``(rows, n)`` characters to what the last layer makes logits of."""
+        states: torch.Tensor = self.recurrent(self.embedding(text))[0]
+        return states
+
     def forward(self, text: torch.Tensor) -> torch.Tensor:
         """From ``(rows, n)`` characters to ``(rows, n, classes)`` logits."""
-        hidden, _ = self.recurrent(self.embedding(text))
-        logits: torch.Tensor = self.last(hidden)
+        logits: torch.Tensor = self.last(self.hidden(text))
         return logits
 
 
@@ -53,7 +57,8 @@ def trained(text: torch.Tensor, characters: int) -> Model:
     for step in range(STEPS + 1):
         start = torch.randint(len(text) - CONTEXT - 1, (BATCH,))
         window = text[start[:, None] + torch.arange(CONTEXT + 1)]
-        loss = lsmx.cross_entropy(model(window[:, :-1]), window[:, 1:])
+        hidden = model.hidden(window[:, :-1])
+        loss = lsmx.linear_cross_entropy(hidden, model.last.weight, window[:, 1:], bias=model.last.bias)
         if step % 50 == 0:
             print(f"step {step:3d}   loss {loss.item():.4f}")
         optimizer.zero_grad()
