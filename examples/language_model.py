@@ -1,7 +1,8 @@
 """A language model of characters, trained in PyTorch, whose log-probs on held-out text are the same bits in NumPy and in JAX.
 
 It reads the source of a module of Python's standard library: an embedding, a recurrent layer, logits. The loss is
-`lsmx.linear_cross_entropy`, fused with the last layer. What the model thinks of text that it has not seen is reported from its saved logits by three libraries.
+`lsmx.linear_cross_entropy`, fused with the last layer. What the model thinks of text that it has not seen is reported from its
+saved logits by three libraries.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def trained(text: torch.Tensor, characters: int) -> Model:
 def main() -> None:
     """Train, save the logits of the held-out text, and report on them."""
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # of a model so small, more would wait for each other
     text, characters = read()
     last = HELD_OUT * (CONTEXT + 1)
     model = trained(text[:-last], characters)

@@ -286,7 +286,7 @@ class Case:
         """None if a core, with so many threads, leaves in memory what it should; else what is wrong."""
         memory = [x.copy() for x in self.buffers]
         views = [o and (memory[o.buffer].ctypes.data + o.offset, o.type, o.shape, o.strides) for o in self.operands]
-        core.run(core.passes[self.passname], self.double, self.axes, *views, threads)
+        core.run(core.passes[self.passname], self.double, self.axes, *views[: OUT + 1], threads)
         out = self.operands[OUT]
         assert out is not None
         for i, (before, after) in enumerate(zip(self.buffers, memory, strict=True)):
