@@ -482,7 +482,7 @@ def js_divergence(
     Returns
     -------
     Array
-        In float32 or float64, from 0 to ln 2; ``z`` and ``w`` may change places without changing a bit.
+        In float32 or float64, from 0 to ln 2. With ``z`` and ``w`` in each other's place it may differ by an ulp or two.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
+from autograd.tracer import getval, isbox
 
 from lsmx.extend import Calculus, Operation
 from lsmx_autograd import namespace
@@ -25,6 +26,13 @@ def bind(
     return primitive_of(operation)(*arrays, axis=axis, where=where, options=dict(options or {}))
 
 
+def unboxed(x: Any) -> Any:
+    """The array in all its boxes."""
+    while isbox(x):
+        x = getval(x)
+    return x
+
+
 @functools.cache
 def primitive_of(operation: Operation) -> Callable[..., Any]:
     """The primitive of an operation, with its rules along each argument."""
@@ -32,6 +40,13 @@ def primitive_of(operation: Operation) -> Callable[..., Any]:
     @primitive  # type: ignore[untyped-decorator]
     def f(*arrays: Any, axis: Any, where: Any, options: dict[str, Any]) -> Any:
         return operation.compute(tuple(map(np.asarray, arrays)), axis, where, options, None)  # NumPy makes scalars of 0-d arrays
+
+    if not operation.moving:  # nothing to follow: not even a box is left around the result
+
+        def plain(*arrays: Any, axis: Any, where: Any, options: dict[str, Any]) -> Any:
+            return operation.compute(tuple(np.asarray(unboxed(x)) for x in arrays), axis, where, options, None)
+
+        return plain
 
     def given(
         output: Any, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]

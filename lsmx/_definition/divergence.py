@@ -75,7 +75,7 @@ class KLDivergence(Divergence):
 
 
 class JSDivergence(Divergence):
-    """``KL(p, m) / 2 + KL(q, m) / 2`` with ``m = (p + q) / 2``: z and w may change places."""
+    """``KL(p, m) / 2 + KL(q, m) / 2`` with ``m = (p + q) / 2``."""
 
     called = "js_divergence"
 
