@@ -407,3 +407,18 @@ def test_functions_of_several_arrays(weighted: extend.Operator, chunks: Any, fla
         assert want.any()
         assert got.shape == want.shape
         assert differing(computed(got), want) is None, by
+
+
+def test_losses_with_options_that_are_arrays() -> None:
+    """A temperature for each row is cut with the rows; a result that is wider than its rows says so before it is computed."""
+    rng = np.random.default_rng(41)
+    z, index, each = rng.standard_normal((6, 9)), rng.integers(0, 9, 6), rng.uniform(0.5, 2, 6)
+    for dtype in ("float16", "float32", "float64"):
+        logits, fmt = z.astype(dtype), "float64" if dtype == "float64" else "float32"
+        blocks, i, t = (da.from_array(x, chunks=(2, *x.shape[1:])) for x in (logits, index, each.astype(fmt)))
+        got = lsmx.log_prob(blocks, i, temperature=t)
+        assert got.dtype == fmt
+        assert differing(got.compute(), lsmx.log_prob(logits, index, temperature=each.astype(fmt))) is None
+        weight = rng.random(9).astype(fmt)
+        loss = lsmx.cross_entropy(blocks, i, weight=da.from_array(weight), reduction="none")
+        assert differing(loss.compute(), lsmx.cross_entropy(logits, index, weight=weight, reduction="none")) is None

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
+import numpy as np
 from dask.array.utils import meta_from_array
 
-from lsmx import ArrayTypeError, OutputError, ShapeError, backend_for, registered, using
-from lsmx.extend import MASK, PER_CLASS, Operation, check_out, forced, native
+from lsmx import ArrayTypeError, OutputError, ShapeError, backend_for, using
+from lsmx.extend import MASK, PER_CLASS, Operation, by_full_name, check_out, forced, native
 from lsmx_dask.layout import cut_like, in_one_chunk, letters, placed
 
 Options = Mapping[str, Any]
@@ -36,7 +37,7 @@ class Task:
         """The block of the result."""
         arrays = list(map(alone, blocks))
         where = arrays.pop() if self.masked else None
-        operation = registered()[self.function].operations[self.direction]
+        operation = by_full_name()[self.function].operations[self.direction]
         with using("reference") if self.reference else nullcontext():
             return operation.compute(tuple(arrays), self.axis, where, dict(self.options), None)
 
@@ -109,7 +110,7 @@ def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any
         options=tuple(options.items()),
         reference=forced() == "reference",
     )
-    dtype = native(rows.dtype)
+    dtype = np.dtype(operation.dtype(rows)) if operation.widens else native(rows.dtype)
     return da.blockwise(
         task,
         index,

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from lsmx import BackendError, registered
-from lsmx.extend import MASK, Operation, serving
+from lsmx import BackendError
+from lsmx.extend import MASK, Operation, by_full_name, serving
 from lsmx_torch.autograd import Bind, differentiable
 
 TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -31,8 +31,7 @@ def operator_of(operation: Operation, bind: Bind) -> Any:
 
 def is_registered(operation: Operation) -> bool:
     """Whether it is of a function that is registered."""
-    variants = (variant for function in registered().values() for variant in function.variants.values())
-    return any(operation is other for variant in variants for other in variant.operations.values())
+    return any(operation is other for function in by_full_name().values() for other in function.operations.values())
 
 
 def define(operation: Operation, bind: Bind) -> Any:

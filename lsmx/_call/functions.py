@@ -25,3 +25,8 @@ def registered() -> dict[str, Operator]:
     True
     """
     return dict(operators)
+
+
+def by_full_name() -> dict[str, Operator]:
+    """The same with those whose options are arrays, each by the name of its operations."""
+    return {variant.full_name: variant for operator in operators.values() for variant in operator.variants.values()}
