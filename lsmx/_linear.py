@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Never
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Never
 
 from lsmx._call.chunks import check_product, chunk_of, in_chunks, product
 from lsmx._call.losses import (
@@ -156,24 +157,55 @@ def linear_cross_entropy(
     """
     if extra or unknown:
         raise misspelt(linear_cross_entropy, extra, unknown)
-    check_choice("reduction", reduction, "none", "mean", "sum")
     check_choice("empty", empty, "nan", "zero")
     check_product(h, weight, target, "target", bias)
+    found = loss_of_product(
+        h, weight, target, class_weight, ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer
+    )
+
+    def f(z: Array, target: Array, *rows: Any) -> tuple[Array, ...]:
+        loss = CROSS_ENTROPY(z, target, axis=-1, dtype=dtype, **found.options, **dict(zip(found.each, rows, strict=True)))
+        return loss, TARGET_WEIGHT(z, target, axis=-1, dtype=dtype, **found.counted)
+
+    loss, counted = in_chunks(f, h, weight, bias, (target, *found.each.values()), chunk_of(chunk))
+    return Reduced(reduction, found.divisor_of(lambda: counted), empty).forward(loss)
+
+
+class LossOfProduct(NamedTuple):
+    """How cross-entropy is computed of each chunk, and reduced."""
+
+    options: dict[str, Any]
+    each: dict[str, Array]  # those that are one number a row
+    counted: dict[str, Any]  # those that say which rows count, and how much
+    reduction: str
+    normalizer: Any
+
+    def divisor_of(self, counted: Callable[[], Array]) -> Any:
+        """What a mean divides by: what was given, or how much all rows count."""
+        return Reduced("sum").forward(counted()) if self.normalizer is None and self.reduction == "mean" else self.normalizer
+
+
+def loss_of_product(
+    h: Array,
+    weight: Array,
+    target: Array,
+    class_weight: Array | None,
+    ignore_index: int | None,
+    label_smoothing: float,
+    z_loss: float,
+    temperature: Any,
+    softcap: float | None,
+    reduction: str,
+    normalizer: Any,
+) -> LossOfProduct:
+    """The options as the rules take them."""
+    check_choice("reduction", reduction, "none", "mean", "sum")
     scaled = scaling(of_rows(h), -1, temperature, softcap)
     check_classes("target", target, weight, 0, ignore_index)
     given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
     weights = class_weights("class_weight", class_weight)
     each, options = of_a_row(scaled)
-
-    def f(z: Array, target: Array, *rows: Any) -> tuple[Array, ...]:
-        beside = {**options, **dict(zip(each, rows, strict=True)), **given, **weights}
-        loss = CROSS_ENTROPY(z, target, axis=-1, dtype=dtype, **beside)
-        return loss, TARGET_WEIGHT(z, target, axis=-1, dtype=dtype, **weights, **ignored)
-
-    loss, counted = in_chunks(f, h, weight, bias, (target, *each.values()), chunk_of(chunk))
-    divisor = checked_normalizer(normalizer, reduction)
-    divisor = Reduced("sum").forward(counted) if divisor is None and reduction == "mean" else divisor
-    return Reduced(reduction, divisor, empty).forward(loss)
+    return LossOfProduct(options | given | weights, each, weights | ignored, reduction, checked_normalizer(normalizer, reduction))
 
 
 @honest
@@ -230,31 +262,30 @@ def linear_cross_entropy_backward(
     """
     if extra or unknown:
         raise misspelt(linear_cross_entropy_backward, extra, unknown)
-    check_choice("reduction", reduction, "none", "mean", "sum")
     check_product(h, weight, target, "target", bias)
-    scaled = scaling(of_rows(h), -1, temperature, softcap)
-    check_classes("target", target, weight, 0, ignore_index)
-    given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
-    weights = class_weights("class_weight", class_weight)
-    each, options = of_a_row(scaled)
+    found = loss_of_product(
+        h, weight, target, class_weight, ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer
+    )
     xp, step, shape = namespace_of(serving("h", h), h), chunk_of(chunk), tuple(h.shape)
     flat, targets = xp.reshape(h, (-1, shape[-1])), xp.reshape(target, (-1,))
-    rows = {name: xp.reshape(x, (-1,)) for name, x in each.items()}
-    divisor = checked_normalizer(normalizer, reduction)
-    if divisor is None and reduction == "mean":
-        counted = TARGET_WEIGHT(product(flat[:1], weight, bias), targets[:1], axis=-1, **weights, **ignored)
-        parts = [
-            TARGET_WEIGHT(product(flat[i : i + step], weight, bias), targets[i : i + step], axis=-1, **weights, **ignored)
-            for i in range(0, flat.shape[0], step)
-        ]
-        divisor = Reduced("sum").forward(xp.concat(parts, axis=0) if len(parts) > 1 else parts[0] if parts else counted)
+    rows = {name: xp.reshape(x, (-1,)) for name, x in found.each.items()}
+    chunks = [slice(i, i + step) for i in range(0, max(flat.shape[0], 1), step)]
+
+    def counted() -> Array:
+        """How much each row counts, for which no logits are needed, but arrays of their shape."""
+        parts = []
+        for at in chunks:
+            like = xp.broadcast_to(of_rows(flat[at]), (targets[at].shape[0], weight.shape[0]))
+            parts.append(TARGET_WEIGHT(like, targets[at], axis=-1, **found.counted))
+        return xp.concat(parts, axis=0)
+
+    reduced = Reduced(reduction, found.divisor_of(counted))
     wide = xp.float64 if h.dtype == xp.float64 else xp.float32
     dh, dw, db = [], xp.zeros_like(weight, dtype=wide), None if bias is None else xp.zeros_like(bias, dtype=wide)
-    for i in range(0, flat.shape[0], step):
-        at = slice(i, i + step)
+    for at in chunks:
         z = product(flat[at], weight, bias)
-        u = Reduced(reduction, divisor).backward(xp.reshape(grad_output, (-1,))[at] if reduction == "none" else grad_output, z, -1)
-        beside = {**options, **{name: x[at] for name, x in rows.items()}, **given, **weights}
+        u = reduced.backward(xp.reshape(grad_output, (-1,))[at] if reduction == "none" else grad_output, z, -1)
+        beside = {**found.options, **{name: x[at] for name, x in rows.items()}}
         dz = CROSS_ENTROPY.derivative("backward", {"grad_output": u}, {"z": z, "target": targets[at]}, -1, options=beside)
         dh.append(dz @ weight)
         dw = dw + xp.astype(dz.T @ flat[at], wide)
