@@ -13,7 +13,7 @@ from typing import Any
 from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of, replaced
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, row_length
-from lsmx._definition.cross_entropy import CrossEntropy, Options, smoothed, weight_at
+from lsmx._definition.cross_entropy import CrossEntropy, Options, at_and_elsewhere, weight_at
 from lsmx._definition.function import keep, recall
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
@@ -54,11 +54,6 @@ class Targets:
     def counted(self, x: Array) -> Array:
         """``x``, 0 in rows that are ignored."""
         return x if self.given.ignored is None else self.rows.ops.where(self.given.index == self.given.ignored, 0.0, x)
-
-    def q(self) -> tuple[Array, Array]:
-        """At the target and elsewhere."""
-        keep_, share = smoothed(self.rows, self.options)
-        return keep_ + share, share
 
     def lse(self) -> Array:
         """The logarithm of the sum of the exponentials."""
@@ -130,7 +125,9 @@ def loss(of: Targets) -> Array:
     """``sum_c q_c (-log s_c) + c lse^2``."""
     rows, ops, options = of.rows, of.rows.ops, of.options
     if options.label_smoothing:
-        value = of.runner.run("cross_entropy_forward", replaced(of.given, numbers=of.together(*of.q())), of.shape, None)
+        value = of.runner.run(
+            "cross_entropy_forward", replaced(of.given, numbers=of.together(*at_and_elsewhere(of.rows, of.options))), of.shape, None
+        )
     else:
         value = rows.flush(-of.runner.run("log_prob_forward", of.given, of.shape, None))
         if of.weight is not None:
@@ -151,7 +148,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
         return of.runner.run("log_prob_backward", replaced(of.given, one=one), shape, out)
     zero = ops.xp.zeros_like(u)
     if options.label_smoothing:
-        at, elsewhere = (-rows.product(u, q) for q in of.q())
+        at, elsewhere = (-rows.product(u, q) for q in at_and_elsewhere(of.rows, options))
         G = equal_but_one(of, at, elsewhere)
     else:
         at, elsewhere = -u if of.weight is None else -rows.product(u, of.weight), zero

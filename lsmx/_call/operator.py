@@ -213,7 +213,7 @@ def register(name: str, function: type[Function]) -> Operator:
     name
         Its name, an identifier.
     function
-        A subclass of ``Function`` with ``forward`` and ``backward`` as static methods.
+        A subclass of ``Function`` with ``forward`` and, if it has gradients, ``backward`` as static methods.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def register(name: str, function: type[Function]) -> Operator:
         raise BackendError(f"register: name {name!r} is not an identifier")
     if name in operators:
         raise BackendError(f"register: {name!r} is taken by {operators[name].function.__qualname__}; unregister it first")
-    for method in ("forward", "backward"):
+    for method in ("forward", "backward") if getattr(function, "gradients", True) else ("forward",):
         if not isinstance(function, type) or getattr(function, method, None) in (None, getattr(Function, method)):
             raise BackendError(f"register: {function!r} has no {method} of its own; a Function needs forward and backward")
     check_traits(function)

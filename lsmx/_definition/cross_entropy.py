@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lsmx._definition.checks import reduced_shape, row_length
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import Function, Once, keep
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import lse_of
@@ -114,9 +114,10 @@ def target_total(d: Any, z: Array, target: Array) -> Array:
     return total
 
 
-class CrossEntropyOf(Function):
+class CrossEntropyOf(Once):
     """With a probability for each class."""
 
+    once = "cross_entropy: has no second derivative with probabilities"
     takes = {"z": ROWS, "target": ROWS}  # noqa: RUF012
     gradients = ("z", "target")
     optional = {"weight": PER_CLASS, "temperature": PER_ROW}  # noqa: RUF012
@@ -166,69 +167,68 @@ class CrossEntropyOf(Function):
         moved, _ = rows.sum(rows.product(by_target(row, options), rows.flush(rows.enter("tangent", w, absent=0.0))))
         return row.leave_each(moved)
 
-    @classmethod
-    def by_residual(cls, d: Any, g: Array, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:
-        raise NotImplementedError(
-            "cross_entropy: has no second derivative with probabilities; compose it of log_softmax where you need one"
-        )
 
-    @classmethod
-    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> Any:
-        return cls.by_residual(d, None)
-
-    @classmethod
-    def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> Any:
-        return cls.by_residual(d, g)
+def kept(rows: Rows, options: Options) -> Array:
+    """``1 - eps``."""
+    return rows.ops.constant(1.0) - rows.ops.constant(options.label_smoothing)
 
 
-def smoothed(rows: Rows, options: Options) -> tuple[Array, Array]:
-    """``1 - eps``, and ``[eps / C]`` with the number C of classes that are present."""
+def share(rows: Rows, options: Options) -> Array:
+    """``[eps / C]`` with the number C of classes that are present."""
     ops = rows.ops
-    eps = ops.constant(options.label_smoothing)
     if rows.where is None:
         present = ops.constant(float(max(row_length(rows.shape, rows.axes), 1)))
     else:
         mask = ops.xp.broadcast_to(rows.where, rows.shape)
         present = ops.floating(ops.xp.sum(ops.integer(mask), axis=rows.axes, keepdims=True, dtype=ops.integers[0]))
         present = ops.where(present > 0.0, present, 1.0)
-    return ops.constant(1.0) - eps, quotient(ops, eps, present)
+    return quotient(ops, ops.constant(options.label_smoothing), present)
+
+
+def at_and_elsewhere(rows: Rows, options: Options) -> tuple[Any, Any]:
+    """``q`` of a target that is a class, without weights: ``(1 - eps) + [eps / C]`` there, and ``[eps / C]`` elsewhere."""
+    if not options.label_smoothing:
+        return 1.0, 0.0
+    each = share(rows, options)
+    return kept(rows, options) + each, each
 
 
 def weighted(rows: Rows, q: Array, options: Options) -> Array:
-    """``q_c w_c``, 0 where absent."""
-    q = rows.product(q, rows.classes("weight", options.weight)) if hasattr(options.weight, "shape") else rows.flush(q)
-    return rows.present(q, absent=0.0)
+    """``q_c w_c``."""
+    return rows.product(q, rows.classes("weight", options.weight)) if hasattr(options.weight, "shape") else q
+
+
+def counted(index: Array, options: Options) -> Array:
+    """Rows that are not ignored."""
+    return index != options.ignore_index if options.ignores else index == index
 
 
 def of_index(rows: Rows, target: Array, options: Options) -> Target:
     """``q_c = w_c ((1 - eps) [c = target] + [eps / C])``; that of an absent class counts at the target alone."""
     ops, xp = rows.ops, rows.ops.xp
     chosen = rows.chosen("target", target)
-    keep_, share = smoothed(rows, options)
-    q = ops.where(chosen, keep_ + share if options.label_smoothing else 1.0, share if options.label_smoothing else 0.0)
-    q = rows.product(q, rows.classes("weight", options.weight)) if hasattr(options.weight, "shape") else q
+    q = weighted(rows, ops.where(chosen, *at_and_elsewhere(rows, options)), options)
     if rows.where is not None:
         q = ops.where(rows.where | chosen, q, 0.0)
     index = xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
-    counted = index != options.ignore_index if options.ignores else index == index
-    return Target(q, counted, xp.any(chosen, axis=rows.axes, keepdims=True))
+    return Target(q, counted(index, options), xp.any(chosen, axis=rows.axes, keepdims=True))
 
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
     """``q_c = w_c (p_c (1 - eps) + [eps / C])``."""
     rows = row.rows
-    p = rows.enter("target", target, absent=0.0)
-    keep_, share = smoothed(row.rows, options)
-    q = rows.product(p, keep_) + share if options.label_smoothing else p
+    q = rows.enter("target", target, absent=0.0)
+    if options.label_smoothing:
+        q = rows.product(q, kept(rows, options)) + share(rows, options)
     always = row.sums.m == row.sums.m
-    return Target(weighted(row.rows, q, options), always, always)
+    return Target(rows.present(rows.flush(weighted(rows, q, options)), absent=0.0), always, always)
 
 
 def by_target(row: Row, options: Options) -> Array:
     """``-log s_c w_c (1 - eps)``."""
     rows, ops = row.rows, row.rows.ops
-    keep_, _ = smoothed(row.rows, options)
-    factor = weighted(row.rows, keep_ * ops.xp.ones_like(row.x), options)
+    factor = weighted(rows, kept(rows, options) * ops.xp.ones_like(row.x), options)
+    factor = rows.present(rows.flush(factor), absent=0.0)
     return ops.where(factor == 0.0, 0.0, rows.product(factor, -row.log_s()))
 
 
@@ -260,8 +260,8 @@ def gradient(row: Row, target: Target, options: Options, u: Array) -> Array:
     return ops.where(target.counted, dx, 0.0)
 
 
-class TargetTotal(Function):
-    """``sum(q)`` of each row, 0 in rows that are ignored."""
+class OfTarget(Function):
+    """One number for each target, that the logits do not move: only their shape matters."""
 
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
     gradients = ()
@@ -269,6 +269,10 @@ class TargetTotal(Function):
     residual = ()
     reduces = True
     widens = True
+
+
+class TargetTotal(OfTarget):
+    """``sum(q)`` of each row, 0 in rows that are ignored."""
 
     @staticmethod
     def forward(
@@ -291,10 +295,6 @@ class TargetTotal(Function):
         keep(ctx, TargetTotal, (z, target), out, axis, where)
         return out
 
-    @staticmethod
-    def backward(ctx: Any, grad_output: Array, /) -> Array:
-        raise NotImplementedError("target_total: has no gradient")
-
 
 def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     """The weight of the class at each index, NaN where that is outside."""
@@ -308,15 +308,8 @@ def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     return ops.where(inside, xp.reshape(xp.take(xp.reshape(w, (-1,)), at, axis=0), index.shape), NAN)
 
 
-class TargetWeight(Function):
+class TargetWeight(OfTarget):
     """The weight of the target's class, 0 in rows that are ignored: what a mean of losses divides by, added up."""
-
-    takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
-    gradients = ()
-    optional = {"weight": PER_CLASS}  # noqa: RUF012
-    residual = ()
-    reduces = True
-    widens = True
 
     @staticmethod
     def forward(
@@ -332,16 +325,10 @@ class TargetWeight(Function):
         ignores: bool = True,
     ) -> Array:
         rows = Rows.of("z", z, axis, None)
-        ops, xp = rows.ops, rows.ops.xp
-        index = xp.reshape(rows.check("target", target, INDEX), reduced_shape(rows.shape, rows.axes, keepdims=True))
-        w = ops.constant(1.0)
-        if hasattr(weight, "shape"):
-            w = weight_at(rows, weight, index)
-        counted = index != ignore_index if ignores else index == index
-        out = rows.widened().leave_each(ops.where(counted, w, 0.0))
+        ops = rows.ops
+        index = ops.xp.reshape(rows.check("target", target, INDEX), reduced_shape(rows.shape, rows.axes, keepdims=True))
+        w = weight_at(rows, weight, index) if hasattr(weight, "shape") else ops.constant(1.0)
+        options = Options(ignore_index=ignore_index, ignores=ignores)
+        out = rows.widened().leave_each(ops.where(counted(index, options), w, 0.0))
         keep(ctx, TargetWeight, (z, target), out, axis, where)
         return out
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Array, /) -> Array:
-        raise NotImplementedError("target_weight: has no gradient")

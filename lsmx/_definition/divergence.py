@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from lsmx._definition import log
 from lsmx._definition.expm1 import expm1, tanh
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import Once, keep
 from lsmx._definition.kinds import PER_ROW, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array, Ops
@@ -22,10 +22,8 @@ LN2 = 0.6931471805599453
 FAR, LEAST = 32.0, -0.75  # of close rows: the largest f, and the least R
 
 
-class Divergence(Function):
+class Divergence(Once):
     """Of two arrays of logits, with gradients to both."""
-
-    called: ClassVar[str]
 
     takes = {"z": ROWS, "w": ROWS}  # noqa: RUF012
     gradients = ("z", "w")
@@ -34,23 +32,11 @@ class Divergence(Function):
     reduces = True
     widens = True
 
-    @classmethod
-    def by_residual(cls, d: Any, g: Array, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:
-        raise NotImplementedError(f"{cls.called}: has no second derivative; compose it of log_softmax where you need one")
-
-    @classmethod
-    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> Any:
-        return cls.by_residual(d, None)
-
-    @classmethod
-    def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> Any:
-        return cls.by_residual(d, g)
-
 
 class KLDivergence(Divergence):
     """``sum(p ln(p / q))``."""
 
-    called = "kl_divergence"
+    once = "kl_divergence: has no second derivative"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:
@@ -77,7 +63,7 @@ class KLDivergence(Divergence):
 class JSDivergence(Divergence):
     """``KL(p, m) / 2 + KL(q, m) / 2`` with ``m = (p + q) / 2``."""
 
-    called = "js_divergence"
+    once = "js_divergence: has no second derivative"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._definition import exp, sums
+from lsmx._definition import sums
 from lsmx._definition.function import Function, keep
 from lsmx._definition.kinds import PER_ROW
 from lsmx._definition.logits import Scaling
@@ -79,15 +79,13 @@ def mean_distance(row: Row) -> Words:
 
     The sum's grid goes by the second largest logit's ``t2 max(D2, 1)``, above which no term lies.
     """
-    rows, ops = row.rows, row.rows.ops
+    rows, ops, second = row.rows, row.rows.ops, row.sums.second
     t, (D, low) = row.sums.terms, row.distance()
     D, low = ops.where(t.normal, D, 0.0), ops.where(t.normal, low, 0.0)
     terms = rows.flush(t.scale(ops, D + (ops.rounded(t.expm1 * D) + low)))
 
-    second = rows.second(ops.where(row.sums.defined, row.x, 0.0), row.sums.m)
-    t2 = exp.exp(ops, exp.difference(ops, second, row.sums.m)).value(ops)
     D2 = ops.where(ops.xp.isfinite(second), row.sums.m - second, 0.0)
-    scale = rows.product(t2, ops.where(D2 > 1.0, D2, 1.0))
+    scale = rows.product(row.sums.t2, ops.where(D2 > 1.0, D2, 1.0))
     return times(ops, sums.exact_sum(ops, ops.where(row.sums.defined, terms, 0.0), scale, rows.axes), row.w)
 
 

@@ -51,7 +51,3 @@ class Rank(Function):
         out = at.leave([ops.where(k, count, -1.0) for k, count in zip(known, counts, strict=True)])
         keep(ctx, Rank, (z, index), out, axis, where, **by.changed())
         return out
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Array, /) -> Array:
-        raise NotImplementedError("rank: has no gradient")

@@ -20,6 +20,8 @@ class SumExp(NamedTuple):
     defined: Array  # where it is finite
     maximum: Array  # as it is
     terms: exp.Exponential  # exp(x - m)
+    second: Array  # the second largest logit, and its term
+    t2: Array
     rest: Words  # R
     total: log.Normal  # 1 + R
 
@@ -117,7 +119,7 @@ class Rows:
         t = ops.xp.where(x > second, t2, terms.value(ops))
         high, low = sums.rest_of_sum(ops, t, t2, top.exponent(ops), self.axes)
         rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
-        return SumExp(m, defined, maximum, terms, rest, log.normalise(ops, rest))
+        return SumExp(m, defined, maximum, terms, second, t2, rest, log.normalise(ops, rest))
 
     def probability(self, log_p: Array) -> exp.Exponential:
         """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""
