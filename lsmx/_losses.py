@@ -21,7 +21,7 @@ from lsmx._call.losses import (
     class_weights,
     fraction,
     ignoring,
-    in_dtype,
+    logits_in,
     nonnegative,
     ranks,
     rows_of,
@@ -132,7 +132,7 @@ def log_prob(
     options = scaling(z, axis, temperature, softcap)
     check_classes("index", index, z, axis)
     if support is not None:
-        z, index, where = kept(in_dtype(z, dtype), index, support, axis, where)
+        z, index, where = kept(logits_in(z, dtype), index, support, axis, where)
     return LOG_PROB(z, index, axis=axis, where=where, dtype=dtype, out=out, **options)
 
 
@@ -186,9 +186,9 @@ def token_stats(
     scaled = scaling(z, axis, temperature, softcap)
     check_classes("index", index, z, axis)
     if support is not None:
-        z, index, where = kept(in_dtype(z, dtype), index, support, axis, where)
+        z, index, where = kept(logits_in(z, dtype), index, support, axis, where)
     options = scaled | {"axis": axis, "where": where, "dtype": dtype}
-    rank = ranks(RANK(in_dtype(z, dtype), index, **options | {"dtype": None}))
+    rank = ranks(RANK(logits_in(z, dtype), index, **options | {"dtype": None}))
     return TokenStats(LOG_PROB(z, index, **options), ENTROPY(z, **options), LSE(z, **options), rank)
 
 
@@ -238,7 +238,7 @@ def entropy(
         raise misspelt(entropy, extra, unknown)
     options = scaling(z, axis, temperature, softcap)
     if support is not None:
-        z, _, where = kept(in_dtype(z, dtype), None, support, axis, where)
+        z, _, where = kept(logits_in(z, dtype), None, support, axis, where)
     return ENTROPY(z, axis=axis, where=where, dtype=dtype, out=out, **options)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from lsmx._call.backend import Kernel
-from lsmx._call.family import suffix_of
+from lsmx._call.family import options_of, suffix_of
 from lsmx._call.kernels import FUNCTIONS
 from lsmx._call.loss_kernels import LOSSES
 from lsmx._definition.checks import check_mask, dtype_name, float_name, native, normal_axes, reduced_shape
@@ -187,9 +186,9 @@ class Blocks:
         options = {name: getattr(ctx, name) for name in options_of(self.function) if hasattr(ctx, name)}
         every = residual | {name: x for name, x in options.items() if hasattr(x, "shape")}
         checked = {name: (self.kinds[name], x) for name, x in every.items()}
-        vector = "grad_output" if direction == "backward" else "tangent"
-        kinds = self.vector_kinds(direction)
-        checked |= {f"{vector}": (kind, v) for kind, v in zip(kinds, vectors, strict=True) if v is not None}
+        names = ["grad_output"] if direction == "backward" else [f"tangent of {name}" for name in self.function.gradients]
+        given = zip(names, self.vector_kinds(direction), vectors, strict=True)
+        checked |= {name: (kind, v) for name, kind, v in given if v is not None}
         needed = getattr(ctx, "needs_input_grad", None)
         reason = self.refuse(rows, axis, where, checked)
         return reason or partial(self.differentiate, direction, residual, vectors, axis, where, options, needed)
@@ -241,9 +240,3 @@ class Blocks:
             ]
         split.fill(outs, run)
         return tuple(outs) if several else outs[0]
-
-
-def options_of(function: type[Function]) -> list[str]:
-    """The names of the options beside ``axis`` and ``where``."""
-    parameters = inspect.signature(function.forward).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("axis", "where")]

@@ -7,10 +7,10 @@ Without smoothing it is that of ``log_prob``: ``loss = w (-log s_t)``, with the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of, replaced
+from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy, Options, at_and_elsewhere, weight_at
@@ -57,7 +57,7 @@ class Targets:
 
     def lse(self) -> Array:
         """The logarithm of the sum of the exponentials."""
-        return self.runner.run("logsumexp_forward", replaced(self.given, index=None), self.shape, None)
+        return self.runner.run("logsumexp_forward", replace(self.given, index=None), self.shape, None)
 
     def together(self, *numbers: Array) -> Array:
         """Several numbers a row, along a last axis."""
@@ -73,10 +73,9 @@ def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array |
         return "label smoothing" if smooth else "a z_loss"
     if smooth and (weighted or where is not None):
         return f"label smoothing with {'class weights' if weighted else 'a mask'}"
-    found = operands_of(runner, arrays, axis, where, given, options.ignore_index if options.ignores else None)
-    if isinstance(found, str):
-        return found
-    operands = found[0]
+    operands = operands_of(runner, arrays, axis, where, given, options.ignore_index if options.ignores else None)
+    if isinstance(operands, str):
+        return operands
     assert operands.index is not None
     if tuple(operands.index.shape) != reduced_shape(tuple(operands.z.shape), operands.axes, False):
         return "targets with an axis of length 1"
@@ -115,7 +114,7 @@ def cross_entropy_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., F
         found = targets(runner, ctx.saved_tensors, *recall(ctx), options)
         if isinstance(found, str):
             return found
-        reason = cotangent_refused(runner, replaced(found.given, one=g))
+        reason = cotangent_refused(runner, replace(found.given, one=g))
         return reason or (lambda: gradient(found, g, ctx.out))
 
     return {("cross_entropy", "forward"): forward, ("cross_entropy", "backward"): backward}
@@ -126,7 +125,7 @@ def loss(of: Targets) -> Array:
     rows, ops, options = of.rows, of.rows.ops, of.options
     if options.label_smoothing:
         value = of.runner.run(
-            "cross_entropy_forward", replaced(of.given, numbers=of.together(*at_and_elsewhere(of.rows, of.options))), of.shape, None
+            "cross_entropy_forward", replace(of.given, numbers=of.together(*at_and_elsewhere(of.rows, of.options))), of.shape, None
         )
     else:
         value = rows.flush(-of.runner.run("log_prob_forward", of.given, of.shape, None))
@@ -145,7 +144,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
     u, shape = of.counted(rows.flush(ops.floating(g))), tuple(of.given.z.shape)
     if not options.label_smoothing and not options.z_loss:
         one = -u if of.weight is None else -rows.product(u, of.weight)
-        return of.runner.run("log_prob_backward", replaced(of.given, one=one), shape, out)
+        return of.runner.run("log_prob_backward", replace(of.given, one=one), shape, out)
     zero = ops.xp.zeros_like(u)
     if options.label_smoothing:
         at, elsewhere = (-rows.product(u, q) for q in at_and_elsewhere(of.rows, options))
@@ -157,7 +156,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
         bent = rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), of.lse()))
         high, error = two_sum(G[0], -bent)
         G = fast_two_sum(high, error + G[1])
-    return of.runner.run("cross_entropy_backward", replaced(of.given, numbers=of.together(at, elsewhere, *G)), shape, out)
+    return of.runner.run("cross_entropy_backward", replace(of.given, numbers=of.together(at, elsewhere, *G)), shape, out)
 
 
 def equal_but_one(of: Targets, one: Array, others: Array) -> Words:

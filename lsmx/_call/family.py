@@ -31,7 +31,7 @@ def operations_of(operator: Operator) -> Family:
         rows=next(iter(function.takes)),
         compute=forward_of(operator),
         result=function.shaped or function.result(),
-        options=options_of(operator),
+        options=options_of(function, operator.given),
         saves=(*function.residual, *operator.given),
         widens=function.widens,
         pull=rules_of(operator, function, "backward"),
@@ -85,7 +85,7 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     """
     takes, residual, gradients = function.takes, function.residual, function.gradients
     output, widens = operator.function.result(), operator.function.widens
-    options, given = options_of(operator), kinds_given(operator)
+    options, given = options_of(operator.function, operator.given), kinds_given(operator)
     kinds = {**takes, "output": output}
     rows = next((name for name in residual if kinds[name] is ROWS), None)
     moving = [(i, name) for i, name in enumerate(residual) if (name in gradients and not function.linear) or name == "output"]
@@ -175,9 +175,9 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
     return found
 
 
-def options_of(operator: Operator) -> dict[str, Any]:
-    """The options beside ``axis`` and ``where`` that are no arrays, with their defaults."""
-    parameters, others = inspect.signature(operator.function.forward).parameters.values(), ("axis", "where", *operator.given)
+def options_of(function: type[Function], given: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The options beside ``axis``, ``where`` and those that are ``given`` as arrays, with their defaults."""
+    parameters, others = inspect.signature(function.forward).parameters.values(), ("axis", "where", *given)
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others}
 
 
@@ -210,7 +210,7 @@ def forward_of(operator: Operator) -> Compute:
 
 def derivative_of(operator: Operator, direction: str, by: str) -> Compute:
     """A direction of a function, along one of its arguments: of the arrays the first is a vector, and the rest is the residual."""
-    gradients, defaults = operator.function.gradients, options_of(operator)
+    gradients, defaults = operator.function.gradients, options_of(operator.function, operator.given)
     vectors = 0 if direction == "jacobian" else 1
     several = len(gradients) > 1
     reverse = direction.startswith("backward")

@@ -7,16 +7,16 @@ They are written for a ``Runner``, which gives a pass its arrays in one library'
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lsmx._definition.checks import check_mask, dtype_name, normal_axes, reduced_shape
 from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
-from lsmx._definition.formats import FORMAT_OF, Format
+from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.function import Function, keep, recall
-from lsmx._definition.kinds import EACH, INDICES, PER_ROW, Axes, Kind
+from lsmx._definition.kinds import EACH, INDICES, PER_ROW, Axes
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
@@ -116,7 +116,7 @@ def pair_of(runner: Runner, z: Array, w: Array, axis: Any, where: Array | None, 
     found = operands_of(runner, (z,), axis, where, options)
     if isinstance(found, str):
         return found
-    given = replaced(found[0], w=w)
+    given = replace(found, w=w)
     if tuple(w.shape) != tuple(z.shape) or w.dtype != z.dtype:
         return "logits of different shapes or dtypes"
     return runner.refuse(given) or given
@@ -148,7 +148,7 @@ def divergence_backward(runner: Runner, passnames: tuple[str, str]) -> Callable[
         given = pair_of(runner, z, w, *recall(ctx), options_on(ctx))
         if isinstance(given, str):
             return given
-        given = replaced(given, one=g)
+        given = replace(given, one=g)
         if (reason := cotangent_refused(runner, given)) is not None:
             return reason
         needed = getattr(ctx, "needs_input_grad", None) or (True, True)
@@ -164,7 +164,7 @@ def divergence_backward(runner: Runner, passnames: tuple[str, str]) -> Callable[
 
 def operands_of(
     runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: dict[str, Any], ignored: int | None = None
-) -> tuple[Operands, Format] | str:
+) -> Operands | str:
     """The operands for logits, and perhaps an index; or why there is no kernel for them."""
     z, *index = arrays
     shape, temperature = tuple(z.shape), options.get("temperature", 1.0)
@@ -177,7 +177,8 @@ def operands_of(
         if where is not None:
             check_mask(where, shape)
         fmt = FORMAT_OF[dtype_name(z.dtype)]
-        check(z, axes, index, INDICES)
+        if index:
+            INDICES.check("index", index[0], z.dtype, shape, axes)
         if hasattr(temperature, "shape"):
             PER_ROW.check("temperature", temperature, z.dtype, shape, axes)
         elif not fmt.least <= temperature < 2.0**fmt.huge:
@@ -187,24 +188,16 @@ def operands_of(
     if index and tuple(index[0].shape) not in [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)]:
         return "several indices for each row"
     found = Operands(z, axes, where, index[0] if index else None, ignored, temperature=temperature)
-    reason = runner.refuse(found)
-    return (found, fmt) if reason is None else reason
-
-
-def check(z: Array, axes: Axes, arrays: list[Array], kind: Kind) -> None:
-    """Raise unless arrays are of a kind that goes with logits."""
-    for x in arrays:
-        kind.check("index", x, z.dtype, tuple(z.shape), axes)
+    return runner.refuse(found) or found
 
 
 def forward(runner: Runner, function: type[Function], passname: str) -> Callable[..., Found]:
     """The plan of a value of one number a row."""
 
     def plan(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
-        found = operands_of(runner, arrays, axis, where, options)
-        if isinstance(found, str):
-            return found
-        given, _ = found
+        given = operands_of(runner, arrays, axis, where, options)
+        if isinstance(given, str):
+            return given
         shape = reduced_shape(tuple(given.z.shape), given.axes, False) if given.index is None else tuple(given.index.shape)
 
         def run() -> Array:
@@ -225,7 +218,7 @@ def backward(runner: Runner, function: type[Function], passname: str) -> Callabl
         found = operands_of(runner, ctx.saved_tensors, axis, where, options_on(ctx))
         if isinstance(found, str):
             return found
-        given = replaced(found[0], one=g)
+        given = replace(found, one=g)
         reason = cotangent_refused(runner, given)
         return reason or (lambda: runner.run(passname, given, tuple(given.z.shape), ctx.out))
 
@@ -244,11 +237,6 @@ def cotangent_refused(runner: Runner, given: Operands) -> str | None:
     if tuple(given.one.shape) not in shapes or (given.index is not None and given.one.shape != given.index.shape):
         return "a cotangent of another shape"
     return runner.refuse(given)
-
-
-def replaced(given: Operands, **changes: Any) -> Operands:
-    """The same operands but for some."""
-    return Operands(**{**given.__dict__, **changes})
 
 
 def options_on(ctx: Any) -> dict[str, Any]:

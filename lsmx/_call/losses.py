@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lsmx._call.operator import namespace_of, place_of, register, serving
-from lsmx._call.validate import cast_to
+from lsmx._call.operator import in_dtype, namespace_of, place_of, register, serving
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
 from lsmx._definition.divergence import JSDivergence, KLDivergence
@@ -131,7 +130,7 @@ class Reduced(NamedTuple):
         if not hasattr(divisor, "shape"):
             return full_like(v, divisor)
         wide, own = FORMAT_OF[float_name("v", v)].dtype, dtype_name(divisor.dtype)
-        return divisor if own == wide else cast_to(namespace_of(serving("v", v), v), wide, divisor, "normalizer")
+        return divisor if own == wide else in_dtype(serving("v", v), divisor, wide, "normalizer")
 
 
 def checked_normalizer(normalizer: Any, reduction: str) -> Any:
@@ -167,9 +166,9 @@ def full_like(v: Array, value: float) -> Array:
     return xp.asarray(float(value), dtype=v.dtype, device=device)
 
 
-def in_dtype(z: Array, dtype: Any) -> Array:
+def logits_in(z: Array, dtype: Any) -> Array:
     """Logits in the ``dtype=`` that was asked for."""
-    return z if dtype is None else cast_to(namespace_of(serving("z", z), z), dtype, z, "z")
+    return z if dtype is None else in_dtype(serving("z", z), z, dtype, "z")
 
 
 def where_not_zero(counted: Array, x: Array) -> Array:

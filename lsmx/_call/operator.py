@@ -125,7 +125,7 @@ class Operator:
             return taken_over(error, public.get(self.name, self), arrays[: len(takes)], given)
         if dtype is None or not self.function.widens or float_name(first, arrays[0]) not in NARROW:
             return self.apply("forward", backend, arrays, axis, where, options, out)
-        result = narrowed(backend, self.apply("forward", backend, arrays, axis, where, options, None), dtype)
+        result = in_dtype(backend, self.apply("forward", backend, arrays, axis, where, options, None), dtype, "dtype")
         return result if out is None else write(result, out)
 
     def derivative(
@@ -321,12 +321,10 @@ def serving(name: str, x: Array) -> Backend:
 
 def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype: Any) -> tuple[Array, ...]:
     """The arrays of numbers in the ``dtype=`` that was asked for."""
-    xp = namespace_of(backend, arrays[0])
-    with backend.quiet():
-        return tuple(
-            cast_to(xp, dtype, x, name) if kind.floating else x
-            for (name, kind), x in zip(operator.operations["forward"].takes.items(), arrays, strict=True)
-        )
+    takes = operator.operations["forward"].takes
+    return tuple(
+        in_dtype(backend, x, dtype, name) if kind.floating else x for (name, kind), x in zip(takes.items(), arrays, strict=True)
+    )
 
 
 def namespace_of(backend: Backend, x: Array) -> Any:
@@ -334,10 +332,10 @@ def namespace_of(backend: Backend, x: Array) -> Any:
     return backend.ops(x, SINGLE).xp if backend.xp is None else backend.xp
 
 
-def narrowed(backend: Backend, result: Array, dtype: Any) -> Array:
-    """A result in the 16 bits that were asked for, rounded once; the library's autograd follows."""
+def in_dtype(backend: Backend, x: Array, dtype: Any, name: str) -> Array:
+    """An array in the dtype that was asked for, rounded once; the library's autograd follows."""
     with backend.quiet():
-        return cast_to(namespace_of(backend, result), dtype, result, "dtype")
+        return cast_to(namespace_of(backend, x), dtype, x, name)
 
 
 def place_of(backend: Backend, x: Array) -> tuple[Any, Any]:
