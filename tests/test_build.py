@@ -229,7 +229,7 @@ def test_aarch64_is_compiled_with_the_flags_of_the_core() -> None:
 
 
 def test_aarch64_has_every_source_of_the_passes() -> None:
-    left_out = {"module", "arrays", "calls", "totals", "xla"}  # what Python and JAX call
+    left_out = {"module", "arrays", "calls", "xla"}  # Python's and JAX's
     assert {path.stem for path in check_aarch64.SOURCES} - {"driver"} == {path.stem for path in CPU.glob("*.cpp")} - left_out
 
 

@@ -24,7 +24,7 @@ TARGET = ["-target", "aarch64-linux-musl"]
 DEFINED = ["-DLSMX_TARGET=lsmx_neon", '-DLSMX_NAME="neon"', "-DLSMX_BYTES=16"]
 SOURCES = [
     HOME / "tests" / "native" / "driver.cpp",
-    *(NATIVE / "cpu" / f"{x}.cpp" for x in ("geometry", "targets", "threads", "kernels")),
+    *(NATIVE / "cpu" / f"{x}.cpp" for x in ("geometry", "targets", "threads", "totals", "kernels")),
 ]
 CASES = HOME / "tests" / "native" / "cases.py"
 INCLUDED = [f"-I{NATIVE / 'include'}", f"-I{NATIVE / 'cpu'}"]

@@ -1,5 +1,6 @@
 // The Python module lsmx._native.core, in the limited API of Python 3.11.
 #include "module.h"
+#include "totals.h"
 
 namespace lsmx {
 

@@ -27,9 +27,6 @@ PyObject* refuse(const char* why);  // a ValueError
 using Function = PyObject* (*)(PyObject* module, PyObject* const* args, Py_ssize_t count);
 Function call_of(Pass), tensor_call_of(Pass);
 
-// [round(sum v) / divisor] of numbers that lie one after the other
-void mean_of(const View& v, const View& divisor, const View& out, bool zero_if_empty);
-
 PyObject* xla_handler(PyObject* module, PyObject*);  // a capsule
 
 }  // namespace lsmx

@@ -1,5 +1,5 @@
 // The sum over all rows, rounded once, over a divisor (totals.py, mean.py): numbers are added as integers over the format's whole range.
-#include "module.h"
+#include "totals.h"
 
 #include <string.h>
 
