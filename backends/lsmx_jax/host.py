@@ -22,6 +22,7 @@ Found = str | Callable[[], Any]
 
 def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
+    # those of the losses take other arrays, and have plans of their own
     offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
     return tuple(
         Kernel(
