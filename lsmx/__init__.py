@@ -3,6 +3,9 @@
 PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from lsmx._api import (
     log_softmax,
     log_softmax_backward,
@@ -16,8 +19,9 @@ from lsmx._api import (
     softmax_jacobian,
     softmax_jvp,
 )
-from lsmx._call.deferred import public as _public
+from lsmx._call.deferred import publish as _publish
 from lsmx._call.explain import explain
+from lsmx._call.functions import later as _later
 from lsmx._call.functions import registered
 from lsmx._call.notice import when_imported as _when_imported
 from lsmx._call.registry import backend_for
@@ -40,30 +44,33 @@ from lsmx._errors import (
     TargetError,
     ThreadsError,
 )
-from lsmx._linear import linear_cross_entropy, linear_cross_entropy_backward, linear_log_prob
-from lsmx._loss_gradients import (
-    cross_entropy_backward,
-    cross_entropy_jvp,
-    entropy_backward,
-    entropy_jvp,
-    js_divergence_backward,
-    js_divergence_jvp,
-    kl_divergence_backward,
-    kl_divergence_jvp,
-    log_prob_backward,
-    log_prob_jvp,
-)
-from lsmx._losses import (
-    CrossEntropyParts,
-    TokenStats,
-    cross_entropy,
-    entropy,
-    js_divergence,
-    kl_divergence,
-    log_prob,
-    token_stats,
-)
 from lsmx._native.threads import get_num_threads, set_num_threads
+
+if TYPE_CHECKING:
+    from lsmx._linear import linear_cross_entropy, linear_cross_entropy_backward, linear_log_prob
+    from lsmx._loss_gradients import (
+        cross_entropy_backward,
+        cross_entropy_jvp,
+        entropy_backward,
+        entropy_jvp,
+        js_divergence_backward,
+        js_divergence_jvp,
+        kl_divergence_backward,
+        kl_divergence_jvp,
+        log_prob_backward,
+        log_prob_jvp,
+    )
+    from lsmx._losses import (
+        CrossEntropyParts,
+        TokenStats,
+        cross_entropy,
+        entropy,
+        js_divergence,
+        kl_divergence,
+        log_prob,
+        row_sums,
+        token_stats,
+    )
 
 __all__ = [
     "ARITHMETIC_VERSION",
@@ -113,6 +120,7 @@ __all__ = [
     "logsumexp_backward",
     "logsumexp_jvp",
     "registered",
+    "row_sums",
     "set_num_threads",
     "softmax",
     "softmax_backward",
@@ -123,8 +131,36 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """``__version__``, when it is asked for: looking it up takes longer than all the rest."""
+_LATER = {
+    **dict.fromkeys(("CrossEntropyParts", "TokenStats"), "lsmx._losses"),
+    **dict.fromkeys(
+        ("cross_entropy", "entropy", "js_divergence", "kl_divergence", "log_prob", "row_sums", "token_stats"), "lsmx._losses"
+    ),
+    **dict.fromkeys(
+        (
+            "cross_entropy_backward",
+            "cross_entropy_jvp",
+            "entropy_backward",
+            "entropy_jvp",
+            "js_divergence_backward",
+            "js_divergence_jvp",
+            "kl_divergence_backward",
+            "kl_divergence_jvp",
+            "log_prob_backward",
+            "log_prob_jvp",
+        ),
+        "lsmx._loss_gradients",
+    ),
+    **dict.fromkeys(("linear_cross_entropy", "linear_cross_entropy_backward", "linear_log_prob"), "lsmx._linear"),
+}
+"""Names that are looked up when they are asked for, and their modules."""
+
+
+def __getattr__(name: str) -> Any:
+    """The losses, and ``__version__``: importing them, or looking it up, takes longer than all the rest."""
+    if name in _LATER:
+        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        return value
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import metadata
@@ -135,25 +171,12 @@ def __getattr__(name: str) -> str:
         return "0+unknown"
 
 
-for _function in (
-    cross_entropy,
-    cross_entropy_backward,
-    cross_entropy_jvp,
-    entropy,
-    entropy_backward,
-    entropy_jvp,
-    js_divergence,
-    js_divergence_backward,
-    js_divergence_jvp,
-    kl_divergence,
-    kl_divergence_backward,
-    kl_divergence_jvp,
-    linear_cross_entropy,
-    linear_cross_entropy_backward,
-    linear_log_prob,
-    log_prob,
-    log_prob_backward,
-    log_prob_jvp,
+def __dir__() -> list[str]:
+    """What there is, also of what has not been looked up."""
+    return sorted({*globals(), *__all__})
+
+
+_publish(
     log_softmax,
     log_softmax_backward,
     log_softmax_jacobian,
@@ -165,9 +188,6 @@ for _function in (
     softmax_backward,
     softmax_jacobian,
     softmax_jvp,
-    token_stats,
-):
-    _function.__module__ = __name__  # so that programs that are written down name them as users do
-    _public[_function.__name__] = _function
-
+)
+_later.append(lambda: importlib.import_module("lsmx._losses"))
 _when_imported("torch", lambda: _backend_of("torch"))  # a program that it has saved names our operators

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Never
 
-from lsmx._call.operator import beside_output, register, shortcut
+from lsmx._call.operator import beside_output, enroll, shortcut
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.log_softmax import LogSoftmax
 from lsmx._definition.logsumexp import LogSumExp
@@ -16,9 +16,9 @@ from lsmx._definition.ops import Array
 from lsmx._definition.softmax import Softmax
 from lsmx._typing import Axis, DTypeLike
 
-_log_softmax = register("log_softmax", LogSoftmax)
-_softmax = register("softmax", Softmax)
-_logsumexp = register("logsumexp", LogSumExp)
+_log_softmax = enroll("log_softmax", LogSoftmax)
+_softmax = enroll("softmax", Softmax)
+_logsumexp = enroll("logsumexp", LogSumExp)
 
 
 @honest

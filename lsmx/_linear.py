@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Never
 
 from lsmx._call.chunks import check_product, chunk_of, in_chunks, product
+from lsmx._call.deferred import publish
 from lsmx._call.losses import (
     CROSS_ENTROPY,
     LOG_PROB,
@@ -298,3 +299,6 @@ def linear_cross_entropy_backward(
 def of_rows(h: Array) -> Array:
     """Rows of one number, as many as there are of ``h``: what options of one number a row go with."""
     return h[..., :1]
+
+
+publish(linear_cross_entropy, linear_cross_entropy_backward, linear_log_prob)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Never
 
+from lsmx._call.deferred import publish
 from lsmx._call.losses import (
     CROSS_ENTROPY,
     CROSS_ENTROPY_OF,
@@ -34,6 +35,7 @@ def log_prob_backward(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    row_sums: Array | None = None,
     **unknown: Never,
 ) -> Array:
     """Gradient of `log_prob`: ``g (1[c = i] - s)``.
@@ -42,7 +44,7 @@ def log_prob_backward(
     ----------
     grad_output
         Cotangent ``g``, of the shape of ``index``.
-    z, index, axis, temperature, softcap, where
+    z, index, axis, temperature, softcap, where, row_sums
         As given to `log_prob`.
 
     Returns
@@ -71,7 +73,7 @@ def log_prob_backward(
         raise misspelt(log_prob_backward, extra, unknown)
     check_classes("index", index, z, axis)
     given = {"z": z, "index": index}
-    options = scaling(z, axis, temperature, softcap)
+    options = scaling(z, axis, temperature, softcap, row_sums)
     return LOG_PROB.derivative("backward", {"grad_output": grad_output}, given, axis, where, options=options)
 
 
@@ -86,6 +88,7 @@ def log_prob_jvp(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    row_sums: Array | None = None,
     **unknown: Never,
 ) -> Array:
     """Directional derivative of `log_prob`: ``v_i - sum(s v)``.
@@ -94,7 +97,7 @@ def log_prob_jvp(
     ----------
     tangent
         Direction ``v`` in the logits, of their shape.
-    z, index, axis, temperature, softcap, where
+    z, index, axis, temperature, softcap, where, row_sums
         As given to `log_prob`.
 
     Returns
@@ -117,7 +120,9 @@ def log_prob_jvp(
         raise misspelt(log_prob_jvp, extra, unknown)
     check_classes("index", index, z, axis)
     given = {"z": z, "index": index}
-    return LOG_PROB.derivative("jvp", {"tangent": tangent}, given, axis, where, options=scaling(z, axis, temperature, softcap))
+    return LOG_PROB.derivative(
+        "jvp", {"tangent": tangent}, given, axis, where, options=scaling(z, axis, temperature, softcap, row_sums)
+    )
 
 
 @honest
@@ -130,6 +135,7 @@ def entropy_backward(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    row_sums: Array | None = None,
     **unknown: Never,
 ) -> Array:
     """Gradient of `entropy`: ``-g s (log s + H)``, as ``g s (D - sum(s D))`` with ``D = max(x) - x``.
@@ -138,7 +144,7 @@ def entropy_backward(
     ----------
     grad_output
         Cotangent ``g``, one number for each row.
-    z, axis, temperature, softcap, where
+    z, axis, temperature, softcap, where, row_sums
         As given to `entropy`.
 
     Returns
@@ -159,7 +165,7 @@ def entropy_backward(
     """
     if extra or unknown:
         raise misspelt(entropy_backward, extra, unknown)
-    options = scaling(z, axis, temperature, softcap)
+    options = scaling(z, axis, temperature, softcap, row_sums)
     return ENTROPY.derivative("backward", {"grad_output": grad_output}, {"z": z}, axis, where, options=options)
 
 
@@ -173,6 +179,7 @@ def entropy_jvp(
     temperature: Any = 1.0,
     softcap: float | None = None,
     where: Array | None = None,
+    row_sums: Array | None = None,
     **unknown: Never,
 ) -> Array:
     """Directional derivative of `entropy`: ``sum(s (D - sum(s D)) v)``.
@@ -181,7 +188,7 @@ def entropy_jvp(
     ----------
     tangent
         Direction ``v`` in the logits, of their shape.
-    z, axis, temperature, softcap, where
+    z, axis, temperature, softcap, where, row_sums
         As given to `entropy`.
 
     Returns
@@ -202,7 +209,7 @@ def entropy_jvp(
     """
     if extra or unknown:
         raise misspelt(entropy_jvp, extra, unknown)
-    options = scaling(z, axis, temperature, softcap)
+    options = scaling(z, axis, temperature, softcap, row_sums)
     return ENTROPY.derivative("jvp", {"tangent": tangent}, {"z": z}, axis, where, options=options)
 
 
@@ -223,6 +230,7 @@ def cross_entropy_backward(
     where: Array | None = None,
     reduction: Reduction = "mean",
     normalizer: Any = None,
+    row_sums: Array | None = None,
     **unknown: Never,
 ) -> Array:
     """Gradient of `cross_entropy` by the logits: ``u (s sum(q) - q)``; with a class ``y`` alone, ``u (s - y)``.
@@ -231,7 +239,7 @@ def cross_entropy_backward(
     ----------
     grad_output
         Cotangent of the loss: 0-d, or one number for each row if ``reduction="none"``.
-    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer
+    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, row_sums
         As given to `cross_entropy`.
 
     Returns
@@ -257,7 +265,20 @@ def cross_entropy_backward(
     if extra or unknown:
         raise misspelt(cross_entropy_backward, extra, unknown)
     found = rows_of_cross_entropy(
-        z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, None
+        z,
+        target,
+        axis,
+        weight,
+        ignore_index,
+        label_smoothing,
+        z_loss,
+        temperature,
+        softcap,
+        where,
+        reduction,
+        normalizer,
+        row_sums,
+        None,
     )
     operator, direction = (CROSS_ENTROPY, "backward") if found.classes else (CROSS_ENTROPY_OF, "backward z")
     u = Reduced(reduction, found.divisor).backward(grad_output, z, axis)
@@ -281,6 +302,7 @@ def cross_entropy_jvp(
     where: Array | None = None,
     reduction: Reduction = "mean",
     normalizer: Any = None,
+    row_sums: Array | None = None,
     **unknown: Never,
 ) -> Array:
     """Directional derivative of `cross_entropy` along the logits: ``sum((s sum(q) - q) v)`` of each row, reduced.
@@ -289,7 +311,7 @@ def cross_entropy_jvp(
     ----------
     tangent
         Direction ``v`` in the logits, of their shape.
-    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer
+    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, row_sums
         As given to `cross_entropy`.
 
     Returns
@@ -311,7 +333,20 @@ def cross_entropy_jvp(
     if extra or unknown:
         raise misspelt(cross_entropy_jvp, extra, unknown)
     found = rows_of_cross_entropy(
-        z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, None
+        z,
+        target,
+        axis,
+        weight,
+        ignore_index,
+        label_smoothing,
+        z_loss,
+        temperature,
+        softcap,
+        where,
+        reduction,
+        normalizer,
+        row_sums,
+        None,
     )
     operator, direction = (CROSS_ENTROPY, "jvp") if found.classes else (CROSS_ENTROPY_OF, "jvp z")
     rows = operator.derivative(direction, {"tangent": tangent}, {"z": z, "target": target}, axis, where, options=found.options)
@@ -504,3 +539,17 @@ def along(operator: Operator, v: Any, u: Any, z: Array, w: Array, axis: Axis, te
     by, tangent = ("z", v) if u is None else ("w", u)
     options = scaling(z, axis, temperature, None)
     return operator.derivative(f"jvp {by}", {"tangent": tangent}, {"z": z, "w": w}, axis, where, options=options)
+
+
+publish(
+    cross_entropy_backward,
+    cross_entropy_jvp,
+    entropy_backward,
+    entropy_jvp,
+    js_divergence_backward,
+    js_divergence_jvp,
+    kl_divergence_backward,
+    kl_divergence_jvp,
+    log_prob_backward,
+    log_prob_jvp,
+)

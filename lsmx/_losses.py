@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, Never
 
+from lsmx._call.deferred import publish
 from lsmx._call.losses import (
     CROSS_ENTROPY,
     CROSS_ENTROPY_OF,
@@ -13,6 +14,7 @@ from lsmx._call.losses import (
     LOG_PROB,
     LSE,
     RANK,
+    ROW_SUMS,
     TARGET_WEIGHT,
     Reduced,
     check_choice,
@@ -31,6 +33,7 @@ from lsmx._call.losses import (
 )
 from lsmx._call.spelling import honest, misspelt
 from lsmx._call.support import kept
+from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import Array
 from lsmx._typing import Axis, DTypeLike
 
@@ -64,6 +67,7 @@ def log_prob(
     softcap: float | None = None,
     where: Array | None = None,
     support: Any = None,
+    row_sums: Array | None = None,
     dtype: DTypeLike | None = None,
     out: Array | None = None,
     **unknown: Never,
@@ -88,6 +92,8 @@ def log_prob(
         The classes that a sampler kept, the others are left out: indices, any number of them along ``axis``, with -1 where a row
         has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The index is to be
         among them. The bits are those of a mask.
+    row_sums
+        What `row_sums` returned for the same ``z`` and options: the rows are not walked for it again, and the bits are the same.
     dtype
         Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
     out
@@ -129,7 +135,7 @@ def log_prob(
     """
     if extra or unknown:
         raise misspelt(log_prob, extra, unknown)
-    options = scaling(z, axis, temperature, softcap)
+    options = scaling(z, axis, temperature, softcap, row_sums, dtype)
     check_classes("index", index, z, axis)
     if support is not None:
         z, index, where = kept(logits_in(z, dtype), index, support, axis, where)
@@ -147,6 +153,7 @@ def token_stats(
     softcap: float | None = None,
     where: Array | None = None,
     support: Any = None,
+    row_sums: Array | None = None,
     dtype: DTypeLike | None = None,
     **unknown: Never,
 ) -> TokenStats:
@@ -154,7 +161,7 @@ def token_stats(
 
     Parameters
     ----------
-    z, index, axis, temperature, softcap, where, support, dtype
+    z, index, axis, temperature, softcap, where, support, row_sums, dtype
         As in `log_prob`.
 
     Returns
@@ -183,11 +190,13 @@ def token_stats(
     """
     if extra or unknown:
         raise misspelt(token_stats, extra, unknown)
-    scaled = scaling(z, axis, temperature, softcap)
+    scaled = scaling(z, axis, temperature, softcap, row_sums, dtype)
     check_classes("index", index, z, axis)
     if support is not None:
         z, index, where = kept(logits_in(z, dtype), index, support, axis, where)
     options = scaled | {"axis": axis, "where": where, "dtype": dtype}
+    if row_sums is None and len(z.shape):
+        options["row_sums"] = ROW_SUMS(logits_in(z, dtype), **options | {"dtype": None})
     rank = ranks(RANK(logits_in(z, dtype), index, **options | {"dtype": None}))
     return TokenStats(LOG_PROB(z, index, **options), ENTROPY(z, **options), LSE(z, **options), rank)
 
@@ -202,6 +211,7 @@ def entropy(
     softcap: float | None = None,
     where: Array | None = None,
     support: Any = None,
+    row_sums: Array | None = None,
     dtype: DTypeLike | None = None,
     out: Array | None = None,
     **unknown: Never,
@@ -210,7 +220,7 @@ def entropy(
 
     Parameters
     ----------
-    z, axis, temperature, softcap, where, support, dtype, out
+    z, axis, temperature, softcap, where, support, row_sums, dtype, out
         As in `log_prob`.
 
     Returns
@@ -236,10 +246,70 @@ def entropy(
     """
     if extra or unknown:
         raise misspelt(entropy, extra, unknown)
-    options = scaling(z, axis, temperature, softcap)
+    options = scaling(z, axis, temperature, softcap, row_sums, dtype)
     if support is not None:
         z, _, where = kept(logits_in(z, dtype), None, support, axis, where)
     return ENTROPY(z, axis=axis, where=where, dtype=dtype, out=out, **options)
+
+
+@honest
+def row_sums(
+    z: Array = None,
+    /,
+    *extra: Never,
+    axis: Axis = -1,
+    temperature: Any = 1.0,
+    softcap: float | None = None,
+    where: Array | None = None,
+    support: Any = None,
+    dtype: DTypeLike | None = None,
+    **unknown: Never,
+) -> Array:
+    """What `log_prob` and the others need of the rows as a whole: four numbers a row, which save later calls two walks over them.
+
+    Parameters
+    ----------
+    z, axis, temperature, softcap, where, support, dtype
+        As in `log_prob`. Calls that are given the result are to be given the same.
+
+    Returns
+    -------
+    Array
+        In float32 or float64, of the shape of ``z`` with 4 along the last reduced axis, and 1 along the others. Constants for
+        every autograd: the functions that are given them know how they move.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `log_prob`.
+
+    See Also
+    --------
+    log_prob, entropy, cross_entropy, log_prob_backward, entropy_backward, cross_entropy_backward : which take it.
+
+    Notes
+    -----
+    The maximum ``m`` of ``x = softcap tanh(z / softcap) / temperature``, the second largest, and ``R`` in two words, where
+    ``sum(exp(x - m)) = 1 + R``. Autograds save it by themselves, in place of anything as large as the logits.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z, target = np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32), np.asarray([2])
+    >>> sums = lsmx.row_sums(z)
+    >>> sums.shape
+    (1, 4)
+    >>> lsmx.cross_entropy(z, target, row_sums=sums)
+    array(0.40760598, dtype=float32)
+    >>> lsmx.cross_entropy_backward(np.asarray(1.0, np.float32), z, target, row_sums=sums).round(3)
+    array([[ 0.09 ,  0.245, -0.335]], dtype=float32)
+    """
+    if extra or unknown:
+        raise misspelt(row_sums, extra, unknown)
+    options = scaling(z, axis, temperature, softcap)
+    if support is not None:
+        z, _, where = kept(z, None, support, axis, where)
+    return ROW_SUMS(logits_in(z, dtype), axis=axis, where=where, **options)
 
 
 @honest
@@ -259,6 +329,7 @@ def cross_entropy(
     reduction: Reduction = "mean",
     normalizer: Any = None,
     empty: Literal["nan", "zero"] = "nan",
+    row_sums: Array | None = None,
     dtype: DTypeLike | None = None,
     return_z_loss: bool = False,
     **unknown: Never,
@@ -282,7 +353,7 @@ def cross_entropy(
         How much of each target goes to all classes alike, from 0 to 1.
     z_loss
         ``z_loss * lse**2`` is added to the loss of each row that counts, not weighted by class.
-    temperature, softcap, where
+    temperature, softcap, where, row_sums
         As in `log_prob`. Classes that are left out have no part in the smoothing.
     reduction
         ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the weights of the targets (classes) or the number
@@ -338,14 +409,27 @@ def cross_entropy(
         raise misspelt(cross_entropy, extra, unknown)
     check_choice("empty", empty, "nan", "zero")
     found = rows_of_cross_entropy(
-        z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, dtype
+        z,
+        target,
+        axis,
+        weight,
+        ignore_index,
+        label_smoothing,
+        z_loss,
+        temperature,
+        softcap,
+        where,
+        reduction,
+        normalizer,
+        row_sums,
+        dtype,
     )
     reduced = Reduced(reduction, found.divisor, empty)
     rows = (CROSS_ENTROPY if found.classes else CROSS_ENTROPY_OF)(z, target, axis=axis, where=where, dtype=dtype, **found.options)
     loss = reduced.forward(rows)
     if not return_z_loss:
         return loss
-    scaled = {name: value for name, value in found.options.items() if name in ("temperature", "softcap")}
+    scaled = {name: value for name, value in found.options.items() if name in Scaling._fields}
     lse = LSE(z, axis=axis, where=where, dtype=dtype, **scaled)
     part = (lse * lse) * float(z_loss)
     if found.classes:
@@ -375,11 +459,12 @@ def rows_of_cross_entropy(
     where: Array | None,
     reduction: str,
     normalizer: Any,
+    row_sums: Array | None,
     dtype: Any,
 ) -> RowsOfCrossEntropy:
     """The options as the rules take them, those only that are not at their defaults, and what a mean divides by."""
     check_choice("reduction", reduction, "none", "mean", "sum")
-    classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap)
+    classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap, row_sums, dtype)
     options, ignored = options_of_cross_entropy(classes, ignore_index, label_smoothing, z_loss)
     weights = class_weights("weight", weight)
     if classes:
@@ -514,3 +599,6 @@ def divergence(
     rows = of(z, w, axis=axis, where=where, dtype=dtype, **scaling(z, axis, temperature, None))
     divisor = checked_normalizer(normalizer, reduction)
     return Reduced(reduction, rows_of(z, axis) if divisor is None else divisor, empty).forward(rows)
+
+
+publish(cross_entropy, entropy, js_divergence, kl_divergence, log_prob, row_sums, token_stats)

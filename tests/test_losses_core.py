@@ -241,3 +241,77 @@ def test_memory_of_a_product_in_chunks() -> None:
         finally:
             tracemalloc.stop()
         assert peak < 2.6 * chunk, peak / chunk  # with the gradients by weight: the sum, and what is added to it
+
+
+def calls_of_rows(z: Values, index: Values, g: Values) -> list[Callable[..., Any]]:
+    """What takes ``row_sums``."""
+    return [
+        lambda **o: lsmx.log_prob(z, index, **o),
+        lambda **o: lsmx.log_prob_backward(g, z, index, **o),
+        lambda **o: lsmx.entropy(z, **o),
+        lambda **o: lsmx.entropy_backward(g, z, **o),
+        lambda **o: lsmx.cross_entropy(z, index, reduction="none", **o),
+        lambda **o: lsmx.cross_entropy_backward(g, z, index, reduction="none", **o),
+        lambda **o: lsmx.token_stats(z, index, **o).rank.astype(g.dtype),
+    ]
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_with_row_sums(target: str, dtype: str, n: int) -> None:
+    """What is known of rows already changes no bit, of values and of gradients, by the core and by the definition."""
+    for seed, kind in enumerate(KINDS):
+        _, z, index, g, ways = draw(seed, kind, dtype, n)
+        for options in ways:
+            same(lsmx.row_sums, z, **options)
+            sums = lsmx.row_sums(z, **options)
+            for at, call in enumerate(calls_of_rows(z, index, g)):
+                known, want = {**options, "row_sums": sums}, np.asarray(call(**options))
+                assert differing(np.asarray(call(**known)), want) is None, (at, kind, sorted(options))
+                with lsmx.using("reference"):
+                    assert differing(np.asarray(call(**known)), want) is None, (at, kind, sorted(options))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 2), (2, 1), None])
+def test_row_sums_along_axes(axis: Any) -> None:
+    rng = np.random.default_rng(11)
+    z = rng.standard_normal((4, 5, 6)).astype("float32")
+    sums = lsmx.row_sums(z, axis=axis)
+    axes = range(3) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    assert sums.shape == tuple(4 if i == max(axes) else 1 if i in axes else n for i, n in enumerate(z.shape))
+    same(lsmx.row_sums, z, axis=axis)
+    assert lsmx.explain(z, axis=axis, function="row_sums").runs == "core"
+    want = lsmx.entropy(z, axis=axis)
+    assert differing(lsmx.entropy(z, axis=axis, row_sums=sums), want) is None
+    assert differing(lsmx.entropy(z, axis=axis, row_sums=np.asfortranarray(sums)), want) is None
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("axis", [(0, 1), (0, 2), None])
+def test_an_index_counts_along_the_axes_and_not_in_memory(axis: Any, order: tuple[int, ...]) -> None:
+    """Of rows whose axes lie in memory in another order than they are counted in."""
+    rng = np.random.default_rng(12)
+    z = rng.standard_normal((4, 5, 6)).astype("float32")
+    z[1, 2] = np.inf
+    z[1, 2] = -z[1, 2]
+    elsewhere = np.ascontiguousarray(z.transpose(order)).transpose(np.argsort(order))
+    shape = np.shape(lsmx.logsumexp(z, axis=axis))
+    index = np.asarray(rng.integers(0, z.size // max(int(np.prod(shape)), 1), shape))
+    g = np.asarray(rng.standard_normal(shape), "float32")
+    for options in ({}, {"where": rng.random(z.shape) < 0.8}, {"row_sums": lsmx.row_sums(z, axis=axis)}):
+        want = lsmx.log_prob(z, index, axis=axis, **options)
+        assert differing(np.asarray(lsmx.log_prob(elsewhere, index, axis=axis, **options)), np.asarray(want)) is None
+        back = lsmx.log_prob_backward(g, z, index, axis=axis, **options)
+        assert differing(lsmx.log_prob_backward(g, elsewhere, index, axis=axis, **options), back) is None
+        same(lsmx.cross_entropy, elsewhere, index, axis=axis, label_smoothing=0.0 if options else 0.1, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_cotangents_of_a_mean(dtype: str) -> None:
+    mean, v = lsmx.registered()["mean_of_rows"], np.zeros((3, 4), dtype)
+    for g in (0.0, -0.0, 1.0, -3.3, 1e-40, INF, NAN, 3e38):
+        for divisor in (0.0, 1.0, 7.0, NAN, 1e-39, 3e38, -1.0):
+            given = {"grad_output": np.asarray(g, dtype)}, {"v": v, "divisor": np.asarray(divisor, dtype)}
+            got = mean.derivative("backward", *given, None)
+            with lsmx.using("reference"):
+                assert differing(got, mean.derivative("backward", *given, None)) is None, (g, divisor)

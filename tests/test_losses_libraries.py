@@ -380,3 +380,52 @@ def test_vmap_of_gradients_and_of_divergences() -> None:
     for f in (lsmx.kl_divergence, lsmx.js_divergence):
         got = torch.func.vmap(lambda z, w, f=f: f(z, w, temperature=T_))(z, w)
         same(got, np.stack([f(a, b, temperature=T_) for a, b in zip(z, w, strict=True)]))
+
+
+def test_autograds_save_what_is_known_of_rows() -> None:
+    """Four numbers a row beside the logits, so that a gradient walks them once; and not where nothing is followed."""
+    z, index = normal(140, 5, 9).astype("float32"), np.arange(5)
+    x = torch.from_numpy(z).requires_grad_()
+    saved: list[tuple[int, ...]] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(tuple(t.shape)) or t, lambda t: t):  # type: ignore[func-returns-value]
+        lsmx.log_prob(x, torch.from_numpy(index), temperature=torch.ones(5))
+    assert sorted(saved) == [(5,), (5,), (5, 4), (5, 9)]
+
+    def names(f: Callable[..., Any]) -> list[str]:
+        return [equation.primitive.name for equation in jax.make_jaxpr(f)(z).eqns]
+
+    def f(z: Any) -> Any:
+        return lsmx.entropy(z).sum()
+
+    assert [name for name in names(f) if "lsmx" in name] == ["lsmx_entropy"]
+    with_sums = ["lsmx_row_sums", "lsmx_entropy_with_row_sums", "lsmx_entropy_with_row_sums_backward"]
+    assert [name for name in names(jax.grad(f)) if "lsmx" in name] == with_sums
+
+
+def test_sums_that_are_none_of_these_rows() -> None:
+    z = normal(141, 5, 9)
+    sums = lsmx.row_sums(z)
+    with pytest.raises(TypeError, match=r"row_sums: float is not an array; pass what lsmx\.row_sums returns"):
+        lsmx.entropy(z, row_sums=1.0)
+    with pytest.raises(TypeError, match=r"row_sums: dtype float64, but the sums of these rows are in float32"):
+        lsmx.entropy(z.astype("float32"), row_sums=sums)
+    with pytest.raises(TypeError, match=r"row_sums: dtype float32, but the sums of these rows are in float64"):
+        lsmx.entropy(z.astype("float32"), row_sums=sums.astype("float32"), dtype="float64")
+    with pytest.raises(ValueError, match=r"row_sums.*\(4, 4\).*\(5, 4\)"):
+        lsmx.entropy(z, row_sums=sums[1:])
+    with pytest.raises(ValueError, match=r"z: shape \(\)"):
+        lsmx.row_sums(np.asarray(1.0))
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"z_loss": 0.01}, {"label_smoothing": 0.2, "z_loss": 0.1}])
+def test_smoothing_and_z_loss_inside_jit(options: dict[str, Any]) -> None:
+    z, target = normal(142, 7, 50).astype("float32"), np.asarray([1, 2, -100, 4, 5, 6, 7])
+    assert lsmx.explain(jnp.asarray(z), jnp.asarray(target), function="cross_entropy").runs == "core"
+
+    def f(z: Any) -> Any:
+        return lsmx.cross_entropy(z, jnp.asarray(target), **options)
+
+    value, gradient = jax.jit(jax.value_and_grad(f))(z)
+    assert differing(np.asarray(value), lsmx.cross_entropy(z, target, **options)) is None
+    want = lsmx.cross_entropy_backward(np.asarray(1.0, "float32"), z, target, **options)
+    assert differing(np.asarray(gradient), want) is None

@@ -23,6 +23,8 @@ def bind(
     out: Any = None,
 ) -> Any:
     """An operation by its primitive. ``out`` is left alone: the result belongs to the autograd."""
+    if operation.beforehand is not None and any(map(isbox, arrays)):
+        operation, arrays = operation.beforehand(bind, arrays, axis, where, dict(options or {}))
     return primitive_of(operation)(*arrays, axis=axis, where=where, options=dict(options or {}))
 
 

@@ -139,11 +139,13 @@ def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> An
         "reduced": sum(1 << a for a in given.axes),
         "mask": given.where is not None,
         "temperature": temperature is not None,
+        "sums": given.row_sums is not None,
     }
     numbers: dict[str, Any] = {name: np.uint64(value) for name, value in attributes.items()}
     if given.ignored is not None:
         numbers["ignored"] = np.int64(given.ignored)
-    arrays = [x for x in (given.one, given.z, given.w, given.index, given.where, temperature) if x is not None]
+    one = given.one if given.numbers is None else given.numbers
+    arrays = [x for x in (one, given.z, given.w, given.index, given.where, temperature, given.row_sums) if x is not None]
     return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct(shape, dtype))(*arrays, **numbers)
 
 

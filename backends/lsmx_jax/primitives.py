@@ -57,6 +57,19 @@ def primitive_of(operation: Operation) -> Primitive:
 
     def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
         arrays, where = split(primals)
+        if operation.beforehand is not None:
+            given = arrays, params["axes"] or None, where, operation.named(params["values"])
+            other, known = operation.beforehand(bind, *given)
+            if other is operation:
+                return differentiated(primals, tangents, **params)
+            more = [ad.Zero(jax.typeof(x).to_tangent_aval()) for x in known[n:]]
+            primals, tangents = (*known, *primals[n:]), (*tangents[:n], *more, *tangents[n:])
+            derived: tuple[Any, Any] = ad.primitive_jvps[primitive_of(other)](primals, tangents, **params)
+            return derived
+        return differentiated(primals, tangents, **params)
+
+    def differentiated(primals: tuple[Any, ...], tangents: tuple[Any, ...], **params: Any) -> tuple[Any, Any]:
+        arrays, where = split(primals)
         output = p.bind(*primals, **params)
         rules = operation.on(arrays)
         d, at = calculus(where, params["axes"], params["values"]), rules.saved(arrays, output)

@@ -27,7 +27,7 @@ def pull(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
     where, *saved = ctx.saved_tensors
     d = Calculus(ctx.bind, operation.family, ctx.axis, where, ctx.options)
     at = dict(zip(operation.saves, saved, strict=True))
-    for i, name in enumerate(operation.names, ctx.first):
+    for i, name in zip(range(ctx.first, len(needed)), operation.names, strict=False):
         if needed[i] and (name in operation.pull or operation.moves(name)):
             grads[i] = (operation.pull.get(name) or operation.rule("pull", name))(d, cotangent, at)
     return tuple(grads)
@@ -54,6 +54,14 @@ def kept(operation: Operation) -> tuple[int, ...]:
     return tuple(map(names.index, operation.saves))
 
 
+def computed(
+    operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: torch.Tensor | None, options: Mapping[str, Any]
+) -> torch.Tensor:
+    """An operation that no autograd sees."""
+    result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
+    return result
+
+
 class Plain(_SingleLevelFunction):
     """Ordinary autograd, where nothing else looks on. Its arguments are those of ``bind`` that are no arrays, and the arrays."""
 
@@ -65,6 +73,8 @@ class Plain(_SingleLevelFunction):
     def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
         bind, operation, axis, where, options = call
+        if operation.beforehand is not None:
+            operation, arrays = operation.beforehand(computed, arrays, axis, where, options)
         result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
         rules = operation.on(arrays)
         ctx.call = bind, rules, axis, where, options
@@ -158,6 +168,12 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         if not followed(operation, args[:n]):
             return below(*args)
         check_differentiable(operation)
+        if operation.beforehand is not None:
+            axes, where, *values = args[n:]
+            other, arrays = operation.beforehand(bind, args[:n], operation.axis(args[:n], axes), where, operation.named(values))
+            if other is not operation:
+                found: torch.Tensor = bind(other, arrays, operation.axis(args[:n], axes), where, operation.named(values))
+                return found
         with enable_single_level_autograd_function():
             result: torch.Tensor = Bridge.apply(*args)  # type: ignore[attr-defined]
         return result

@@ -14,7 +14,7 @@ from lsmx._call.loss_kernels import LOSSES
 from lsmx._definition.checks import check_mask, dtype_name, float_name, native, normal_axes, reduced_shape
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.function import Context, Function, keep, recall, remember
-from lsmx._definition.kinds import PER_CLASS, ROWS, Kind
+from lsmx._definition.kinds import PER_CLASS, PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import LsmxError
 
@@ -134,8 +134,9 @@ class Blocks:
         """Of the function's value."""
         if self.function.shaped:
             return tuple(arrays[self.function.shaped].shape)
-        shape = tuple(z.shape)
-        return reduced_shape(shape, normal_axes(axis, len(shape)), keepdims) if self.function.reduces else shape
+        shape, result = tuple(z.shape), self.function.result()
+        axes = normal_axes(axis, len(shape))
+        return reduced_shape(shape, axes, keepdims) if result is PER_ROW else result.shape(shape, axes)
 
     def empty(self, shape: tuple[int, ...], like: Array, widens: bool) -> Array:
         """A new array with the dtype of another, or in the format that is computed in."""

@@ -15,6 +15,7 @@ from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy, Options, at_and_elsewhere, weight_at
 from lsmx._definition.function import keep, recall
+from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
 from lsmx._definition.words import Words, fast_two_sum, two_sum
@@ -69,8 +70,6 @@ def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array |
     """The operands of a call, or why there is no kernel for it."""
     options = Options(**{name: value for name, value in given.items() if name in Options._fields})
     weighted, smooth = hasattr(options.weight, "shape"), bool(options.label_smoothing)
-    if (smooth or options.z_loss) and not runner.numbers:
-        return "label smoothing" if smooth else "a z_loss"
     if smooth and (weighted or where is not None):
         return f"label smoothing with {'class weights' if weighted else 'a mask'}"
     operands = operands_of(runner, arrays, axis, where, given, options.ignore_index if options.ignores else None)
@@ -109,7 +108,7 @@ def cross_entropy_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., F
         return run
 
     def backward(ctx: Any, g: Array, /) -> Found:
-        names = (*Options._fields, "temperature", "softcap")
+        names = (*Options._fields, *Scaling._fields)
         options = {name: getattr(ctx, name) for name in names if hasattr(ctx, name)}
         found = targets(runner, ctx.saved_tensors, *recall(ctx), options)
         if isinstance(found, str):
@@ -154,7 +153,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
         G = ops.where(ops.xp.isfinite(at), at, NAN), zero
     if options.z_loss:
         bent = rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), of.lse()))
-        high, error = two_sum(G[0], -bent)
+        high, error = two_sum(-bent, G[0])  # G second: XLA takes (G + x) - G for x where all rows have one cotangent
         G = fast_two_sum(high, error + G[1])
     return of.runner.run("cross_entropy_backward", replace(of.given, numbers=of.together(at, elsewhere, *G)), shape, out)
 

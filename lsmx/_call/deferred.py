@@ -14,6 +14,15 @@ from lsmx._errors import ArrayTypeError
 
 public: dict[str, Callable[..., Any]] = {}
 """The functions that users call, by name."""
+
+
+def publish(*functions: Callable[..., Any]) -> None:
+    """Give functions to users: as those of the package, so that programs that are written down name them as users do."""
+    for function in functions:
+        function.__module__ = __name__.partition(".")[0]
+        public[function.__name__] = function
+
+
 DEFAULTS: Mapping[str, Any] = {"axis": -1, "where": None, "dtype": None, "out": None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Never
 
 from lsmx._call.backend import DIRECTIONS
-from lsmx._call.functions import operators
+from lsmx._call.functions import every
 from lsmx._call.operator import cast, serving
 from lsmx._call.plan import Plan, plan
 from lsmx._call.spelling import honest, misspelt
@@ -62,9 +62,9 @@ def explain(
     """
     if unknown:
         raise misspelt(explain, (), unknown)
-    operator = operators.get(function)
+    operator = every().get(function)
     if operator is None:
-        raise BackendError(f"function: {function!r} is not registered; there are {', '.join(operators)}")
+        raise BackendError(f"function: {function!r} is not registered; there are {', '.join(every())}")
     kind, at, _ = direction.partition("_")
     rules = operator.function.narrow if at else operator.function
     if kind not in DIRECTIONS or rules is None or not any(key.split()[0] == direction for key in operator.operations):

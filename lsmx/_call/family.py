@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lsmx._call.calculus import Calculus, Family
-from lsmx._call.operation import JACOBIAN, Compute, Operation, Options, Rule
+from lsmx._call.functions import operators
+from lsmx._call.operation import JACOBIAN, Beforehand, Bind, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
 from lsmx._call.registry import _forced, backend_at_work, computed
 from lsmx._definition.function import Context, Function, remember
-from lsmx._definition.kinds import ROWS, Kind
+from lsmx._definition.kinds import ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import BackendError
 
@@ -36,8 +37,9 @@ def operations_of(operator: Operator) -> Family:
         widens=function.widens,
         pull=rules_of(operator, function, "backward"),
         push=rules_of(operator, function, "jvp"),
-        inert=() if function.gradients else (*function.takes, *operator.given),
+        inert=constants(operator) if function.gradients else (*function.takes, *operator.given),
         family=family,
+        beforehand=sums_beforehand(operator),
     )
     if function.narrow is not None:
         suffix = suffix_of(function.narrow)
@@ -59,6 +61,31 @@ def operations_of(operator: Operator) -> Family:
 def kinds_given(operator: Operator) -> dict[str, Kind]:
     """The options that are arrays, by name."""
     return {name: operator.function.optional[name] for name in operator.given}
+
+
+def constants(operator: Operator) -> tuple[str, ...]:
+    """The arrays that say what is so already: nothing moves with them."""
+    return tuple(name for name, kind in kinds_given(operator).items() if kind is ROW_SUMS)
+
+
+def sums_beforehand(operator: Operator) -> Beforehand | None:
+    """What finds the sums of the rows first, where a function can be given them: then its derivatives need not find them again."""
+    if "row_sums" not in operator.function.optional or "row_sums" in operator.given:
+        return None
+
+    def beforehand(
+        bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
+    ) -> tuple[Operation, tuple[Array, ...]]:
+        if not len(arrays[0].shape):  # no axis to put them along
+            return operator.operations["forward"], arrays
+        sums = operators["row_sums"]
+        find = sums.variants[tuple(name for name in operator.given if name in sums.function.optional)].operations["forward"]
+        at = dict(zip(operator.operations["forward"].names, arrays, strict=True))
+        known = {name: value for name, value in options.items() if name in find.options}
+        found = bind(find, tuple(at[name] for name in find.names), axis, where, known)
+        return operators[operator.name].variants[(*operator.given, "row_sums")].operations["forward"], (*arrays, found)
+
+    return beforehand
 
 
 def suffix_of(narrow: type[Function]) -> str:
@@ -111,7 +138,7 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
             compute=derivative_of(operator, f"{direction}{suffix}", by),
             result=result,
             options=options,
-            inert=residual if function.linear else (),
+            inert=residual if function.linear else constants(operator),
             family=family,
             **rules,
         )
@@ -176,9 +203,12 @@ def directions_of(operator: Operator, function: type[Function], family: Family, 
 
 
 def options_of(function: type[Function], given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The options beside ``axis``, ``where`` and those that are ``given`` as arrays, with their defaults."""
+    """The options beside ``axis``, ``where`` and those that are ``given`` as arrays, with their defaults.
+
+    An option that is None by default is an array, or is not there.
+    """
     parameters, others = inspect.signature(function.forward).parameters.values(), ("axis", "where", *given)
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others}
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others and p.default is not None}
 
 
 def forward_of(operator: Operator) -> Compute:

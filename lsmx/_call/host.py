@@ -41,48 +41,67 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
     passes = runner(memory)
     for (name, direction), plan in (loss_plans(passes) | cross_entropy_plans(passes)).items():
         kernels.append(Kernel(NAME, name, direction, plan, warns=True, unavailable=without))
-    kernels.append(Kernel(NAME, "mean_of_rows", "forward", mean(memory), warns=False, unavailable=without))
+    for direction, plan in mean_plans(memory).items():
+        kernels.append(Kernel(NAME, "mean_of_rows", direction, plan, warns=False, unavailable=without))
     return tuple(kernels)
 
 
-def mean(memory: HostMemory) -> Callable[..., Found]:
-    """The plan of the sum of one number a row over a divisor."""
+def mean_plans(memory: HostMemory) -> dict[str, Callable[..., Found]]:
+    """The plans of the sum of one number a row over a divisor, and of its VJP, by direction."""
 
-    def plan(
-        ctx: Any, v: Array, divisor: Array, /, *, axis: Any = -1, where: Array | None = None, zero_if_empty: bool = False
-    ) -> Found:
-        module = core()
-        if module is None:
-            return missing() or "no core"
-        views = views_of(memory, (v, divisor), where)
-        if isinstance(views, str) or where is not None:
-            return views if isinstance(views, str) else "a mask"
+    def check(x: Array, divisor: Array, axis: Any, ndim: int, where: Array | None) -> tuple[View, View] | str:
+        views = views_of(memory, (x, divisor), where)
+        if core() is None or isinstance(views, str):
+            return missing() or "no core" if core() is None else str(views)
+        if where is not None:
+            return "a mask"
         if views[0][1] not in (FLOAT32, FLOAT64) or views[1][1] != views[0][1]:
             return "numbers that are not of the format that is computed in"
-        step = v.dtype.itemsize
+        step = x.dtype.itemsize
         for n, stride in zip(views[0][2][::-1], views[0][3][::-1], strict=True):
             if stride != step and n != 1:
                 return "numbers that do not lie one after the other"
             step *= n
-        if not v.shape or len(normal_axes(axis, len(v.shape))) < len(v.shape) or tuple(divisor.shape):
+        if not ndim or len(normal_axes(axis, ndim)) < ndim or tuple(divisor.shape):
             return "a mean of several rows, or none"
+        return views[0], views[1]
+
+    def mean(views: tuple[View, View], shape: tuple[int, ...], like: Array, zero_if_empty: bool) -> Array:
+        module, out = core(), memory.empty(shape, like)
+        assert module is not None
+        module.mean(*views, memory.view(out), zero_if_empty)
+        return out
+
+    def forward(
+        ctx: Any, v: Array, divisor: Array, /, *, axis: Any = -1, where: Array | None = None, zero_if_empty: bool = False
+    ) -> Found:
+        found = check(v, divisor, axis, len(v.shape), where)
+        if isinstance(found, str):
+            return found
 
         def run() -> Array:
-            out = memory.empty((), v)
-            module.mean(views[0], views[1], memory.view(out), zero_if_empty)
+            out = mean(found, (), v, zero_if_empty)
             keep(ctx, Mean, (v, divisor), out, axis, where)
             return out
 
         return run
 
-    return plan
+    def backward(ctx: Any, g: Array, /) -> Found:
+        v, divisor = ctx.saved_tensors
+        axis, where = recall(ctx)
+        if tuple(g.shape) or g.dtype != v.dtype:
+            return "a cotangent of another shape or dtype"
+        found = check(g, divisor, axis, len(v.shape), where)
+        return found if isinstance(found, str) else (lambda: mean(found, tuple(v.shape), v, True))  # the mean of one number
+
+    return {"forward": forward, "backward": backward}
 
 
 def runner(memory: HostMemory) -> Runner:
     """How the passes of the losses are run on arrays in a memory."""
 
-    def views(given: Operands) -> tuple[list[View], View | None, View | None] | str:
-        """Of the arrays in the format, with the mask; of the index; of a temperature for each row."""
+    def views(given: Operands) -> tuple[list[View], View | None, View | None, View | None] | str:
+        """Of the arrays in the format, with the mask; of the index; of a temperature for each row; of sums."""
         floats = [x for x in (given.z, given.w, given.one, given.numbers) if x is not None]
         found = views_of(memory, floats, given.where)
         if isinstance(found, str):
@@ -91,7 +110,12 @@ def runner(memory: HostMemory) -> Runner:
         if isinstance(index, str) or (index is not None and index[1] % SWAPPED not in (INT32, INT64)):
             return index if isinstance(index, str) else "an index of neither int32 nor int64"
         each = memory.view(given.temperature) if hasattr(given.temperature, "shape") else None
-        return each if isinstance(each, str) else (found, index, each)
+        sums = None if given.row_sums is None else memory.view(given.row_sums)
+        if isinstance(each, str) or isinstance(sums, str):
+            return each if isinstance(each, str) else str(sums)
+        if sums is not None and sums[1] != (FLOAT64 if found[0][1] % SWAPPED == FLOAT64 else FLOAT32):
+            return "row_sums that are not of the format that is computed in"
+        return found, index, each, sums
 
     def refuse(given: Operands) -> str | None:
         if core() is None:
@@ -103,7 +127,7 @@ def runner(memory: HostMemory) -> Runner:
         module, found = core(), views(given)
         assert module is not None
         assert not isinstance(found, str)
-        (z, *others), index, each = found
+        (z, *others), index, each, sums = found
         reduces, double = "_backward" not in passname, z[1] % SWAPPED == FLOAT64
         mask = None if given.where is None else others.pop()
         w = others.pop(0) if given.w is not None else None
@@ -119,10 +143,10 @@ def runner(memory: HostMemory) -> Runner:
         a, b = (z, w) if one is None or w is not None else (None, z)
         to_view = memory.view(result)
         threads = memory.threads()
-        module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, given.ignored)
+        module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, sums, given.ignored)
         return result
 
-    return Runner(refuse, run, numbers=True)
+    return Runner(refuse, run)
 
 
 def without() -> str | None:

@@ -16,10 +16,12 @@ from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.function import Function, keep, recall
-from lsmx._definition.kinds import EACH, INDICES, PER_ROW, Axes
+from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, Axes
 from lsmx._definition.log_prob import LogProb
+from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
+from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._errors import LsmxError
 
@@ -28,6 +30,7 @@ LOSSES: dict[str, type[Function]] = {
     "log_prob": LogProb,
     "entropy": Entropy,
     "rank": Rank,
+    "row_sums": RowSums,
     "scaled_logsumexp": ScaledLogSumExp,
     "cross_entropy": CrossEntropy,
     "cross_entropy_of": CrossEntropyOf,
@@ -57,6 +60,8 @@ class Operands:
         A number for each row: a cotangent.
     temperature
         A number, or one for each row.
+    row_sums
+        What the pass of this name found of the rows.
     w
         Other logits beside them.
     numbers
@@ -70,6 +75,7 @@ class Operands:
     ignored: int | None = None
     one: Array | None = None
     temperature: Any = 1.0
+    row_sums: Array | None = None
     w: Array | None = None
     numbers: Array | None = None
 
@@ -85,13 +91,10 @@ class Runner:
     run
         A pass on its operands, with a result of a shape: in the format that is computed in for one number a row, else in the
         dtype of the logits. Called with a place for it too, or None.
-    numbers
-        Whether passes take several numbers for each row.
     """
 
     refuse: Callable[[Operands], str | None]
     run: Callable[[str, Operands, tuple[int, ...], Array | None], Array]
-    numbers: bool = False
 
 
 def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
@@ -102,6 +105,7 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         ("entropy", Entropy, "entropy"),
         ("scaled_logsumexp", ScaledLogSumExp, "logsumexp"),
         ("rank", Rank, "rank"),
+        ("row_sums", RowSums, "row_sums"),
     ):
         plans[name, "forward"] = forward(runner, function, f"{passname}_forward")
         if function.gradients:
@@ -167,7 +171,7 @@ def operands_of(
 ) -> Operands | str:
     """The operands for logits, and perhaps an index; or why there is no kernel for them."""
     z, *index = arrays
-    shape, temperature = tuple(z.shape), options.get("temperature", 1.0)
+    shape, temperature, row_sums = tuple(z.shape), options.get("temperature", 1.0), options.get("row_sums")
     if options.get("softcap"):
         return "a soft cap, which the core does not compute"
     if 0 in shape:
@@ -179,6 +183,8 @@ def operands_of(
         fmt = FORMAT_OF[dtype_name(z.dtype)]
         if index:
             INDICES.check("index", index[0], z.dtype, shape, axes)
+        if row_sums is not None:
+            ROW_SUMS.check("row_sums", row_sums, z.dtype, shape, axes)
         if hasattr(temperature, "shape"):
             PER_ROW.check("temperature", temperature, z.dtype, shape, axes)
         elif not fmt.least <= temperature < 2.0**fmt.huge:
@@ -187,7 +193,7 @@ def operands_of(
         return str(error)
     if index and tuple(index[0].shape) not in [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)]:
         return "several indices for each row"
-    found = Operands(z, axes, where, index[0] if index else None, ignored, temperature=temperature)
+    found = Operands(z, axes, where, index[0] if index else None, ignored, temperature=temperature, row_sums=row_sums)
     return runner.refuse(found) or found
 
 
@@ -198,7 +204,8 @@ def forward(runner: Runner, function: type[Function], passname: str) -> Callable
         given = operands_of(runner, arrays, axis, where, options)
         if isinstance(given, str):
             return given
-        shape = reduced_shape(tuple(given.z.shape), given.axes, False) if given.index is None else tuple(given.index.shape)
+        shape = tuple(given.z.shape)
+        shape = function.result().shape(shape, given.axes) if given.index is None else tuple(given.index.shape)
 
         def run() -> Array:
             value = runner.run(passname, given, shape, ctx.out)
@@ -241,4 +248,4 @@ def cotangent_refused(runner: Runner, given: Operands) -> str | None:
 
 def options_on(ctx: Any) -> dict[str, Any]:
     """The options of a context that kernels look at."""
-    return {name: getattr(ctx, name) for name in ("temperature", "softcap") if hasattr(ctx, name)}
+    return {name: getattr(ctx, name) for name in Scaling._fields if hasattr(ctx, name)}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lsmx._call.operator import in_dtype, namespace_of, place_of, register, serving
+from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
 from lsmx._definition.divergence import JSDivergence, KLDivergence
@@ -18,21 +18,23 @@ from lsmx._definition.log_prob import LogProb
 from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
+from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
-from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, ShapeError
+from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
-LOG_PROB = register("log_prob", LogProb)
-ENTROPY = register("entropy", Entropy)
-RANK = register("rank", Rank)
-LSE = register("scaled_logsumexp", ScaledLogSumExp)
-CROSS_ENTROPY = register("cross_entropy", CrossEntropy)
-CROSS_ENTROPY_OF = register("cross_entropy_of", CrossEntropyOf)
-TARGET_WEIGHT = register("target_weight", TargetWeight)
-register("target_total", TargetTotal)
-KL = register("kl_divergence", KLDivergence)
-JS = register("js_divergence", JSDivergence)
-MEAN = register("mean_of_rows", Mean)
+LOG_PROB = enroll("log_prob", LogProb)
+ENTROPY = enroll("entropy", Entropy)
+RANK = enroll("rank", Rank)
+ROW_SUMS = enroll("row_sums", RowSums)
+LSE = enroll("scaled_logsumexp", ScaledLogSumExp)
+CROSS_ENTROPY = enroll("cross_entropy", CrossEntropy)
+CROSS_ENTROPY_OF = enroll("cross_entropy_of", CrossEntropyOf)
+TARGET_WEIGHT = enroll("target_weight", TargetWeight)
+enroll("target_total", TargetTotal)
+KL = enroll("kl_divergence", KLDivergence)
+JS = enroll("js_divergence", JSDivergence)
+MEAN = enroll("mean_of_rows", Mean)
 
 
 def positive(name: str, value: object) -> float:
@@ -50,9 +52,9 @@ class ArgumentValueError(ArgumentError, ValueError):
     """An option with a value that means nothing."""
 
 
-def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any) -> dict[str, Any]:
-    """``temperature`` and ``softcap`` as the rules take them, those only that are not at their defaults."""
-    options: dict[str, Any] = {}
+def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any, row_sums: Any = None, dtype: Any = None) -> dict[str, Any]:
+    """``temperature``, ``softcap`` and ``row_sums`` as the rules take them, those only that are not at their defaults."""
+    options = {} if row_sums is None else {"row_sums": checked_sums(row_sums, z, dtype)}
     if softcap is not None:
         options["softcap"] = positive("softcap", softcap)
     shape = getattr(temperature, "shape", None)
@@ -69,6 +71,18 @@ def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any) -> dict[str, A
         to = reduced_shape(tuple(z.shape), axes, keepdims=False)
         temperature = namespace_of(backend, temperature).broadcast_to(temperature, to)
     return options | {"temperature": temperature}
+
+
+def checked_sums(sums: Any, z: Array, dtype: Any) -> Array:
+    """Raise unless the numbers are in the format that ``z`` is computed in, as `row_sums` gives them."""
+    if not hasattr(sums, "shape"):
+        raise ArrayTypeError(f"row_sums: {type(sums).__name__} is not an array; pass what lsmx.row_sums returns")
+    own, wanted = dtype_name(sums.dtype), FORMAT_OF[float_name("z", z) if dtype is None else dtype_name(dtype)].dtype
+    if own != wanted:
+        raise DTypeError(
+            f"row_sums: dtype {own}, but the sums of these rows are in {wanted}; pass what lsmx.row_sums returns for them"
+        )
+    return sums
 
 
 def of_a_row(options: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -37,6 +37,22 @@ class Compute(Protocol):
         """The value; may be put into ``out``."""
 
 
+class Bind(Protocol):
+    """Computes an operation so that an autograd remembers it, or so that none sees it."""
+
+    def __call__(self, operation: Operation, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options) -> Array:
+        """The value."""
+
+
+class Beforehand(Protocol):
+    """Computes what derivatives ask for beside the arguments."""
+
+    def __call__(
+        self, bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
+    ) -> tuple[Operation, tuple[Array, ...]]:
+        """The operation to compute and to differentiate in place of this one, or this one, and its arrays."""
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """An operation on arrays, for an autograd.
@@ -69,6 +85,8 @@ class Operation:
         The operations of its function, by direction; itself among them.
     narrow
         The same with other ``saves``, ``pull`` and ``push``, for 16-bit rows; or None.
+    beforehand
+        What an autograd computes first, and then differentiates in place of this one: with the same bits, in fewer walks; or None.
     """
 
     name: str
@@ -84,6 +102,7 @@ class Operation:
     inert: tuple[str, ...] = ()
     family: Mapping[str, Operation] = field(default_factory=dict)
     narrow: Operation | None = None
+    beforehand: Beforehand | None = None
 
     def on(self, arrays: Sequence[Array]) -> Operation:
         """The operation whose rules, and what they ask for, are those of arrays of this dtype."""

@@ -12,7 +12,7 @@ from typing import Any
 from lsmx._call.backend import Backend
 from lsmx._call.deferred import public, taken_over
 from lsmx._call.family import operations_of, suffix_of
-from lsmx._call.functions import operators
+from lsmx._call.functions import every, operators
 from lsmx._call.operation import NARROW, Operation
 from lsmx._call.registry import _forced, at_work, backend_for, forced, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
@@ -21,7 +21,7 @@ from lsmx._call.validate import cast_to, check_flags, described, write
 from lsmx._definition.checks import float_name, normal_axes
 from lsmx._definition.formats import SINGLE
 from lsmx._definition.function import Function
-from lsmx._definition.kinds import PER_ROW, ROWS, Kind
+from lsmx._definition.kinds import PER_ROW, ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import Array
 from lsmx._errors import ArrayTypeError, BackendError, DeviceError
 from lsmx._typing import Axis, DTypeLike
@@ -246,12 +246,17 @@ def register(name: str, function: type[Function]) -> Operator:
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise BackendError(f"register: name {name!r} is not an identifier")
-    if name in operators:
+    if name in every():
         raise BackendError(f"register: {name!r} is taken by {operators[name].function.__qualname__}; unregister it first")
     for method in ("forward", "backward") if getattr(function, "gradients", True) else ("forward",):
         if not isinstance(function, type) or getattr(function, method, None) in (None, getattr(Function, method)):
             raise BackendError(f"register: {function!r} has no {method} of its own; a Function needs forward and backward")
     check_traits(function)
+    return enroll(name, function)
+
+
+def enroll(name: str, function: type[Function]) -> Operator:
+    """``register`` for the library's own functions."""
     operator = Operator(name, function)
     operators[name] = operator
     for backend in loaded():
@@ -285,9 +290,9 @@ def tell(backend: Backend, operator: Operator) -> None:
 
 def tell_all(backend: Backend) -> None:
     """Have a library know all that there is."""
-    for operator in operators.values():
-        tell(backend, operator)
     if backend.define is not None:
+        for operator in every().values():
+            tell(backend, operator)
         for step in STEPS:
             backend.define(step)
 
@@ -297,7 +302,7 @@ on_load.append(tell_all)
 
 def unregister(name: str) -> None:
     """Take back ``register``."""
-    del operators[name]
+    del every()[name]
 
 
 def shortcut(function: str, direction: str, kind: type) -> Callable[..., Array | None] | None:
@@ -320,10 +325,11 @@ def serving(name: str, x: Array) -> Backend:
 
 
 def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype: Any) -> tuple[Array, ...]:
-    """The arrays of numbers in the ``dtype=`` that was asked for."""
+    """The arrays of numbers in the ``dtype=`` that was asked for; sums stay in the format that is computed in."""
     takes = operator.operations["forward"].takes
     return tuple(
-        in_dtype(backend, x, dtype, name) if kind.floating else x for (name, kind), x in zip(takes.items(), arrays, strict=True)
+        in_dtype(backend, x, dtype, name) if kind.floating and kind is not ROW_SUMS else x
+        for (name, kind), x in zip(takes.items(), arrays, strict=True)
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lsmx._definition.checks import reduced_shape, row_length
 from lsmx._definition.function import Function, Once, keep
-from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS
+from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import lse_of
 from lsmx._definition.ops import NAN, Array
@@ -53,7 +53,7 @@ class CrossEntropy(Function):
     """With the index of a class for each row."""
 
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
-    optional = {"weight": PER_CLASS, "temperature": PER_ROW}  # noqa: RUF012
+    optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "target")
     reduces = True
     widens = True
@@ -70,12 +70,13 @@ class CrossEntropy(Function):
         weight: Any = 1.0,
         temperature: Any = 1.0,
         softcap: float = 0.0,
+        row_sums: Any = None,
         label_smoothing: float = 0.0,
         z_loss: float = 0.0,
         ignore_index: int = -100,
         ignores: bool = True,
     ) -> Array:
-        by, options = Scaling(temperature, softcap), Options(weight, label_smoothing, z_loss, ignore_index, ignores)
+        by, options = Scaling(temperature, softcap, row_sums), Options(weight, label_smoothing, z_loss, ignore_index, ignores)
         row = Row.of("z", z, axis, where, by)
         out = row.leave_each(loss(row, of_index(row.rows, target, options), options))
         keep(ctx, CrossEntropy, (z, target), out, axis, where, **by.changed(), **options.changed())
@@ -120,7 +121,7 @@ class CrossEntropyOf(Once):
     once = "cross_entropy: has no second derivative with probabilities"
     takes = {"z": ROWS, "target": ROWS}  # noqa: RUF012
     gradients = ("z", "target")
-    optional = {"weight": PER_CLASS, "temperature": PER_ROW}  # noqa: RUF012
+    optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "target")
     reduces = True
     widens = True
@@ -137,10 +138,11 @@ class CrossEntropyOf(Once):
         weight: Any = 1.0,
         temperature: Any = 1.0,
         softcap: float = 0.0,
+        row_sums: Any = None,
         label_smoothing: float = 0.0,
         z_loss: float = 0.0,
     ) -> Array:
-        by, options = Scaling(temperature, softcap), Options(weight, label_smoothing, z_loss)
+        by, options = Scaling(temperature, softcap, row_sums), Options(weight, label_smoothing, z_loss)
         row = Row.of("z", z, axis, where, by)
         out = row.leave_each(loss(row, of_probabilities(row, target, options), options))
         keep(ctx, CrossEntropyOf, (z, target), out, axis, where, **by.changed(), **options.changed())

@@ -7,7 +7,7 @@ from typing import Any
 
 from lsmx._definition import sums
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import PER_ROW
+from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.products import times
@@ -18,16 +18,24 @@ from lsmx._definition.words import Words, two_sum
 class Entropy(Function):
     """Saves its input and nothing else."""
 
-    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z",)
     reduces = True
     widens = True
 
     @staticmethod
     def forward(
-        ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+        ctx: Any,
+        z: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        temperature: Any = 1.0,
+        softcap: float = 0.0,
+        row_sums: Any = None,
     ) -> Array:
-        by = Scaling(temperature, softcap)
+        by = Scaling(temperature, softcap, row_sums)
         row = Row.of("z", z, axis, where, by)
         (L, low), (E, E_low) = row.L, mean_distance(row)
 

@@ -84,6 +84,14 @@ def _along(shape: Shape, ndim: int, axes: Axes) -> Shape:
     return tuple(next(sizes) if i in axes else 1 for i in range(ndim))
 
 
+PARTS = 4
+"""Numbers that the sum of exponentials of a row is kept in."""
+
+
+def _parts(rows: Shape, axes: Axes) -> list[Shape]:
+    return [tuple(PARTS if axes and i == max(axes) else 1 if i in axes else n for i, n in enumerate(rows))]
+
+
 ROWS = Kind("rows", True, lambda rows, axes: [rows])
 """Of the shape of the rows, as the logits themselves."""
 PER_ROW = Kind("one number a row", True, _reduced)
@@ -96,5 +104,7 @@ INDICES = Kind("integer indices into the row", False, _reduced, also=_several, o
 """Integers, shaped as one number a row, or with any number of them along the one reduced axis."""
 EACH = Kind("one number for each index", True, _reduced, also=_several, others="any number along the axis")
 """Of the shape of `INDICES`."""
+ROW_SUMS = Kind("the sums of the rows, as row_sums gives them", True, _parts)
+"""Four numbers a row, along the last of the reduced axes; the others have length 1."""
 MASK = Kind("a mask", False, lambda rows, axes: [rows], lambda shape, ndim, axes: (1,) * (ndim - len(shape)) + shape)
 """Bools that broadcast to the rows."""

@@ -8,7 +8,7 @@ from typing import Any
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, same_shape
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROWS
+from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.row import Row, unscaled
@@ -20,7 +20,7 @@ class LogProb(Function):
     """Saves its input and the indices."""
 
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
-    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "index")
     reduces = True
     gives = EACH
@@ -38,8 +38,9 @@ class LogProb(Function):
         where: Array | None = None,
         temperature: Any = 1.0,
         softcap: float = 0.0,
+        row_sums: Any = None,
     ) -> Array:
-        by = Scaling(temperature, softcap)
+        by = Scaling(temperature, softcap, row_sums)
         row = Row.of("z", z, axis, where, by)
         at = Indices(row.rows, index)
 

@@ -19,16 +19,17 @@ class Scaling(NamedTuple):
 
     temperature: Any = 1.0  # a number, or an array of one a row
     softcap: float = 0.0  # none
+    row_sums: Any = None  # what is known of the rows: an array, as the function of this name gives it
 
     @classmethod
     def of(cls, ctx: Any) -> Scaling:
         """As ``changed`` left them on a context."""
-        return cls(getattr(ctx, "temperature", 1.0), getattr(ctx, "softcap", 0.0))
+        return cls._make(getattr(ctx, name, default) for name, default in cls._field_defaults.items())
 
     def changed(self) -> dict[str, Any]:
         """Those that differ from their defaults."""
-        cold = isinstance(self.temperature, float) and self.temperature == 1.0
-        return ({} if cold else {"temperature": self.temperature}) | ({"softcap": self.softcap} if self.softcap else {})
+        values = self._asdict().items()
+        return {name: value for name, value in values if hasattr(value, "shape") or value != self._field_defaults[name]}
 
 
 def number(rows: Rows, name: str, value: float) -> Array:

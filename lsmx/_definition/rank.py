@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROWS
+from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.log_prob import Indices
 from lsmx._definition.logits import Scaling, scaled
 from lsmx._definition.ops import Array
@@ -16,7 +16,7 @@ class Rank(Function):
     """Has no gradient: it moves in steps. As a float, which is exact for rows of up to 2^24 (2^53) classes."""
 
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
-    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     gradients = ()
     residual = ()
     reduces = True
@@ -35,13 +35,15 @@ class Rank(Function):
         where: Array | None = None,
         temperature: Any = 1.0,
         softcap: float = 0.0,
+        row_sums: Any = None,
     ) -> Array:
-        by = Scaling(temperature, softcap)
+        by = Scaling(temperature, softcap, row_sums)
         rows = Rows.of("z", z, axis, where)
         ops, xp, absent = rows.ops, rows.ops.xp, -float("inf")
         x = scaled(rows, rows.enter("z", z, absent), by)
         at = Indices(rows, index)
-        undefined = xp.any(x != x, axis=rows.axes, keepdims=True)
+        maximum = rows.max(x, empty=absent) if row_sums is None else rows.parts(row_sums)[0]
+        undefined = maximum != maximum  # as it is where there is a NaN
 
         # the number of c with x_c > x_i; -1 in a row with NaN, and for an index outside of it
         counts = [

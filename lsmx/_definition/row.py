@@ -34,7 +34,7 @@ class Row:
         rows = Rows.of(name, z, axis, where)
         z = rows.enter(name, z, absent=-INF)
         x = scaled(rows, z, by)
-        sums = rows.sum_exp(x)
+        sums = rows.sum_exp(x, by.row_sums)
         return cls(rows, by, z, x, sums, sums.log(rows.ops), sums.reciprocal(rows.ops))
 
     @classmethod

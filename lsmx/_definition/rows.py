@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lsmx._definition import exp, log, sums
 from lsmx._definition.checks import check_mask, float_name, native, normal_axes, reduced_shape, row_length
 from lsmx._definition.formats import FORMAT_OF
-from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROWS, Kind
+from lsmx._definition.kinds import INDEX, PARTS, PER_CLASS, PER_ROW, ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import NAN, Array, Ops, ops_for
 from lsmx._definition.words import Words, two_sum
 
@@ -102,24 +102,35 @@ class Rows:
         count = ops.xp.sum(ops.integer(largest), axis=self.axes, keepdims=True, dtype=ops.integers[0])
         return ops.xp.where(count > 1, m, self.max(ops.where(largest, -float("inf"), x), empty=-float("inf")))
 
-    def sum_exp(self, x: Array) -> SumExp:
+    def sum_exp(self, x: Array, parts: Array | None = None) -> SumExp:
         """``sum(exp(x - m))``, ``m = max(x)``: 1 + R with ``R = sum(t(min(x, z2))) - t(z2)``, ``t(x) = exp(x - m)``.
 
-        ``z2`` is the second largest logit, and the power of two under ``t(z2)`` is what the sum's grid goes by.
+        ``z2`` is the second largest logit, and the power of two under ``t(z2)`` is what the sum's grid goes by. Where its ``parts``
+        are given, they are not looked for.
         """
         ops = self.ops
-        maximum = self.max(x, empty=-float("inf"))
+        given = None if parts is None else self.parts(parts)
+        maximum = self.max(x, empty=-float("inf")) if given is None else given[0]
         defined = ops.xp.isfinite(maximum)
         m = ops.where(defined, maximum, 0.0)
         x = ops.where(defined, x, 0.0)
         terms = exp.exp(ops, exp.difference(ops, x, m))
-        second = self.second(x, m)
+        second = self.second(x, m) if given is None else given[1]
         top = exp.exp(ops, exp.difference(ops, second, m))
         t2 = top.value(ops)
-        t = ops.xp.where(x > second, t2, terms.value(ops))
-        high, low = sums.rest_of_sum(ops, t, t2, top.exponent(ops), self.axes)
-        rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+        if given is None:
+            t = ops.xp.where(x > second, t2, terms.value(ops))
+            high, low = sums.rest_of_sum(ops, t, t2, top.exponent(ops), self.axes)
+            rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+        else:
+            rest = given[2], given[3]
         return SumExp(m, defined, maximum, terms, second, t2, rest, log.normalise(ops, rest))
+
+    def parts(self, x: Array) -> list[Array]:
+        """What `row_sums` found of these rows, one number a row each."""
+        x = self.ops.floating(self.check("row_sums", x, ROW_SUMS))
+        at = (slice(None),) * max(self.axes)
+        return [x[(*at, slice(k, k + 1))] for k in range(PARTS)]
 
     def probability(self, log_p: Array) -> exp.Exponential:
         """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import PER_ROW
+from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import LogSumExp, lse_of
 from lsmx._definition.ops import Array
@@ -16,16 +16,24 @@ from lsmx._definition.row import INF, Row, unscaled
 class ScaledLogSumExp(Function):
     """Saves its input and nothing else."""
 
-    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z",)
     reduces = True
     widens = True
 
     @staticmethod
     def forward(
-        ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+        ctx: Any,
+        z: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        temperature: Any = 1.0,
+        softcap: float = 0.0,
+        row_sums: Any = None,
     ) -> Array:
-        by = Scaling(temperature, softcap)
+        by = Scaling(temperature, softcap, row_sums)
         row = Row.of("z", z, axis, where, by)
         out = row.leave_each(lse_of(row.rows, row.sums, row.L))
         keep(ctx, ScaledLogSumExp, (z,), out, axis, where, **by.changed())

@@ -29,28 +29,35 @@ enum Pass : int {
     KL_FORWARD,
     KL_BACKWARD_Z,
     KL_BACKWARD_W,
+    ROW_SUMS_FORWARD,
     PASSES
 };
+
+// What a pass does where it is given what ROW_SUMS_FORWARD found of its rows: it cannot be, it does not walk its rows to find them, or it
+// does not walk them at all, but takes the element at the index
+enum Sums { NO_SUMS, WALKS, PICKS };
 
 // What a pass takes and gives
 struct Shape {
     const char* name;
     int rows;         // operands that have all of a row
     bool one;         // and one that has one number a row
-    bool reduces;     // the result has one number a row
+    int reduces;      // the result has so many numbers a row, or 0: all of a row
     double absent[2]; // what the operands have where a mask is false
     double left;      // what the result has there
     bool index;       // an integer a row, which says where in it
     bool lines;       // rows in line only: short ones are made as long as a vector
     bool scales;      // its logits may have a temperature
     int numbers;      // so many numbers a row lie together where its one is, in the format that is computed in
+    Sums sums;        // what it does with the sums of exponentials of its rows, if they are given
 };
 const Shape& shape_of(Pass);
 
-constexpr int OPERANDS = 7, DIMENSIONS = 64;
-// operands: of rows, one number a row, a mask, the result; an index into each row, and what its logits are divided by
-enum { A, B, ONE, MASK, OUT, INDEX, TEMPERATURE };
+constexpr int OPERANDS = 8, DIMENSIONS = 64;
+// operands: of rows, one number a row, a mask, the result; an index into each row, what its logits are divided by, and their sums
+enum { A, B, ONE, MASK, OUT, INDEX, TEMPERATURE, SUMS };
 constexpr int NUMBERS = 4;  // at most
+constexpr int PARTS = 4;    // of the sum of exponentials of a row: its maximum, the second largest logit, and R in two words
 
 struct Operand {
     char* data = nullptr;  // of the first element; null if there is none
@@ -74,6 +81,7 @@ struct Call {
     int64_t n, rows;
     bool ignores = false;  // whether rows with one index count as 0
     int64_t ignored = 0;
+    int64_t part = 0;  // from one part of a row's sums to the next, in bytes
 };
 
 // A part of the rows. False if there is no memory.

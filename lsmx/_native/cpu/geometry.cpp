@@ -5,18 +5,23 @@ namespace lsmx {
 static int64_t size_of(const View& x) { return width_of[x.at.type]; }
 static int64_t absolute(int64_t x) { return x < 0 ? -x : x; }
 
-// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1
-static const char* expand(const View& x, bool each_row, bool mask, const View& rows, uint64_t reduced, int64_t* strides) {
-    const bool dropped = each_row && x.dimensions != rows.dimensions;
+// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1. It has so many numbers for each row,
+// along the last of the axes of a row, or all of it if that is 0.
+static const char* expand(const View& x, int each_row, bool mask, const View& rows, uint64_t reduced, int64_t* strides, int64_t& step) {
+    const bool dropped = each_row == 1 && x.dimensions != rows.dimensions;
+    bool first = true;
     int from = x.dimensions - 1;
     for (int k = rows.dimensions - 1; k >= 0; --k) {
         const bool along = reduced >> k & 1;
         strides[k] = 0;
         if ((dropped && along) || (mask && from < 0)) continue;
         if (from < 0) return "an array has too few axes";
-        const int64_t n = x.shape[from], wanted = each_row && along ? 1 : rows.shape[k];
+        const bool numbers = each_row > 1 && along && first;
+        first = first && !along;
+        const int64_t n = x.shape[from], wanted = numbers ? each_row : each_row && along ? 1 : rows.shape[k];
         if (n != wanted && !(mask && n == 1)) return "an array has another shape";
-        if (n != 1) strides[k] = x.strides[from];
+        if (numbers) step = x.strides[from];
+        else if (n != 1) strides[k] = x.strides[from];
         --from;
     }
     return from < 0 ? nullptr : "an array has too many axes";
@@ -31,9 +36,9 @@ static bool outer(const Axis& x, const Axis& y) {
     return false;
 }
 
-// In order from outermost to innermost; neighbours that make one are one
-static int sorted(Axis* axes, int count) {
-    for (int i = 1; i < count; ++i)
+// In order from outermost to innermost, unless they are to stay in theirs; neighbours that make one are one
+static int joined(Axis* axes, int count, bool stay) {
+    for (int i = 1; i < count && !stay; ++i)
         for (int k = i; k > 0 && outer(axes[k], axes[k - 1]); --k) {
             const Axis other = axes[k];
             axes[k] = axes[k - 1];
@@ -66,7 +71,8 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
             for (int k = 0; k < rows.dimensions; ++k) strides[o][k] = 0;
             continue;
         }
-        const char* why = expand(*arrays[o], o == ONE || o == INDEX || o == TEMPERATURE || (o == OUT && s.reduces), o == MASK, rows, reduced, strides[o]);
+        const int each_row = o == SUMS ? PARTS : o == OUT ? s.reduces : o == ONE || o == INDEX || o == TEMPERATURE;
+        const char* why = expand(*arrays[o], each_row, o == MASK, rows, reduced, strides[o], c.part);
         if (why) return why;
     }
     c.along_count = c.across_count = 0;
@@ -79,8 +85,8 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
         axis.size = rows.shape[k];
         for (int o = 0; o < OPERANDS; ++o) axis.stride[o] = strides[o][k];
     }
-    c.along_count = sorted(c.along, c.along_count);
-    c.across_count = sorted(c.across, c.across_count);
+    c.along_count = joined(c.along, c.along_count, s.index);  // which counts along the axes as they are given
+    c.across_count = joined(c.across, c.across_count, false);
     return nullptr;
 }
 

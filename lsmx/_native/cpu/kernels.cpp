@@ -66,7 +66,7 @@ template <class F> LAW int64 rows_at_a_time(const lsmx::Call& c, int64 size) {
 // How a call is walked
 template <class F> struct Plan {
     const lsmx::Shape& shape;
-    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, in_line;
+    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, given, picks, in_line;
     int64 tiles, batch;                    // at a time: tiles, rows
     int64 row_step, blocks, block, work;  // of scratch: elements from row to row, blocks, elements of each, and of what a pass works in
 
@@ -76,14 +76,16 @@ template <class F> struct Plan {
         const int first = shape.rows == 2 || shape.one ? lsmx::B : lsmx::A;  // the operand with the logits, or what was saved of them
         const int64 width = lsmx::width_of[c.at[first].type];
         has_b = c.at[lsmx::B].data != nullptr;
-        masked = c.at[lsmx::MASK].data != nullptr;
         const bool side_by_side = across.stride[first] == width && across.size >= W && (along.stride[first] != width || along.size < 4);
         const int64 few = has_b ? SHORT_BACKWARD : SHORT_FORWARD;
         scaled = c.at[lsmx::TEMPERATURE].data != nullptr;
-        in_line = shape.lines || scaled;
+        given = c.at[lsmx::SUMS].data != nullptr;
+        picks = given && shape.sums == lsmx::PICKS;
+        in_line = shape.lines || scaled || given;
         tile = !in_line && (c.n < W || side_by_side || (c.n < few && c.rows > 2));
         const bool made = scaled || (in_line && c.n < W);
-        copy_a = made || !direct<F>(c, lsmx::A);
+        masked = c.at[lsmx::MASK].data != nullptr && !picks;
+        copy_a = !picks && (made || !direct<F>(c, lsmx::A));
         copy_b = made || !direct<F>(c, lsmx::B);
         copy_out = !shape.reduces && (c.n < W || !direct<F>(c, lsmx::OUT));
         const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
@@ -115,11 +117,15 @@ struct Scratch {
     }
 };
 
-// Logits, or a gradient by them, over a temperature; NaN if that is none
-template <class F> ALONE void divide_line(F* x, int64 n, F temperature) {
+// A temperature, NaN if it is none
+template <class F> LAW F divisor(F temperature) {
     using C = Format<F>;
-    const bool valid = temperature >= C::least && temperature < C::largest_divisor;
-    const F T = valid ? temperature : not_a_number<F>();
+    return temperature >= C::least && temperature < C::largest_divisor ? temperature : not_a_number<F>();
+}
+
+// Logits, or a gradient by them, over a temperature
+template <class F> ALONE void divide_line(F* x, int64 n, F temperature) {
+    const F T = divisor(temperature);
     if (T == F(1)) return;
     constexpr int W = lanes<F>;
     int64 i = 0;
@@ -133,6 +139,19 @@ template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent)
     int64 i = 0;
     for (; i + W <= n; i += W) store(x + i, where(load<One<F>>(mask + i) == F(0), spread<One<F>>(absent), load<One<F>>(x + i)));
     for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
+}
+
+// One element of a row, as a pass is given it
+template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 index, F temperature) {
+    const char *x = row[lsmx::A], *mask = row[lsmx::MASK];
+    for (int k = c.along_count - 1; k >= 0; --k) {
+        const int64 i = index % c.along[k].size;
+        index /= c.along[k].size;
+        x += i * c.along[k].stride[lsmx::A];
+        mask += i * c.along[k].stride[lsmx::MASK];
+    }
+    const F value = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x), T = divisor(temperature);
+    return T == F(1) ? value : divided(value, T);
 }
 
 template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Lines<F>&), int64 start, int64 stop) {
@@ -151,7 +170,8 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     l.n = plan.in_line && c.n < W ? W : c.n;
     l.length = c.n;
     l.guess = F(0);
-    char* at[lsmx::OPERANDS][W];
+    l.given = plan.given;
+    char *at[lsmx::OPERANDS][W], *row_at[lsmx::OPERANDS];
     F temperature[W];
     const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
     auto soon = [&](int operand, int64 j, int64 rows) {
@@ -160,7 +180,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     for (int64 row = start; row < stop; row += l.rows) {
         l.rows = least_of(plan.batch, stop - row);
         for (int64 j = 0; j < l.rows; ++j, cursor.next()) {
-            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = cursor.at(o);
+            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = row_at[o] = cursor.at(o);
             l.a[j] = block_a ? block_a + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::A][j]);
             l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
             l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
@@ -172,7 +192,9 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
             else if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
             if (s.index) l.index[j] = index_in(c, at[lsmx::INDEX][j]);
-            if (plan.scaled) temperature[j] = one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]);
+            temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
+            for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));
+            if (plan.picks && s.index && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
         }
         if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
         if (block_b) rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {block_b, plan.row_step, 1});
@@ -192,7 +214,10 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
         pass(l);
         if (plan.scaled && !s.reduces)
             for (int64 j = 0; j < l.rows; ++j) divide_line(l.out[j], c.n, temperature[j]);
-        if (s.reduces) {
+        if (s.reduces > 1) {
+            for (int64 j = 0; j < l.rows; ++j)
+                for (int k = 0; k < lsmx::PARTS; ++k) __builtin_memcpy(at[lsmx::OUT][j] + k * c.part, &l.sums[j][k], sizeof(F));
+        } else if (s.reduces) {
             for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
         } else if (block_out) {
             if (mask)
@@ -265,13 +290,14 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {LogSoftmaxForward::lines, LogSoftmaxForward::tile},     {LogSoftmaxBackward::lines, LogSoftmaxBackward::tile},
         {LogSoftmaxBackwardZ::lines, LogSoftmaxBackwardZ::tile}, {LogSoftmaxJvp::lines, LogSoftmaxJvp::tile},
         {LogSoftmaxJvpZ::lines, LogSoftmaxJvpZ::tile},           {SoftmaxForward::lines, SoftmaxForward::tile},
-        {SoftmaxBackward::lines, SoftmaxBackward::tile},         {LogSumExpForward::lines, LogSumExpForward::tile},
+        {SoftmaxBackward::lines, SoftmaxBackward::tile},         {LogRowSumsForward::lines, LogRowSumsForward::tile},
         {LogSumExpBackward::lines, LogSumExpBackward::tile},     {LogSumExpJvp::lines, LogSumExpJvp::tile},
         {LogProbForward::lines, nullptr},                        {LogProbBackward::lines, nullptr},
         {EntropyForward::lines, nullptr},                        {EntropyBackward::lines, nullptr},
         {RankForward::lines, nullptr},                           {CrossEntropyForward::lines, nullptr},
         {CrossEntropyBackward::lines, nullptr},                  {KlForward::lines, nullptr},
         {KlBackwardZ::lines, nullptr},                           {KlBackwardW::lines, nullptr},
+        {RowSumsForward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

@@ -100,25 +100,31 @@ template <class F> struct LineSumExp {
     Known known[lanes<F>];
     Words<One<F>> R;
 
+    // as they were found before
+    ONCE LineSumExp(const F (*found)[lsmx::PARTS], int64 rows) {
+        alignas(BYTES) F high[lanes<F>] = {}, low[lanes<F>] = {};
+        for (int64 j = 0; j < rows; ++j) {
+            set(j, found[j][0], found[j][1]);
+            high[j] = found[j][2];
+            low[j] = found[j][3];
+            known[j] = NOTHING;
+        }
+        R = {load<One<F>>(high), load<One<F>>(low)};
+        terms();
+    }
+
     // x[j] are the rows; next and out say what will be read and written soon
     ONCE LineSumExp(const F* const* x, int64 n, int64 rows, const Soon* next, const Soon* out) {
-        using N1 = One<F>;
         using C = Format<F>;
         for (int64 j = 0; j < rows; ++j) {
             Range<F> r = line_range(x[j], n);
-            maximum[j] = r.nan ? not_a_number<F>() : r.maximum;
-            defined[j] = maximum[j] - maximum[j] == 0;
-            m[j] = defined[j] ? r.maximum : F(0);
-            second[j] = defined[j] ? r.second : -infinity<F>();
+            set(j, r.nan ? not_a_number<F>() : r.maximum, r.second);
             constexpr int f = C::fraction;
             const bool wider = (Unsigned<F>(bits(r.least) << 1) >> (f + 1)) > (Unsigned<F>(bits(m[j]) << 1) >> (f + 1));
-            const bool plain = r.least - m[j] > C::underflow && second[j] - m[j] > C::deep;
+            const bool plain = r.least - m[j] > C::underflow && roomy(j);
             known[j] = !plain ? NOTHING : wider ? NO_UNDERFLOW : ORDERED;
         }
-        N1 t = exp_difference<NOTHING>(load<N1>(second), load<N1>(m));
-        N1 scales = power_of(unless(t == F(0), exponent_of(t)));
-        store(t2, t);
-        store(scale, scales);
+        const One<F> scales = terms();
         LineDigits<F> digits;
         for (int64 j = 0; j < rows; ++j) {
             if (t2[j] == 0 || !defined[j]) continue;
@@ -131,6 +137,22 @@ template <class F> struct LineSumExp {
             digits.set(j, sum - integer(t2[j], scale[j]));
         }
         R = scaled(words(digits.get()), scales);
+    }
+
+    LAW void set(int64 j, F largest, F next) {
+        maximum[j] = largest;
+        defined[j] = largest - largest == 0;
+        m[j] = defined[j] ? largest : F(0);
+        second[j] = defined[j] ? next : -infinity<F>();
+    }
+    // Whether the second largest term is not so small that no grid lies below it
+    LAW bool roomy(int64 j) const { return second[j] - m[j] > Format<F>::deep; }
+    // The terms of the second largest logits, and the powers of two that the grids go by
+    LAW One<F> terms() {
+        const One<F> t = exp_difference<NOTHING>(load<One<F>>(second), load<One<F>>(m)), scales = power_of(unless(t == F(0), exponent_of(t)));
+        store(t2, t);
+        store(scale, scales);
+        return scales;
     }
 
     // One value in units of its grid

@@ -40,16 +40,15 @@ template <class F> ALONE int64 line_find(const F* x, int64 n, F value) {
 
 // ---- A = sum(t D),  D = max - x,  t = exp(-D), on the grid of the power of two under t2 max(D2, 1)
 
-template <class F, Known KNOWN> ALONE int128 line_distances(const F* x, int64 n, F max, F scale) {
+template <class F, Known KNOWN, bool PLAIN> ALONE int128 line_distances(const F* x, int64 n, F max, F scale) {
     using N = Pack<F, 2>;
     using N1 = One<F>;
     constexpr int W = lanes<F>, S = W * 2;
-    constexpr bool plain = KNOWN != NOTHING;
-    const Grid<F> by = grid(plain ? scale : F(1));
+    const Grid<F> by = grid(PLAIN ? scale : F(1));
     LineSums<F> sums;
     int64 i = 0;
     const F times = power_of(-exponent_of(scale));
-    while (plain && i + S <= n) {
+    while (PLAIN && i + S <= n) {
         const Grid<N> grids = {spread<N>(by.first), spread<N>(by.second)};
         const N m = spread<N>(max);
         const int64 start = i, stop = least_of(n, i + STEPS * S);
@@ -72,7 +71,7 @@ template <class F, Known KNOWN> ALONE int128 line_distances(const F* x, int64 n,
         };
         for (; i < n && steps < STEPS; i += W) {
             const N1 term = distance_term<NOTHING>(load_or(x, i, n, -infinity<F>()), spread<N1>(max));
-            if constexpr (plain) add(limbs(term, grids));
+            if constexpr (PLAIN) add(limbs(term, grids));
             else any_limbs(term, spread<N1>(times), grids, add);
         }
         sums.add(a, b, by, steps);
@@ -95,8 +94,9 @@ template <class F> ONCE Words<One<F>> line_mean_distances(const LineSumExp<F>& s
         if (!s.defined[j] || s.t2[j] == 0) continue;
         // terms may be larger than the bound by their roundings, and twice the grid's power is the most that a limb holds
         const bool roomy = top[j] * F(1 + 1.0 / 1024) < 2 * scale[j];
-        digits.set(j, s.known[j] == NOTHING || !roomy ? line_distances<F, NOTHING>(x[j], n, s.m[j], scale[j])
-                                                      : line_distances<F, NO_UNDERFLOW>(x[j], n, s.m[j], scale[j]));
+        digits.set(j, !roomy || !s.roomy(j)     ? line_distances<F, NOTHING, false>(x[j], n, s.m[j], scale[j])
+                      : s.known[j] == NOTHING ? line_distances<F, NOTHING, true>(x[j], n, s.m[j], scale[j])
+                                              : line_distances<F, NO_UNDERFLOW, true>(x[j], n, s.m[j], scale[j]));
     }
     return times(scaled(words(digits.get()), scales), w);
 }
@@ -117,15 +117,31 @@ template <class F> struct LineTotals {
 
 // ---- log_prob
 
-// log s_i = (x_i - max) - L,  L = ln sum exp(x - max)
+// max, the second largest logit, R in two words:  sum exp(x - max) = 1 + R
+struct RowSumsForward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        alignas(BYTES) F high[lanes<F>], low[lanes<F>];
+        store(high, s.R.high);
+        store(low, s.R.low);
+        for (int64 j = 0; j < l.rows; ++j) {
+            // of equal zeros, the positive one
+            const F second = s.second[j] == 0 ? F(0) : s.second[j], first = s.maximum[j] == 0 && second == 0 ? F(0) : s.maximum[j];
+            const F parts[lsmx::PARTS] = {first, second, high[j], low[j]};
+            __builtin_memcpy(l.sums[j], parts, sizeof parts);
+        }
+    }
+};
+
+// log s_i = (x_i - max) - L,  L = ln sum exp(x - max); where the sums are given, of x_i alone
 struct LogProbForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
         alignas(BYTES) F L[lanes<F>];
         store(L, log(normalise(s.R)).high);
         for (int64 j = 0; j < l.rows; ++j)
             l.value[j] = l.index[j] == IGNORED                ? F(0)
-                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.a[j][l.index[j]], s.m[j], L[j])
+                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.given ? l.one[j] : l.a[j][l.index[j]], s.m[j], L[j])
                                                            : not_a_number<F>();
     }
 };
@@ -136,7 +152,7 @@ template <class F> struct Cotangents {
     Words<F> G;
 };
 template <class F, class Each> LAW void log_prob_gradients(Lines<F>& l, Each cotangents) {
-    LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+    const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
     const LineTotals<F> t(s);
     alignas(BYTES) F others[lanes<F>], R[lanes<F>];
     store(others, times(s.R, t.wide).high);
@@ -175,7 +191,7 @@ struct LogProbBackward {
 // q at the target, and q elsewhere:  loss = sum_c q_c (-log s_c),  infinite where a class is impossible
 struct CrossEntropyForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         alignas(BYTES) F L[lanes<F>];
         store(L, log(normalise(s.R)).high);
         bool known[lanes<F>], infinite[lanes<F>];
@@ -211,7 +227,7 @@ struct CrossEntropyBackward {
 // H = L + E,  E = sum(s D),  D = max - x
 struct EntropyForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
         const Normal<One<F>> total = normalise(s.R);
         store(l.value, entropy_value(log(total), line_mean_distances(s, l.a, l.n, l.rows, reciprocal(total))));
         for (int64 j = 0; j < l.rows; ++j)
@@ -222,7 +238,7 @@ struct EntropyForward {
 // dx = g s (D - E)
 struct EntropyBackward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         const LineTotals<F> t(s);
         const Words<One<F>> mean = line_mean_distances(s, l.b, l.n, l.rows, t.wide);
         alignas(BYTES) F E[lanes<F>], low[lanes<F>];
@@ -242,7 +258,7 @@ struct RankForward {
     template <class F> static void lines(Lines<F>& l) {
         for (int64 j = 0; j < l.rows; ++j) {
             const int64 i = l.index[j];
-            const bool known = i >= 0 && !line_range(l.a[j], l.n).nan;
+            const bool known = i >= 0 && (l.given ? l.sums[j][0] == l.sums[j][0] : !line_range(l.a[j], l.n).nan);
             l.value[j] = known ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
         }
     }

@@ -32,9 +32,9 @@ static bool view_of(PyObject* tuple, View& x) {
     return true;
 }
 
-// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, ignored): arrays by their addresses, or None
+// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, sums, ignored): arrays by their addresses, or None
 static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 9 && count != 12) return refuse("run takes nine arguments, or an index, a temperature, and what index is ignored, too");
+    if (count != 9 && count != 13) return refuse("run takes nine arguments, or an index, a temperature, sums, and what index is ignored, too");
     const long pass = PyLong_AsLong(args[0]), threads = PyLong_AsLong(args[8]);
     const int in_double = PyObject_IsTrue(args[1]);
     int64_t axes[DIMENSIONS];
@@ -53,8 +53,10 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     const Shape& s = shape_of(Pass(pass));
     const bool wants_a = s.rows == 2 || !s.one, wants_b = s.rows == 2 || s.one;
-    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != s.index || (arrays[TEMPERATURE] && !s.scales) || !arrays[OUT]) return refuse("other arrays than the pass takes");
+    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != s.index || (arrays[TEMPERATURE] && !s.scales) || (arrays[SUMS] && s.sums == NO_SUMS) || !arrays[OUT]) return refuse("other arrays than the pass takes");
     if (s.numbers && (views[ONE].at.swapped || (views[ONE].at.type != (in_double ? FLOAT64 : FLOAT32)))) return refuse("numbers a row are of the format that is computed in");
+    const Operand& parts = views[arrays[SUMS] ? SUMS : OUT].at;
+    if ((arrays[SUMS] || s.reduces > 1) && (parts.swapped || parts.type != (in_double ? FLOAT64 : FLOAT32))) return refuse("sums are of the format that is computed in");
     if (views[OUT].at.type == FLOAT64 ? !in_double : in_double) return refuse("the result is of doubles where doubles are computed in");
     const View& rows = wants_b ? views[B] : views[A];
     uint64_t reduced = 0;
@@ -64,8 +66,8 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     Call c;
     if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return refuse(why);
-    c.ignores = count == 12 && args[11] != Py_None;
-    c.ignored = c.ignores ? PyLong_AsLongLong(args[11]) : 0;
+    c.ignores = count == 13 && args[12] != Py_None;
+    c.ignored = c.ignores ? PyLong_AsLongLong(args[12]) : 0;
     if (PyErr_Occurred()) return nullptr;
     bool ok = true;
     if (c.rows > 0 && c.n > 0) {
@@ -77,6 +79,16 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
+// Whether elements lie one after the other
+static bool in_line(const View& x) {
+    int64_t step = width_of[x.at.type];
+    for (int k = x.dimensions - 1; k >= 0; --k) {
+        if (x.strides[k] != step && x.shape[k] != 1) return false;
+        step *= x.shape[k];
+    }
+    return true;
+}
+
 // mean(v, divisor, out, zero_if_empty)
 static PyObject* mean(PyObject*, PyObject* const* args, Py_ssize_t count) {
     View v, divisor, out;
@@ -85,11 +97,7 @@ static PyObject* mean(PyObject*, PyObject* const* args, Py_ssize_t count) {
     const Type type = v.at.type;
     if ((type != FLOAT32 && type != FLOAT64) || divisor.at.type != type || out.at.type != type || v.at.swapped || divisor.at.swapped || out.at.swapped)
         return refuse("mean takes arrays of one type, float32 or float64");
-    int64_t step = width_of[type];
-    for (int k = v.dimensions - 1; k >= 0; --k) {
-        if (v.strides[k] != step && v.shape[k] != 1) return refuse("mean takes numbers that lie one after the other");
-        step *= v.shape[k];
-    }
+    if (!in_line(v) || !in_line(out)) return refuse("mean takes numbers that lie one after the other");
     const int zero_if_empty = PyObject_IsTrue(args[3]);
     Py_BEGIN_ALLOW_THREADS
     mean_of(v, divisor, out, zero_if_empty);
@@ -216,7 +224,7 @@ static void release(void* module) { clear(static_cast<PyObject*>(module)); }
 
 #define FAST(F) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(F))
 static PyMethodDef methods[] = {
-    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, ignored])"},
+    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, sums, ignored])"},
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},
@@ -224,7 +232,7 @@ static PyMethodDef methods[] = {
     {"set_threads", set_threads, METH_O, "How many threads calls on NumPy and JAX arrays use."},
     {"set_up_tensors", FAST(set_up_tensors), METH_FASTCALL, "set_up_tensors(types, threads): whether DLPack's table of a library can be used."},
     {"xla_handler", xla_handler, METH_NOARGS, "The handler of XLA's foreign-function interface that runs the passes, in a capsule."},
-    {"mean", FAST(mean), METH_FASTCALL, "mean(v, divisor, out, zero_if_empty): the sum of all, rounded once, over a divisor."},
+    {"mean", FAST(mean), METH_FASTCALL, "mean(v, divisor, out, zero_if_empty): the sum of all, rounded once, over a divisor, in each element of out."},
     {"overlap", FAST(overlap_of), METH_FASTCALL, "overlap(x, y): whether two arrays overlap without being element for element the same."},
     {"overlaps_itself", overlaps_itself_of, METH_O, "Whether elements of an array share memory."},
     {nullptr, nullptr, 0, nullptr},

@@ -14,9 +14,16 @@ template <class F> struct Lines {
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
     int64 index[lanes<F>];                            // an element of each, or that it is outside or ignored
     F numbers[lanes<F>][lsmx::NUMBERS];
+    F sums[lanes<F>][lsmx::PARTS];  // of a result, or given
+    bool given;
     // in memory: the rows of a and of b after these, what is read after a, and where the results go
     Soon next_a[lanes<F>], next_b[lanes<F>], after_a[lanes<F>], to[lanes<F>];
 };
+
+// The sums of exponentials of the rows x, as they are given, or found
+template <class F> LAW LineSumExp<F> sum_exp_of(const Lines<F>& l, const F* const* x, const Soon* next) {
+    return l.given ? LineSumExp<F>(l.sums, l.rows) : LineSumExp<F>(x, l.n, l.rows, next, l.to);
+}
 
 // A tile: the result takes the place of a
 template <class F> struct Tile {
@@ -194,9 +201,9 @@ struct SoftmaxBackward {
 // ---- logsumexp
 
 // lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
-struct LogSumExpForward {
+struct LogRowSumsForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
         store(l.value, logsumexp_value(load<One<F>>(s.m), log(normalise(s.R))));
         for (int64 j = 0; j < l.rows; ++j)
             if (!s.defined[j]) l.value[j] = s.maximum[j];
@@ -210,7 +217,7 @@ struct LogSumExpForward {
 // dz = g s,  s = softmax(z)
 struct LogSumExpBackward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         softmax_lines(s, l.b, l.out, l.n, l.rows, true);
         for (int64 j = 0; j < l.rows; ++j) line_times_canonical(l, j);
     }

@@ -85,28 +85,29 @@ const Target* target() {
 const Shape& shape_of(Pass pass) {
     constexpr double none = -HUGE_VAL;
     static const Shape shapes[PASSES] = {
-        // name, operands with rows, one number a row, reduces, what operands have where a mask is false, and the result; an index a row,
-        // rows in line only; a temperature; numbers a row
-        {"log_softmax_forward", 1, false, false, {none, 0}, none, false, false, false, 0},
-        {"log_softmax_backward", 2, false, false, {0, none}, 0, false, false, false, 0},
-        {"log_softmax_backward_z", 2, false, false, {0, none}, 0, false, false, false, 0},
-        {"log_softmax_jvp", 2, false, false, {0, none}, 0, false, false, false, 0},
-        {"log_softmax_jvp_z", 2, false, false, {0, none}, 0, false, false, false, 0},
-        {"softmax_forward", 1, false, false, {none, 0}, 0, false, false, false, 0},
-        {"softmax_backward", 2, false, false, {0, 0}, 0, false, false, false, 0},
-        {"logsumexp_forward", 1, false, true, {none, 0}, 0, false, false, true, 0},
-        {"logsumexp_backward", 1, true, false, {0, none}, 0, false, false, true, 0},
-        {"logsumexp_jvp", 2, false, true, {0, none}, 0, false, false, false, 0},
-        {"log_prob_forward", 1, false, true, {none, 0}, 0, true, true, true, 0},
-        {"log_prob_backward", 1, true, false, {0, none}, 0, true, true, true, 0},
-        {"entropy_forward", 1, false, true, {none, 0}, 0, false, true, true, 0},
-        {"entropy_backward", 1, true, false, {0, none}, 0, false, true, true, 0},
-        {"rank_forward", 1, false, true, {none, 0}, 0, true, true, true, 0},
-        {"cross_entropy_forward", 1, true, true, {0, none}, 0, true, true, true, 2},
-        {"cross_entropy_backward", 1, true, false, {0, none}, 0, true, true, true, 4},
-        {"kl_forward", 2, false, true, {none, none}, 0, false, true, true, 0},
-        {"kl_backward_z", 2, true, false, {none, none}, 0, false, true, true, 0},
-        {"kl_backward_w", 2, true, false, {none, none}, 0, false, true, true, 0},
+        // name, operands with rows, one number a row, numbers a row of the result, what operands have where a mask is false, and the
+        // result; an index a row, rows in line only; a temperature; numbers a row; the sums of exponentials
+        {"log_softmax_forward", 1, false, 0, {none, 0}, none, false, false, false, 0, NO_SUMS},
+        {"log_softmax_backward", 2, false, 0, {0, none}, 0, false, false, false, 0, NO_SUMS},
+        {"log_softmax_backward_z", 2, false, 0, {0, none}, 0, false, false, false, 0, NO_SUMS},
+        {"log_softmax_jvp", 2, false, 0, {0, none}, 0, false, false, false, 0, NO_SUMS},
+        {"log_softmax_jvp_z", 2, false, 0, {0, none}, 0, false, false, false, 0, NO_SUMS},
+        {"softmax_forward", 1, false, 0, {none, 0}, 0, false, false, false, 0, NO_SUMS},
+        {"softmax_backward", 2, false, 0, {0, 0}, 0, false, false, false, 0, NO_SUMS},
+        {"logsumexp_forward", 1, false, 1, {none, 0}, 0, false, false, true, 0, PICKS},
+        {"logsumexp_backward", 1, true, 0, {0, none}, 0, false, false, true, 0, WALKS},
+        {"logsumexp_jvp", 2, false, 1, {0, none}, 0, false, false, false, 0, NO_SUMS},
+        {"log_prob_forward", 1, false, 1, {none, 0}, 0, true, true, true, 0, PICKS},
+        {"log_prob_backward", 1, true, 0, {0, none}, 0, true, true, true, 0, WALKS},
+        {"entropy_forward", 1, false, 1, {none, 0}, 0, false, true, true, 0, WALKS},
+        {"entropy_backward", 1, true, 0, {0, none}, 0, false, true, true, 0, WALKS},
+        {"rank_forward", 1, false, 1, {none, 0}, 0, true, true, true, 0, WALKS},
+        {"cross_entropy_forward", 1, true, 1, {0, none}, 0, true, true, true, 2, WALKS},
+        {"cross_entropy_backward", 1, true, 0, {0, none}, 0, true, true, true, 4, WALKS},
+        {"kl_forward", 2, false, 1, {none, none}, 0, false, true, true, 0, NO_SUMS},
+        {"kl_backward_z", 2, true, 0, {none, none}, 0, false, true, true, 0, NO_SUMS},
+        {"kl_backward_w", 2, true, 0, {none, none}, 0, false, true, true, 0, NO_SUMS},
+        {"row_sums_forward", 1, false, PARTS, {none, 0}, 0, false, true, true, 0, NO_SUMS},
     };
     return shapes[pass];
 }

@@ -89,7 +89,9 @@ template <class F> static void mean(const lsmx::View& v, const lsmx::View& divis
     const bool some = d >= Format<F>::least && d < Format<F>::largest_divisor;
     F value = some ? total.value() / d : d == 0 && zero_if_empty ? F(0) : not_a_number<F>();
     value = canonical(flush(value));
-    memcpy(out.at.data, &value, sizeof value);
+    int64 places = 1;
+    for (int k = 0; k < out.dimensions; ++k) places *= out.shape[k];
+    for (int64 i = 0; i < places; ++i) memcpy(out.at.data + i * int64(sizeof value), &value, sizeof value);
 }
 
 }  // namespace LSMX_TARGET

@@ -1,8 +1,8 @@
 // The passes as XLA's CPU programs call them: one handler of its foreign-function interface for all of them, without Python.
 //
 //     arguments   the pass's arrays, one row after the other, in the order of its formula; its index, if it takes one; then the mask, if
-//                 "mask" is 1, and a temperature for each row, if "temperature" is 1
-//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", and "ignored", an index
+//                 "mask" is 1; a temperature for each row, if "temperature" is 1; and the sums of the rows, if "sums" is 1
+//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", "sums", and "ignored", an index
 //     result      one array
 //
 // The interface is a stable one of C, of which this is as much as is needed: xla/ffi/api/c_api.h, version 0.1 and its compatible
@@ -152,12 +152,12 @@ static const char* run(const Frame& frame, Code& code) {
     if (pass >= PASSES || mask > 1) return "pass, mask: there is no such pass, or mask is neither 0 nor 1";
     const Shape& s = shape_of(Pass(pass));
     const int given = s.rows + s.one;
-    uint64_t temperature = 0, ignored = 0;
+    uint64_t temperature = 0, sums = 0, ignored = 0;
     integer(with, "temperature", temperature);
-    if (frame.arguments.count != given + s.index + int64_t(mask) + int64_t(temperature) || frame.results.count != 1)
+    integer(with, "sums", sums);
+    if (frame.arguments.count != given + s.index + int64_t(mask) + int64_t(temperature) + int64_t(sums) || frame.results.count != 1)
         return "other arrays than the pass takes";
-    if (s.numbers) return "numbers a row: the pass is not called from XLA";
-    if (temperature && !s.scales) return "temperature: the pass takes none";
+    if ((temperature && !s.scales) || (sums && s.sums == NO_SUMS)) return "temperature, sums: the pass does not take them";
 
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};
@@ -182,6 +182,10 @@ static const char* run(const Frame& frame, Code& code) {
         if (!view(frame.arguments, next++, FLOATS, views[TEMPERATURE])) return "the temperature is not of a float type, or has too many axes";
         arrays[TEMPERATURE] = &views[TEMPERATURE];
     }
+    if (sums) {
+        if (!view(frame.arguments, next++, FLOATS, views[SUMS])) return "the sums are not of a float type, or have too many axes";
+        arrays[SUMS] = &views[SUMS];
+    }
     if (!view(frame.results, 0, FLOATS, views[OUT])) return "the result is not of a float type, or has too many axes";
     arrays[OUT] = &views[OUT];
 
@@ -189,9 +193,16 @@ static const char* run(const Frame& frame, Code& code) {
     const bool in_double = rows.at.type == FLOAT64;
     for (int o = 0; o < OPERANDS; ++o)
         if (arrays[o] && views[o].at.type < TYPES && (arrays[o]->at.type == FLOAT64) != in_double) return "arrays are of types that are computed in different formats";
+    const Type format = in_double ? FLOAT64 : FLOAT32;
+    if (s.numbers) {  // which lie along a last axis of their own
+        View& one = views[ONE];
+        if (one.at.type != format || one.dimensions < 1 || one.shape[one.dimensions - 1] != s.numbers) return "numbers a row: others than the pass takes";
+        --one.dimensions;
+    }
+    if ((sums && views[SUMS].at.type != format) || (s.reduces > 1 && views[OUT].at.type != format)) return "sums are of the format that is computed in";
     if (rows.dimensions < DIMENSIONS && reduced >> rows.dimensions) return "reduced: an axis is out of range";
     Call c;
-    if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return why;
+    if (const char* why = lay_out(c, Pass(pass), format, arrays, rows, reduced)) return why;
     c.ignores = integer(with, "ignored", ignored);
     c.ignored = int64_t(ignored);
     if (c.rows == 0 || c.n == 0) return "an array has no elements";
