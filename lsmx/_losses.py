@@ -467,12 +467,11 @@ def rows_of_cross_entropy(
     classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap, row_sums, dtype)
     options, ignored = options_of_cross_entropy(classes, ignore_index, label_smoothing, z_loss)
     weights = class_weights("weight", weight)
-    if classes:
-        check_classes("target", target, z, axis, ignore_index)
+    counted = check_classes("target", target, z, axis, ignore_index) if classes else None
     divisor = checked_normalizer(normalizer, reduction)
     if divisor is None and reduction == "mean":
-        divisor = rows_of(z, axis)
-        if classes:
+        divisor = counted if classes else rows_of(z, axis)
+        if classes and (divisor is None or weights):
             divisor = Reduced("sum").forward(TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **weights, **ignored))
     return RowsOfCrossEntropy(classes, scaled | options | weights, ignored, divisor)
 

@@ -414,7 +414,7 @@ def test_sums_that_are_none_of_these_rows() -> None:
     with pytest.raises(ValueError, match=r"row_sums.*\(4, 4\).*\(5, 4\)"):
         lsmx.entropy(z, row_sums=sums[1:])
     with pytest.raises(ValueError, match=r"z: shape \(\)"):
-        lsmx.row_sums(np.asarray(1.0))
+        lsmx.row_sums(np.asarray(1.0), axis=None)
 
 
 @pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"z_loss": 0.01}, {"label_smoothing": 0.2, "z_loss": 0.1}])

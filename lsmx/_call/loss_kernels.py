@@ -174,8 +174,8 @@ def operands_of(
     shape, temperature, row_sums = tuple(z.shape), options.get("temperature", 1.0), options.get("row_sums")
     if options.get("softcap"):
         return "a soft cap, which the core does not compute"
-    if 0 in shape:
-        return "no elements"
+    if 0 in shape or not shape:
+        return "no elements" if shape else "no axes"
     try:
         axes = normal_axes(axis, len(shape))
         if where is not None:

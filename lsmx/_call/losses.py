@@ -96,19 +96,24 @@ def where_is(bad: Any) -> str:
     return f"at {', '.join(map(str, np.argwhere(bad)[0]))} " if bad.ndim else ""
 
 
-def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> None:
-    """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN."""
+def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> int | None:
+    """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN, and this is None.
+
+    How many are not ignored.
+    """
     backend = serving(name, index)
     if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
-        return
+        return None
     n = row_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
     values = np.asarray(backend.to_numpy(index))
+    counts = None if ignored is None else values != ignored
     bad = (values < 0) | (values >= n)
-    if ignored is not None:
-        bad &= values != ignored
+    if counts is not None:
+        bad &= counts
     if bad.any():
         also = "" if ignored is None else f", or ignore_index={ignored}"
         raise ClassError(f"{name}: {values[bad][0]} {where_is(bad)}is no class of a row of {n}; accepted are 0 to {n - 1}{also}")
+    return values.size if counts is None else int(np.count_nonzero(counts))
 
 
 def targets_are_classes(target: Array) -> bool:

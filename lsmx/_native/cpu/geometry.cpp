@@ -71,6 +71,7 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
             for (int k = 0; k < rows.dimensions; ++k) strides[o][k] = 0;
             continue;
         }
+        if ((o == SUMS || (o == OUT && s.reduces > 1)) && !reduced) return "sums of rows without an axis";
         const int each_row = o == SUMS ? PARTS : o == OUT ? s.reduces : o == ONE || o == INDEX || o == TEMPERATURE;
         const char* why = expand(*arrays[o], each_row, o == MASK, rows, reduced, strides[o], c.part);
         if (why) return why;
