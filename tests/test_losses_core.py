@@ -69,7 +69,9 @@ def draw(seed: int, kind: str, dtype: str, n: int) -> tuple[np.random.Generator,
     z, index = logits(rng, n, kind, dtype), rng.integers(0, n, ROWS)
     g = np.asarray([1.0, -0.3, 1e-30, 0.0, 7.0, INF if kind == "led" else 2.0, NAN if kind == "ties" else 1.0], fmt)
     each = rng.uniform(0.3, 3, ROWS).astype(fmt)
-    return rng, z, index, g, [{}, {"where": rng.random(z.shape) < 0.7}, {"temperature": 0.7}, {"temperature": each}]
+    mask = rng.random(z.shape) < 0.7
+    capped = {"softcap": 2.5, "temperature": each}, {"softcap": 30.0, "where": mask}
+    return rng, z, index, g, [{}, {"where": mask}, {"temperature": 0.7}, {"temperature": each}, *capped]
 
 
 @pytest.mark.parametrize("n", LENGTHS)

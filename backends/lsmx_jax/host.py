@@ -142,6 +142,8 @@ def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> An
         "sums": given.row_sums is not None,
     }
     numbers: dict[str, Any] = {name: np.uint64(value) for name, value in attributes.items()}
+    if given.softcap:
+        numbers["softcap"] = np.float64(given.softcap).view(np.uint64)
     if given.ignored is not None:
         numbers["ignored"] = np.int64(given.ignored)
     one = given.one if given.numbers is None else given.numbers

@@ -143,7 +143,22 @@ def runner(memory: HostMemory) -> Runner:
         a, b = (z, w) if one is None or w is not None else (None, z)
         to_view = memory.view(result)
         threads = memory.threads()
-        module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, sums, given.ignored)
+        module.run(
+            module.passes[passname],
+            double,
+            given.axes,
+            a,
+            b,
+            one,
+            mask,
+            to_view,
+            threads,
+            index,
+            each,
+            sums,
+            given.ignored,
+            given.softcap,
+        )
         return result
 
     return Runner(refuse, run)

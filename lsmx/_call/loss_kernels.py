@@ -60,6 +60,8 @@ class Operands:
         A number for each row: a cotangent.
     temperature
         A number, or one for each row.
+    softcap
+        A number, 0 for none.
     row_sums
         What the pass of this name found of the rows.
     w
@@ -75,6 +77,7 @@ class Operands:
     ignored: int | None = None
     one: Array | None = None
     temperature: Any = 1.0
+    softcap: float = 0.0
     row_sums: Array | None = None
     w: Array | None = None
     numbers: Array | None = None
@@ -171,9 +174,8 @@ def operands_of(
 ) -> Operands | str:
     """The operands for logits, and perhaps an index; or why there is no kernel for them."""
     z, *index = arrays
-    shape, temperature, row_sums = tuple(z.shape), options.get("temperature", 1.0), options.get("row_sums")
-    if options.get("softcap"):
-        return "a soft cap, which the core does not compute"
+    by, shape = Scaling._make(options.get(name, default) for name, default in Scaling._field_defaults.items()), tuple(z.shape)
+    temperature, softcap, row_sums = by
     if 0 in shape or not shape:
         return "no elements" if shape else "no axes"
     try:
@@ -189,11 +191,13 @@ def operands_of(
             PER_ROW.check("temperature", temperature, z.dtype, shape, axes)
         elif not fmt.least <= temperature < 2.0**fmt.huge:
             return "a temperature that is none"
+        if softcap and not fmt.least <= softcap < 2.0**fmt.huge:
+            return "a soft cap that is none"
     except (LsmxError, KeyError) as error:
         return str(error)
     if index and tuple(index[0].shape) not in [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)]:
         return "several indices for each row"
-    found = Operands(z, axes, where, index[0] if index else None, ignored, temperature=temperature, row_sums=row_sums)
+    found = Operands(z, axes, where, index[0] if index else None, ignored, None, *by)
     return runner.refuse(found) or found
 
 

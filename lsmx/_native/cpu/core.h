@@ -47,7 +47,7 @@ struct Shape {
     double left;      // what the result has there
     bool index;       // an integer a row, which says where in it
     bool lines;       // rows in line only: short ones are made as long as a vector
-    bool scales;      // its logits may have a temperature
+    bool scales;      // its logits may have a temperature and a soft cap
     int numbers;      // so many numbers a row lie together where its one is, in the format that is computed in
     Sums sums;        // what it does with the sums of exponentials of its rows, if they are given
 };
@@ -81,6 +81,7 @@ struct Call {
     int64_t n, rows;
     bool ignores = false;  // whether rows with one index count as 0
     int64_t ignored = 0;
+    double softcap = 0;  // none
     int64_t part = 0;  // from one part of a row's sums to the next, in bytes
 };
 

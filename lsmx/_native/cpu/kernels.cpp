@@ -66,7 +66,7 @@ template <class F> LAW int64 rows_at_a_time(const lsmx::Call& c, int64 size) {
 // How a call is walked
 template <class F> struct Plan {
     const lsmx::Shape& shape;
-    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, given, picks, in_line;
+    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, capped, given, picks, in_line;
     int64 tiles, batch;                    // at a time: tiles, rows
     int64 row_step, blocks, block, work;  // of scratch: elements from row to row, blocks, elements of each, and of what a pass works in
 
@@ -81,13 +81,14 @@ template <class F> struct Plan {
         scaled = c.at[lsmx::TEMPERATURE].data != nullptr;
         given = c.at[lsmx::SUMS].data != nullptr;
         picks = given && shape.sums == lsmx::PICKS;
-        in_line = shape.lines || scaled || given;
+        capped = c.softcap > 0;
+        in_line = shape.lines || scaled || capped || given;
         tile = !in_line && (c.n < W || side_by_side || (c.n < few && c.rows > 2));
-        const bool made = scaled || (in_line && c.n < W);
+        const bool made = scaled || capped || (in_line && c.n < W);
         masked = c.at[lsmx::MASK].data != nullptr && !picks;
         copy_a = !picks && (made || !direct<F>(c, lsmx::A));
         copy_b = made || !direct<F>(c, lsmx::B);
-        copy_out = !shape.reduces && (c.n < W || !direct<F>(c, lsmx::OUT));
+        copy_out = !shape.reduces && (capped || c.n < W || !direct<F>(c, lsmx::OUT));
         const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
         tiles = tile && side_by_side ? group<F>(c.n) : 1;
         batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
@@ -141,6 +142,20 @@ template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent)
     for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
 }
 
+// Logits under a soft cap, and a gradient by those as one by the logits
+template <class F> ALONE void cap_line(F* z, int64 n, F cap) {
+    constexpr int W = lanes<F>;
+    int64 i = 0;
+    for (; i + W <= n; i += W) store(z + i, capped(load<One<F>>(z + i), spread<One<F>>(cap)));
+    for (; i < n; ++i) z[i] = capped(z[i], cap);
+}
+template <class F> ALONE void uncap_line(F* g, const F* z, int64 n, F cap) {
+    constexpr int W = lanes<F>;
+    int64 i = 0;
+    for (; i + W <= n; i += W) store(g + i, uncapped(load<One<F>>(g + i), load<One<F>>(z + i), spread<One<F>>(cap)));
+    for (; i < n; ++i) g[i] = uncapped(g[i], z[i], cap);
+}
+
 // One element of a row, as a pass is given it
 template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 index, F temperature) {
     const char *x = row[lsmx::A], *mask = row[lsmx::MASK];
@@ -150,7 +165,8 @@ template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 in
         x += i * c.along[k].stride[lsmx::A];
         mask += i * c.along[k].stride[lsmx::MASK];
     }
-    const F value = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x), T = divisor(temperature);
+    const F z = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x), T = divisor(temperature);
+    const F value = c.softcap > 0 ? capped(z, F(c.softcap)) : z;
     return T == F(1) ? value : divided(value, T);
 }
 
@@ -208,12 +224,17 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
         F* const copies[] = {block_a, block_b};
         for (F* logits : copies) {
             if (!logits) continue;
+            for (int64 j = 0; plan.capped && j < l.rows; ++j) cap_line(logits + j * plan.row_step, c.n, F(c.softcap));
             for (int64 j = 0; plan.scaled && j < l.rows; ++j) divide_line(logits + j * plan.row_step, c.n, temperature[j]);
             for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
         }
         pass(l);
         if (plan.scaled && !s.reduces)
             for (int64 j = 0; j < l.rows; ++j) divide_line(l.out[j], c.n, temperature[j]);
+        if (plan.capped && !s.reduces) {  // by the logits as they were, which are read again
+            rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {work, plan.row_step, 1});
+            for (int64 j = 0; j < l.rows; ++j) uncap_line(l.out[j], work + j * plan.row_step, c.n, F(c.softcap));
+        }
         if (s.reduces > 1) {
             for (int64 j = 0; j < l.rows; ++j)
                 for (int k = 0; k < lsmx::PARTS; ++k) __builtin_memcpy(at[lsmx::OUT][j] + k * c.part, &l.sums[j][k], sizeof(F));

@@ -32,9 +32,9 @@ static bool view_of(PyObject* tuple, View& x) {
     return true;
 }
 
-// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, sums, ignored): arrays by their addresses, or None
+// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, sums, ignored, softcap): arrays by their addresses, or None
 static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 9 && count != 13) return refuse("run takes nine arguments, or an index, a temperature, sums, and what index is ignored, too");
+    if (count != 9 && count != 14) return refuse("run takes nine arguments, or an index, a temperature, sums, what index is ignored, and a soft cap, too");
     const long pass = PyLong_AsLong(args[0]), threads = PyLong_AsLong(args[8]);
     const int in_double = PyObject_IsTrue(args[1]);
     int64_t axes[DIMENSIONS];
@@ -66,9 +66,11 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     Call c;
     if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return refuse(why);
-    c.ignores = count == 13 && args[12] != Py_None;
+    c.ignores = count == 14 && args[12] != Py_None;
     c.ignored = c.ignores ? PyLong_AsLongLong(args[12]) : 0;
+    if (count == 14) c.softcap = PyFloat_AsDouble(args[13]);
     if (PyErr_Occurred()) return nullptr;
+    if (c.softcap && !s.scales) return refuse("a soft cap for a pass that takes none");
     bool ok = true;
     if (c.rows > 0 && c.n > 0) {
         Py_BEGIN_ALLOW_THREADS
@@ -224,7 +226,7 @@ static void release(void* module) { clear(static_cast<PyObject*>(module)); }
 
 #define FAST(F) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(F))
 static PyMethodDef methods[] = {
-    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, sums, ignored])"},
+    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, sums, ignored, softcap])"},
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},

@@ -86,7 +86,7 @@ const Shape& shape_of(Pass pass) {
     constexpr double none = -HUGE_VAL;
     static const Shape shapes[PASSES] = {
         // name, operands with rows, one number a row, numbers a row of the result, what operands have where a mask is false, and the
-        // result; an index a row, rows in line only; a temperature; numbers a row; the sums of exponentials
+        // result; an index a row, rows in line only; a temperature and a soft cap; numbers a row; the sums of exponentials
         {"log_softmax_forward", 1, false, 0, {none, 0}, none, false, false, false, 0, NO_SUMS},
         {"log_softmax_backward", 2, false, 0, {0, none}, 0, false, false, false, 0, NO_SUMS},
         {"log_softmax_backward_z", 2, false, 0, {0, none}, 0, false, false, false, 0, NO_SUMS},

@@ -2,7 +2,8 @@
 //
 //     arguments   the pass's arrays, one row after the other, in the order of its formula; its index, if it takes one; then the mask, if
 //                 "mask" is 1; a temperature for each row, if "temperature" is 1; and the sums of the rows, if "sums" is 1
-//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", "sums", and "ignored", an index
+//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", "sums", "ignored", an index, and
+//                 "softcap", the bits of a double
 //     result      one array
 //
 // The interface is a stable one of C, of which this is as much as is needed: xla/ffi/api/c_api.h, version 0.1 and its compatible
@@ -152,12 +153,13 @@ static const char* run(const Frame& frame, Code& code) {
     if (pass >= PASSES || mask > 1) return "pass, mask: there is no such pass, or mask is neither 0 nor 1";
     const Shape& s = shape_of(Pass(pass));
     const int given = s.rows + s.one;
-    uint64_t temperature = 0, sums = 0, ignored = 0;
+    uint64_t temperature = 0, sums = 0, ignored = 0, softcap = 0;
     integer(with, "temperature", temperature);
     integer(with, "sums", sums);
     if (frame.arguments.count != given + s.index + int64_t(mask) + int64_t(temperature) + int64_t(sums) || frame.results.count != 1)
         return "other arrays than the pass takes";
-    if ((temperature && !s.scales) || (sums && s.sums == NO_SUMS)) return "temperature, sums: the pass does not take them";
+    integer(with, "softcap", softcap);
+    if (((temperature || softcap) && !s.scales) || (sums && s.sums == NO_SUMS)) return "temperature, sums, softcap: the pass does not take them";
 
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};
@@ -205,6 +207,7 @@ static const char* run(const Frame& frame, Code& code) {
     if (const char* why = lay_out(c, Pass(pass), format, arrays, rows, reduced)) return why;
     c.ignores = integer(with, "ignored", ignored);
     c.ignored = int64_t(ignored);
+    memcpy(&c.softcap, &softcap, sizeof softcap);
     if (c.rows == 0 || c.n == 0) return "an array has no elements";
     if (run_all(c, threads_in_use())) return nullptr;
     code = RESOURCE_EXHAUSTED;
