@@ -13,11 +13,12 @@ from typing import Any
 from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, row_length
-from lsmx._definition.cross_entropy import CrossEntropy, Options, at_and_elsewhere, weight_at
+from lsmx._definition.cross_entropy import CrossEntropy
 from lsmx._definition.function import keep, recall
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
+from lsmx._definition.targets import Options, at_and_elsewhere, weight_at
 from lsmx._definition.words import Words, fast_two_sum, two_sum
 from lsmx._errors import LsmxError
 

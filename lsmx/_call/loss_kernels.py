@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lsmx._definition.checks import check_mask, dtype_name, normal_axes, reduced_shape
-from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf
+from lsmx._definition.cross_entropy import CrossEntropy
+from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF

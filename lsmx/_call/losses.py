@@ -10,8 +10,10 @@ import numpy as np
 
 from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
-from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
+from lsmx._definition.cross_entropy import CrossEntropy
+from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
+from lsmx._definition.divided_logits import DividedLogits
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.log_prob import LogProb
@@ -20,6 +22,7 @@ from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
+from lsmx._definition.targets import TargetTotal, TargetWeight
 from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
@@ -34,6 +37,7 @@ TARGET_WEIGHT = enroll("target_weight", TargetWeight)
 enroll("target_total", TargetTotal)
 KL = enroll("kl_divergence", KLDivergence)
 JS = enroll("js_divergence", JSDivergence)
+enroll("divided_logits", DividedLogits)
 MEAN = enroll("mean_of_rows", Mean)
 
 
