@@ -317,3 +317,43 @@ def test_the_cotangents_of_a_mean(dtype: str) -> None:
             got = mean.derivative("backward", *given, None)
             with lsmx.using("reference"):
                 assert differing(got, mean.derivative("backward", *given, None)) is None, (g, divisor)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_cross_entropy_of_a_number_for_each_class(target: str, dtype: str, n: int) -> None:
+    """Smoothing with weights or a mask, and probabilities: what passes make of each row."""
+    for seed, kind in enumerate(KINDS):
+        rng, z, index, g, ways = draw(seed, kind, dtype, n)
+        index[4] = -100
+        weight = rng.random(n).astype(g.dtype)
+        weight[0] = 0
+        p = rng.random(z.shape) * (rng.random(z.shape) < 0.8)
+        p[1], p[2, 0], p[3, 0] = 0, [NAN, INF, -1.0][seed % 3], 1e-39
+        p = p.astype(dtype)
+        each = np.broadcast_to(weight, z.shape) * rng.random((ROWS, 1)).astype(g.dtype)
+        for options in (
+            {"label_smoothing": 0.1, "weight": weight},
+            {"label_smoothing": 0.1, **ways[1]},
+            {"label_smoothing": 0.3, "weight": each, "z_loss": 0.1, **ways[4]},
+            {"label_smoothing": 0.2, "weight": weight, "z_loss": 0.01, **ways[5]},
+        ):
+            same(lsmx.cross_entropy, z, index, reduction="none", **options)
+            same(lsmx.cross_entropy_backward, g, z, index, reduction="none", **options)
+            same(lsmx.cross_entropy, z, p, reduction="none", **options)
+            same(of_backward, g, z, p, **options)
+        for way in ways:
+            same(lsmx.cross_entropy, z, p, reduction="none", **way)
+            same(of_backward, g, z, p, **way)
+        assert lsmx.explain(z, index, function="cross_entropy", label_smoothing=0.1, weight=weight).runs == "core"
+        assert lsmx.explain(g, z, p, function="cross_entropy_of", direction="backward", weight=weight).runs == "core"
+
+
+def of_backward(g: Values, z: Values, p: Values, **options: Any) -> tuple[Values, Values]:
+    """Both gradients of cross-entropy with probabilities."""
+    function, where = lsmx.registered()["cross_entropy_of"], options.pop("where", None)
+    vectors, residual = {"grad_output": g}, {"z": z, "target": p}
+    by_z, by_target = (
+        function.derivative(f"backward {name}", vectors, residual, -1, where, options=options) for name in ("z", "target")
+    )
+    return by_z, by_target

@@ -140,14 +140,17 @@ def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> An
         "mask": given.where is not None,
         "temperature": temperature is not None,
         "sums": given.row_sums is not None,
+        "weight": given.weight is not None,
     }
     numbers: dict[str, Any] = {name: np.uint64(value) for name, value in attributes.items()}
-    if given.softcap:
-        numbers["softcap"] = np.float64(given.softcap).view(np.uint64)
+    for name in ("softcap", "smoothing"):
+        if value := getattr(given, name):
+            numbers[name] = np.float64(value).view(np.uint64)
     if given.ignored is not None:
         numbers["ignored"] = np.int64(given.ignored)
     one = given.one if given.numbers is None else given.numbers
-    arrays = [x for x in (one, given.z, given.w, given.index, given.where, temperature, given.row_sums) if x is not None]
+    rows = one, given.probabilities, given.z, given.w
+    arrays = [x for x in (*rows, given.index, given.where, temperature, given.row_sums, given.weight) if x is not None]
     return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct(shape, dtype))(*arrays, **numbers)
 
 

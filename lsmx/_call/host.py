@@ -22,6 +22,7 @@ from lsmx._native.compiled import core, missing
 from lsmx._native.host import BOOL, FLOAT32, FLOAT64, INT32, INT64, SWAPPED, HostMemory, View
 
 NAME = "core"
+IN_FORMAT = ("z", "w", "one", "numbers", "probabilities", "weight")
 Found = str | Callable[[], Array]
 
 
@@ -100,12 +101,13 @@ def mean_plans(memory: HostMemory) -> dict[str, Callable[..., Found]]:
 def runner(memory: HostMemory) -> Runner:
     """How the passes of the losses are run on arrays in a memory."""
 
-    def views(given: Operands) -> tuple[list[View], View | None, View | None, View | None] | str:
-        """Of the arrays in the format, with the mask; of the index; of a temperature for each row; of sums."""
-        floats = [x for x in (given.z, given.w, given.one, given.numbers) if x is not None]
-        found = views_of(memory, floats, given.where)
-        if isinstance(found, str):
-            return found
+    def views(given: Operands) -> tuple[dict[str, View], View | None, View | None, View | None] | str:
+        """Of the arrays in the format and the mask, by name; of the index; of a temperature for each row; of sums."""
+        floats = {name: x for name in IN_FORMAT if (x := getattr(given, name)) is not None}
+        listed = views_of(memory, list(floats.values()), given.where)
+        if isinstance(listed, str):
+            return listed
+        found = dict(zip((*floats, "where"), listed, strict=False))
         index = None if given.index is None else memory.view(given.index)
         if isinstance(index, str) or (index is not None and index[1] % SWAPPED not in (INT32, INT64)):
             return index if isinstance(index, str) else "an index of neither int32 nor int64"
@@ -113,7 +115,7 @@ def runner(memory: HostMemory) -> Runner:
         sums = None if given.row_sums is None else memory.view(given.row_sums)
         if isinstance(each, str) or isinstance(sums, str):
             return each if isinstance(each, str) else str(sums)
-        if sums is not None and sums[1] != (FLOAT64 if found[0][1] % SWAPPED == FLOAT64 else FLOAT32):
+        if sums is not None and sums[1] != (FLOAT64 if found["z"][1] % SWAPPED == FLOAT64 else FLOAT32):
             return "row_sums that are not of the format that is computed in"
         return found, index, each, sums
 
@@ -127,38 +129,24 @@ def runner(memory: HostMemory) -> Runner:
         module, found = core(), views(given)
         assert module is not None
         assert not isinstance(found, str)
-        (z, *others), index, each, sums = found
+        arrays, index, each, sums = found
+        z, one = arrays["z"], arrays.get("one")
         reduces, double = "_backward" not in passname, z[1] % SWAPPED == FLOAT64
-        mask = None if given.where is None else others.pop()
-        w = others.pop(0) if given.w is not None else None
-        one = others[0] if others else None
-        if one is not None and given.numbers is not None:  # of several that lie together, the first
-            one = (*one[:2], one[2][:-1], one[3][:-1])
+        if "numbers" in arrays:  # of several that lie together, the first
+            address, kind, sizes, strides = arrays["numbers"]
+            one = address, kind, sizes[:-1], strides[:-1]
         number = None
         if each is None and given.temperature != 1.0:
             number = np.full(1, given.temperature, np.float64 if double else np.float32)
             to = reduced_shape(tuple(given.z.shape), given.axes, False)
             each = number.ctypes.data, FLOAT64 if double else FLOAT32, to, (0,) * len(to)
+        a, b = (z, arrays.get("w")) if one is None or "w" in arrays else (None, z)
+        if "probabilities" in arrays:
+            a, b = arrays["probabilities"], z
         result = memory.empty(shape, given.z, reduces)
-        a, b = (z, w) if one is None or w is not None else (None, z)
-        to_view = memory.view(result)
-        threads = memory.threads()
-        module.run(
-            module.passes[passname],
-            double,
-            given.axes,
-            a,
-            b,
-            one,
-            mask,
-            to_view,
-            threads,
-            index,
-            each,
-            sums,
-            given.ignored,
-            given.softcap,
-        )
+        beside = index, each, sums, arrays.get("weight"), given.ignored, given.softcap, given.smoothing
+        to_view, threads = memory.view(result), memory.threads()
+        module.run(module.passes[passname], double, given.axes, a, b, one, arrays.get("where"), to_view, threads, *beside)
         return result
 
     return Runner(refuse, run)

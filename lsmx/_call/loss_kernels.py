@@ -69,6 +69,12 @@ class Operands:
         Other logits beside them.
     numbers
         Several numbers for each row, along a last axis, in the format that is computed in.
+    probabilities
+        Of each class, that the logits are compared with.
+    weight
+        Numbers for each class, so that they broadcast to the rows.
+    smoothing
+        The part of targets that goes to all classes alike.
     """
 
     z: Array
@@ -82,6 +88,9 @@ class Operands:
     row_sums: Array | None = None
     w: Array | None = None
     numbers: Array | None = None
+    probabilities: Array | None = None
+    weight: Array | None = None
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True)

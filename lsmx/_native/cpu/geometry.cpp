@@ -5,7 +5,7 @@ namespace lsmx {
 static int64_t size_of(const View& x) { return width_of[x.at.type]; }
 static int64_t absolute(int64_t x) { return x < 0 ? -x : x; }
 
-// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1. It has so many numbers for each row,
+// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1. A mask broadcasts. It has so many numbers for each row,
 // along the last of the axes of a row, or all of it if that is 0.
 static const char* expand(const View& x, int each_row, bool mask, const View& rows, uint64_t reduced, int64_t* strides, int64_t& step) {
     const bool dropped = each_row == 1 && x.dimensions != rows.dimensions;
@@ -73,7 +73,7 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
         }
         if ((o == SUMS || (o == OUT && s.reduces > 1)) && !reduced) return "sums of rows without an axis";
         const int each_row = o == SUMS ? PARTS : o == OUT ? s.reduces : o == ONE || o == INDEX || o == TEMPERATURE;
-        const char* why = expand(*arrays[o], each_row, o == MASK, rows, reduced, strides[o], c.part);
+        const char* why = expand(*arrays[o], each_row, o == MASK || o == WEIGHT, rows, reduced, strides[o], c.part);
         if (why) return why;
     }
     c.along_count = c.across_count = 0;

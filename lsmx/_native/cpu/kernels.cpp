@@ -5,6 +5,7 @@
 #include "divergence.h"
 #include "losses.h"
 #include "passes.h"
+#include "targets.h"
 
 #include <stdlib.h>
 
@@ -94,7 +95,7 @@ template <class F> struct Plan {
         batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
-        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out;
+        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out + shape.targets;
         work = tile ? c.n * wide<F> : batch * row_step;
         block = work * tiles;
     }
@@ -181,12 +182,15 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
     F* work = scratch.take<F>(plan.work);
     F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
+    F* targets = s.targets ? scratch.take<F>(plan.block) : nullptr;
     Cursor cursor(c, start);
     Lines<F> l;
     l.n = plan.in_line && c.n < W ? W : c.n;
     l.length = c.n;
     l.guess = F(0);
     l.given = plan.given;
+    l.smoothing = F(c.smoothing);
+    l.weighted = c.at[lsmx::WEIGHT].data != nullptr;
     char *at[lsmx::OPERANDS][W], *row_at[lsmx::OPERANDS];
     F temperature[W];
     const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
@@ -201,13 +205,15 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
             l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
             l.work[j] = work + j * plan.row_step;
+            l.q[j] = targets ? targets + j * plan.row_step : nullptr;
+            l.mask[j] = mask ? mask + j * plan.row_step : nullptr;
             l.next_a[j] = soon(lsmx::A, j, l.rows);
             l.next_b[j] = soon(lsmx::B, j, l.rows);
             l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
             l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
             else if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
-            if (s.index) l.index[j] = index_in(c, at[lsmx::INDEX][j]);
+            l.index[j] = s.index ? index_in(c, at[lsmx::INDEX][j]) : 0;
             temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
             for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));
             if (plan.picks && s.index && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
@@ -221,7 +227,8 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
                 if (block_b) apply_mask(block_b + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[1]));
             }
         }
-        F* const copies[] = {block_a, block_b};
+        if (l.weighted) rows_in<F>(c, lsmx::WEIGHT, at[lsmx::WEIGHT], l.rows, {targets, plan.row_step, 1});
+        F* const copies[] = {s.targets && s.rows == 2 ? nullptr : block_a, block_b};
         for (F* logits : copies) {
             if (!logits) continue;
             for (int64 j = 0; plan.capped && j < l.rows; ++j) cap_line(logits + j * plan.row_step, c.n, F(c.softcap));
@@ -229,9 +236,9 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
         }
         pass(l);
-        if (plan.scaled && !s.reduces)
+        if (plan.scaled && s.scales == lsmx::GRADIENT)
             for (int64 j = 0; j < l.rows; ++j) divide_line(l.out[j], c.n, temperature[j]);
-        if (plan.capped && !s.reduces) {  // by the logits as they were, which are read again
+        if (plan.capped && s.scales == lsmx::GRADIENT) {  // by the logits as they were, which are read again
             rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {work, plan.row_step, 1});
             for (int64 j = 0; j < l.rows; ++j) uncap_line(l.out[j], work + j * plan.row_step, c.n, F(c.softcap));
         }
@@ -318,7 +325,9 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {RankForward::lines, nullptr},                           {CrossEntropyForward::lines, nullptr},
         {CrossEntropyBackward::lines, nullptr},                  {KlForward::lines, nullptr},
         {KlBackwardZ::lines, nullptr},                           {KlBackwardW::lines, nullptr},
-        {RowSumsForward::lines, nullptr},
+        {RowSumsForward::lines, nullptr},                        {WeightedForward::lines, nullptr},
+        {WeightedBackward::lines, nullptr},                      {OfForward::lines, nullptr},
+        {OfBackwardZ::lines, nullptr},                           {OfBackwardTarget::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

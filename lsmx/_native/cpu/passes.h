@@ -16,6 +16,9 @@ template <class F> struct Lines {
     F numbers[lanes<F>][lsmx::NUMBERS];
     F sums[lanes<F>][lsmx::PARTS];  // of a result, or given
     bool given;
+    F *q[lanes<F>], *mask[lanes<F>];  // what rows are compared with, from their weights, which are 1 where there are none; or null
+    F smoothing;
+    bool weighted;
     // in memory: the rows of a and of b after these, what is read after a, and where the results go
     Soon next_a[lanes<F>], next_b[lanes<F>], after_a[lanes<F>], to[lanes<F>];
 };
