@@ -112,7 +112,7 @@ def test_cross_entropy(target: str, dtype: str, n: int) -> None:
 
 @pytest.mark.parametrize("n", [1, 3, 16, 40])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_kl_divergence(target: str, dtype: str, n: int) -> None:
+def test_divergences(target: str, dtype: str, n: int) -> None:
     for seed, kind in enumerate(KINDS):
         rng, z, _, g, ways = draw(seed, kind, dtype, n)
         others = [logits(rng, n, KINDS[seed - 1], dtype)]
@@ -122,6 +122,9 @@ def test_kl_divergence(target: str, dtype: str, n: int) -> None:
             for options in (ways[0], ways[1], ways[3]):
                 same(lsmx.kl_divergence, z, w, **options)
                 same(lsmx.kl_divergence_backward, g, z, w, **options)
+                same(lsmx.js_divergence, z, w, **options)
+                same(lsmx.js_divergence_backward, g, z, w, **options)
+        assert lsmx.explain(z, z, function="js_divergence").runs == "core"
 
 
 @pytest.mark.parametrize(

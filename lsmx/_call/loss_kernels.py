@@ -123,8 +123,10 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         plans[name, "forward"] = forward(runner, function, f"{passname}_forward")
         if function.gradients:
             plans[name, "backward"] = backward(runner, function, f"{passname}_backward")
-    plans["kl_divergence", "forward"] = divergence_forward(runner, KLDivergence, "kl_forward")
-    plans["kl_divergence", "backward"] = divergence_backward(runner, ("kl_backward_z", "kl_backward_w"))
+    for passname, divergence in (("kl", KLDivergence), ("js", JSDivergence)):
+        name = f"{passname}_divergence"
+        plans[name, "forward"] = divergence_forward(runner, divergence, f"{passname}_forward")
+        plans[name, "backward"] = divergence_backward(runner, (f"{passname}_backward_z", f"{passname}_backward_w"))
     return plans
 
 

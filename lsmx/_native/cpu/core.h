@@ -35,6 +35,9 @@ enum Pass : int {
     OF_FORWARD,
     OF_BACKWARD_Z,
     OF_BACKWARD_TARGET,
+    JS_FORWARD,
+    JS_BACKWARD_Z,
+    JS_BACKWARD_W,
     PASSES
 };
 

@@ -1,10 +1,13 @@
-// The passes of the divergence of two softmaxes, p = softmax(z) and q = softmax(w), on rows in line.
+// The passes of the divergences of two softmaxes, p = softmax(z) and q = softmax(w), on rows in line.
 //
 //     KL = sum(p (e^d - 1 - d)),  d = ln q - ln p
+//     JS = sum((p + q)/2 psi(d/2))
 #pragma once
 #include "losses.h"
 
 namespace LSMX_TARGET {
+
+constexpr double LN2 = 0.6931471805599453;
 
 // What is known of one row of logits
 template <class F> struct Side {
@@ -138,10 +141,48 @@ template <class F> ALONE void line_divergence_by_w(const PairOf<F>& pair, const 
     });
 }
 
-// Up to a vector of pairs, and their divergences
+// (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them has not the class
+template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
+    using N = One<F>;
+    each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
+        const N x = load<N>(z + i), y = load<N>(w + i);
+        auto in_z = x > -infinity<F>(), in_w = y > -infinity<F>();
+        const N each = where((in_z && !in_w) || (in_w && !in_z), spread<N>(F(LN2)), psi(pair.difference(x, y)).value);
+        store(out + i, product(flush((pair.p(x) + pair.q(y)) * F(0.5)), each));
+    });
+}
+
+// v = ln(p / m) / 2 of the side that the gradient is by: of z, or of w, whose d is the other's with its sign changed
+template <class F, bool BY_W, class N> LAW N js_log_ratio(const PairOf<F>& pair, N x, N y, N p) {
+    Words<N> d = pair.difference(x, y);
+    const Words<N> log1p = psi(d).log1p;
+    if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};
+    const N other = BY_W ? x : y;
+    const N v = where(other > -infinity<F>(), half_log_ratio(d, log1p), spread<N>(F(LN2) * F(0.5)));
+    return unless(!(p > F(0)), v);
+}
+// p v
+template <class F, bool BY_W> ALONE void line_js_mean(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
+    using N = One<F>;
+    each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
+        const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
+        store(out + i, product(p, flush(js_log_ratio<F, BY_W>(pair, x, y, p))));
+    });
+}
+// g p (v - sum(p v))
+template <class F, bool BY_W>
+ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, Words<F> mean, F g) {
+    map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
+        using N = decltype(number);
+        const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
+        const Words<N> s = two_sum(js_log_ratio<F, BY_W>(pair, x, y, p), spread<N>(-mean.high));
+        return canonical(product(spread<N>(g), product(p, flush(s.high + (s.low - spread<N>(mean.low))))));
+    });
+}
+
+// Up to a vector of pairs
 template <class F> struct LinePairs {
     PairOf<F> at[lanes<F>];
-    F kl[lanes<F>];
 
     ONCE explicit LinePairs(Lines<F>& l) {
         LineSumExp<F> z(l.a, l.n, l.rows, l.after_a, l.to), w(l.b, l.n, l.rows, l.next_b, l.to);
@@ -169,10 +210,7 @@ template <class F> struct LinePairs {
             pair.close = pair.close && r >= LEAST;
             const Words<F> apart = two_sum(pair.w.L, -pair.z.L);
             pair.less = pair.close ? signed_log1p(Words<F>{r, R.low[j]}) : Words<F>{apart.high, apart.low + (pair.w.L_low - pair.z.L_low)};
-            line_divergence(pair, l.a[j], l.b[j], l.work[j], l.n);
         }
-        LineValueSum<F> sum(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
-        for (int64 j = 0; j < l.rows; ++j) kl[j] = !at[j].defined ? not_a_number<F>() : at[j].only_z ? infinity<F>() : sum.high[j];
     }
 
   private:
@@ -184,10 +222,28 @@ template <class F> struct LinePairs {
     }
 };
 
+// The sums of what a line makes of each pair that is defined, in the rows' scratch
+template <class F, class Line> LAW LineValueSum<F> pair_sums(Lines<F>& l, const LinePairs<F>& pairs, Line line) {
+    for (int64 j = 0; j < l.rows; ++j)
+        if (pairs.at[j].defined) line(pairs.at[j], l.a[j], l.b[j], l.work[j], l.n);
+    return LineValueSum<F>(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
+}
+
+// KL of each pair
+template <class F> struct LineKls {
+    F kl[lanes<F>];
+    LAW LineKls(Lines<F>& l, const LinePairs<F>& pairs) {
+        const LineValueSum<F> sum = pair_sums(l, pairs, line_divergence<F>);
+        for (int64 j = 0; j < l.rows; ++j)
+            kl[j] = !pairs.at[j].defined ? not_a_number<F>() : pairs.at[j].only_z ? infinity<F>() : sum.high[j];
+    }
+};
+
 struct KlForward {
     template <class F> static void lines(Lines<F>& l) {
         const LinePairs<F> pairs(l);
-        for (int64 j = 0; j < l.rows; ++j) l.value[j] = pairs.kl[j];
+        const LineKls<F> sums(l, pairs);
+        for (int64 j = 0; j < l.rows; ++j) l.value[j] = sums.kl[j];
     }
 };
 
@@ -195,9 +251,10 @@ struct KlForward {
 struct KlBackwardZ {
     template <class F> static void lines(Lines<F>& l) {
         const LinePairs<F> pairs(l);
+        const LineKls<F> sums(l, pairs);
         for (int64 j = 0; j < l.rows; ++j) {
-            if (!finite(pairs.kl[j])) fill_line(l.out[j], l.n, not_a_number<F>());
-            else line_divergence_by_z(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, pairs.kl[j], flush(l.one[j]));
+            if (!finite(sums.kl[j])) fill_line(l.out[j], l.n, not_a_number<F>());
+            else line_divergence_by_z(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, sums.kl[j], flush(l.one[j]));
         }
     }
 };
@@ -212,5 +269,28 @@ struct KlBackwardW {
         }
     }
 };
+
+// JS = sum((p + q)/2 psi(d/2))
+struct JsForward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LinePairs<F> pairs(l);
+        const LineValueSum<F> sum = pair_sums(l, pairs, line_js<F>);
+        for (int64 j = 0; j < l.rows; ++j) l.value[j] = pairs.at[j].defined ? sum.high[j] : not_a_number<F>();
+    }
+};
+
+// dz = g p (v - sum(p v)),  v = ln(p / m) / 2; so by w
+template <bool BY_W> struct JsBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LinePairs<F> pairs(l);
+        const LineValueSum<F> mean = pair_sums(l, pairs, line_js_mean<F, BY_W>);
+        for (int64 j = 0; j < l.rows; ++j) {
+            if (!pairs.at[j].defined) fill_line(l.out[j], l.n, not_a_number<F>());
+            else line_js_gradient<F, BY_W>(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, Words<F>{mean.high[j], mean.low[j]}, flush(l.one[j]));
+        }
+    }
+};
+using JsBackwardZ = JsBackward<false>;
+using JsBackwardW = JsBackward<true>;
 
 }  // namespace LSMX_TARGET

@@ -328,6 +328,8 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {RowSumsForward::lines, nullptr},                        {WeightedForward::lines, nullptr},
         {WeightedBackward::lines, nullptr},                      {OfForward::lines, nullptr},
         {OfBackwardZ::lines, nullptr},                           {OfBackwardTarget::lines, nullptr},
+        {JsForward::lines, nullptr},                             {JsBackwardZ::lines, nullptr},
+        {JsBackwardW::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

@@ -113,6 +113,9 @@ const Shape& shape_of(Pass pass) {
         {"cross_entropy_of_forward", 2, false, 1, {0, none}, 0, false, true, LOGITS, 0, WALKS, true},
         {"cross_entropy_of_backward_z", 2, true, 0, {0, none}, 0, false, true, GRADIENT, 2, WALKS, true},
         {"cross_entropy_of_backward_target", 1, true, 0, {0, none}, 0, false, true, LOGITS, 0, WALKS, true},
+        {"js_forward", 2, false, 1, {none, none}, 0, false, true, LOGITS, 0, NO_SUMS, false},
+        {"js_backward_z", 2, true, 0, {none, none}, 0, false, true, GRADIENT, 0, NO_SUMS, false},
+        {"js_backward_w", 2, true, 0, {none, none}, 0, false, true, GRADIENT, 0, NO_SUMS, false},
     };
     return shapes[pass];
 }

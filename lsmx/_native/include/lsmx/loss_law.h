@@ -29,6 +29,12 @@ template <class N> LAW Words<N> times(Words<N> a, Words<N> b) {
     return settled(s.high, s.low);
 }
 
+// d^2 / 2 of a double word
+template <class N> LAW Words<N> half_square(Words<N> d) {
+    Words<N> h = two_product(d.high, d.high * Element<N>(0.5));
+    return settled(h.high, h.low + flush(d.high * d.low));
+}
+
 // ---- e^d - 1 and phi = e^d - 1 - d of a double word (expm1.py)
 
 template <class N> struct Expm1 {
@@ -48,8 +54,7 @@ template <class N> LAW Expm1<N> expm1(Words<N> d) {
     Words<N> u = two_sum(scale - Element<N>(1), Element<N>(0) - d.high), s = two_sum(u.high, E);
     N large = s.high + (s.low + (u.low + (low - d.low)));
     // d^2/2 + d^3 r(d)
-    Words<N> h = two_product(n.high, n.high * Element<N>(0.5));
-    h = settled(h.high, h.low + flush(n.high * n.low));
+    Words<N> h = half_square(n);
     N cube = flush(flush((h.high + h.high) * n.high) * C::phi_polynomial(n.high));
     N rest = where(far, large, h.high + (h.low + cube));
 
@@ -77,24 +82,54 @@ template <class N> LAW N divided(N z, N T) { return flush(z / T); }
 
 // Of a >= 0, with u = e^-2a:  tanh(a) = (1 - u) / (1 + u)  and  sech^2(a) = 4 u / (1 + u)^2 (expm1.py)
 template <class N> struct Tanh {
-    N value, sech2;
+    Words<N> value;
+    N sech2;
+    Words<N> u, inverse;  // and 1 / (1 + u)
 };
-template <class N> LAW Tanh<N> tanh(N a) {
-    Expm1<N> e = expm1(Words<N>{a * Element<N>(-2), spread<N>(0)});
+template <class N> LAW Tanh<N> tanh(Words<N> a) {
+    Expm1<N> e = expm1(Words<N>{a.high * Element<N>(-2), a.low * Element<N>(-2)});
     Words<N> w = reciprocal(normalise(e.exp));
-    return {times(Words<N>{Element<N>(0) - e.value.high, Element<N>(0) - e.value.low}, w).high,
-            times(times(e.exp, w), Words<N>{w.high * Element<N>(4), w.low * Element<N>(4)}).high};
+    return {times(Words<N>{Element<N>(0) - e.value.high, Element<N>(0) - e.value.low}, w),
+            times(times(e.exp, w), Words<N>{w.high * Element<N>(4), w.low * Element<N>(4)}).high, e.exp, w};
 }
+template <class N> LAW Tanh<N> tanh(N a) { return tanh(Words<N>{a, spread<N>(0)}); }
 
 // cap tanh(z / cap); what is not finite stays
 template <class N> LAW N capped(N z, N cap) {
     auto any = !finite(z);
-    N a = divided(unless(any, z), cap), y = product(tanh(magnitude(a)).value, cap);
+    N a = divided(unless(any, z), cap), y = product(tanh(magnitude(a)).value.high, cap);
     return where(any, z, where(a < Element<N>(0), Element<N>(0) - y, y));
 }
 
 // A gradient by that, as one by z:  round(g sech^2(z / cap))
 template <class N> LAW N uncapped(N g, N z, N cap) { return product(g, tanh(magnitude(divided(unless(!finite(z), z), cap))).sech2); }
+
+// ---- psi(h) = h tanh h - ln cosh h of h = |d| / 2, and ln(1 + tanh h) (divergence.py)
+
+template <class N> struct Psi {
+    N value;
+    Words<N> log1p;
+};
+// h^2/2 - h^4 P(h^2) for h <= 1, else ln(1 + tanh h) - |d| u / (1 + u) with u = e^-|d|
+template <class N> LAW Psi<N> psi(Words<N> d) {
+    auto negative = d.high < Element<N>(0);
+    Words<N> a = {where(negative, Element<N>(0) - d.high, d.high), where(negative, Element<N>(0) - d.low, d.low)};
+    Words<N> half = {a.high * Element<N>(0.5), a.low * Element<N>(0.5)};
+    Tanh<N> t = tanh(half);
+    Words<N> log1p = log(normalise(t.value)), less = times(times(a, t.u), t.inverse), s = two_sum(log1p.high, Element<N>(0) - less.high);
+    N far = s.high + (s.low + (log1p.low - less.low));
+    auto near = a.high <= Element<N>(2);
+    Words<N> h = half_square(Words<N>{unless(!near, half.high), unless(!near, half.low)});
+    N square = h.high + h.high, fourth = flush(flush(square * square) * Constants<N>::psi_polynomial(square));
+    return {flush(where(near, h.high + (h.low - fourth), far)), log1p};
+}
+
+// ln(p / m) / 2 with m = (p + q) / 2, from d = ln q - ln p and ln(1 + tanh |d / 2|)
+template <class N> LAW N half_log_ratio(Words<N> d, Words<N> log1p) {
+    auto up = d.high > Element<N>(0);
+    Words<N> s = two_sum(log1p.high, Element<N>(0) - unless(!up, d.high));
+    return (s.high + (s.low + (log1p.low - unless(!up, d.low)))) * Element<N>(0.5);
+}
 
 // ---- the losses' own formulas
 
