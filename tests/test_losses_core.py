@@ -360,3 +360,26 @@ def of_backward(g: Values, z: Values, p: Values, **options: Any) -> tuple[Values
         function.derivative(f"backward {name}", vectors, residual, -1, where, options=options) for name in ("z", "target")
     )
     return by_z, by_target
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_several_indices(target: str, dtype: str, n: int) -> None:
+    """Any number along the axis, also the same class again, and more of them than classes."""
+    for seed, kind in enumerate(KINDS):
+        rng, z, _, _, ways = draw(seed, kind, dtype, n)
+        fmt = "float64" if dtype == "float64" else "float32"
+        for count in (2, 7, 40):
+            index = rng.integers(0, n, (ROWS, count))
+            g = (rng.standard_normal(index.shape) * 2.0 ** rng.integers(-30, 30, index.shape)).astype(fmt)
+            g[0, 0], g[1, 0], g[2] = INF, NAN, 0
+            for options in ways:
+                same(lsmx.log_prob, z, index, **options)
+                same(lsmx.log_prob_backward, g, z, index, **options)
+                stats = lsmx.token_stats(z, index, **options)
+                with lsmx.using("reference"):
+                    assert np.array_equal(stats.rank, lsmx.token_stats(z, index, **options).rank)
+    assert lsmx.explain(z, index, function="log_prob").runs == "core"
+    turned = np.ascontiguousarray(index.T), np.asfortranarray(g.T)
+    same(lsmx.log_prob, z.T, turned[0], axis=0)
+    same(lsmx.log_prob_backward, turned[1], z.T, turned[0], axis=0)

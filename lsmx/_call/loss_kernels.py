@@ -39,6 +39,8 @@ LOSSES: dict[str, type[Function]] = {
     "js_divergence": JSDivergence,
 }
 """The functions of rows that kernels may be given, by name."""
+SEVERAL = {"log_prob": "log_probs", "rank": "ranks"}
+"""What the passes of functions are called that take several indices for each row."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ class Operands:
     weight: Array | None = None
     smoothing: float = 0.0
 
+    @property
+    def several(self) -> bool:
+        """Whether there is any number of indices for each row, along its axis."""
+        shape = tuple(self.z.shape)
+        return self.index is not None and tuple(self.index.shape) not in [reduced_shape(shape, self.axes, k) for k in (False, True)]
+
+    @property
+    def index_is_empty(self) -> bool:
+        """Whether there is no index for any row."""
+        return self.index is not None and 0 in self.index.shape
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -120,9 +133,9 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         ("rank", Rank, "rank"),
         ("row_sums", RowSums, "row_sums"),
     ):
-        plans[name, "forward"] = forward(runner, function, f"{passname}_forward")
+        plans[name, "forward"] = forward(runner, function, name, passname)
         if function.gradients:
-            plans[name, "backward"] = backward(runner, function, f"{passname}_backward")
+            plans[name, "backward"] = backward(runner, name, passname)
     for passname, divergence in (("kl", KLDivergence), ("js", JSDivergence)):
         name = f"{passname}_divergence"
         plans[name, "forward"] = divergence_forward(runner, divergence, f"{passname}_forward")
@@ -207,24 +220,24 @@ def operands_of(
             return "a soft cap that is none"
     except (LsmxError, KeyError) as error:
         return str(error)
-    if index and tuple(index[0].shape) not in [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)]:
-        return "several indices for each row"
     found = Operands(z, axes, where, index[0] if index else None, ignored, None, *by)
     return runner.refuse(found) or found
 
 
-def forward(runner: Runner, function: type[Function], passname: str) -> Callable[..., Found]:
+def forward(runner: Runner, function: type[Function], name: str, passname: str) -> Callable[..., Found]:
     """The plan of a value of one number a row."""
 
     def plan(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
         given = operands_of(runner, arrays, axis, where, options)
         if isinstance(given, str):
             return given
+        if given.several and (name not in SEVERAL or given.index_is_empty):
+            return "several indices for each row, or none"
         shape = tuple(given.z.shape)
         shape = function.result().shape(shape, given.axes) if given.index is None else tuple(given.index.shape)
 
         def run() -> Array:
-            value = runner.run(passname, given, shape, ctx.out)
+            value = runner.run(f"{SEVERAL[name] if given.several else passname}_forward", given, shape, ctx.out)
             keep(ctx, function, arrays, value, axis, where, **options)
             return value
 
@@ -233,7 +246,7 @@ def forward(runner: Runner, function: type[Function], passname: str) -> Callable
     return plan
 
 
-def backward(runner: Runner, function: type[Function], passname: str) -> Callable[..., Found]:
+def backward(runner: Runner, name: str, passname: str) -> Callable[..., Found]:
     """The plan of its gradient."""
 
     def plan(ctx: Any, g: Array, /) -> Found:
@@ -242,8 +255,11 @@ def backward(runner: Runner, function: type[Function], passname: str) -> Callabl
         if isinstance(found, str):
             return found
         given = replace(found, one=g)
+        if found.index_is_empty:
+            return "no indices"
         reason = cotangent_refused(runner, given)
-        return reason or (lambda: runner.run(passname, given, tuple(given.z.shape), ctx.out))
+        own = f"{SEVERAL[name] if given.several else passname}_backward"
+        return reason or (lambda: runner.run(own, given, tuple(given.z.shape), ctx.out))
 
     return plan
 
@@ -257,7 +273,7 @@ def cotangent_refused(runner: Runner, given: Operands) -> str | None:
     except LsmxError as error:
         return str(error)
     assert given.one is not None
-    if tuple(given.one.shape) not in shapes or (given.index is not None and given.one.shape != given.index.shape):
+    if tuple(given.one.shape) not in (shapes if given.index is None else [tuple(given.index.shape)]):
         return "a cotangent of another shape"
     return runner.refuse(given)
 

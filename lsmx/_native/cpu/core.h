@@ -38,12 +38,17 @@ enum Pass : int {
     JS_FORWARD,
     JS_BACKWARD_Z,
     JS_BACKWARD_W,
+    LOG_PROBS_FORWARD,
+    LOG_PROBS_BACKWARD,
+    RANKS_FORWARD,
     PASSES
 };
 
 // What a pass does where it is given what ROW_SUMS_FORWARD found of its rows: it cannot be, it does not walk its rows to find them, or it
 // does not walk them at all, but takes the element at the index
 enum Sums { NO_SUMS, WALKS, PICKS };
+
+constexpr int SEVERAL = 2;
 
 // Whether a temperature and a soft cap apply to a pass: to its logits, or also to its result, which is a gradient by them
 enum Scales { NOT_SCALED, LOGITS, GRADIENT };
@@ -56,7 +61,7 @@ struct Shape {
     int reduces;      // the result has so many numbers a row, or 0: all of a row
     double absent[2]; // what the operands have where a mask is false
     double left;      // what the result has there
-    bool index;       // an integer a row, which says where in it
+    int index;        // an integer a row, which says where in it; or SEVERAL, with as many cotangents or results
     bool lines;       // rows in line only: short ones are made as long as a vector
     Scales scales;
     int numbers;      // so many numbers a row lie together where its one is, in the format that is computed in
@@ -96,6 +101,8 @@ struct Call {
     int64_t ignored = 0;
     double softcap = 0;  // none
     double smoothing = 0;
+    int64_t indices = 1;  // for each row
+    int64_t index_step = 0, each_step = 0;  // from one to the next, and from what belongs to one to that of the next, in bytes
     int64_t part = 0;  // from one part of a row's sums to the next, in bytes
 };
 

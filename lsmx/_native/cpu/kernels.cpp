@@ -70,6 +70,7 @@ template <class F> struct Plan {
     bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, capped, given, picks, in_line;
     int64 tiles, batch;                    // at a time: tiles, rows
     int64 row_step, blocks, block, work;  // of scratch: elements from row to row, blocks, elements of each, and of what a pass works in
+    int64 list = 0;                        // elements for what belongs to several indices of a row
 
     explicit Plan(const lsmx::Call& c) : shape(lsmx::shape_of(c.pass)) {
         constexpr int64 W = lanes<F>;
@@ -98,8 +99,9 @@ template <class F> struct Plan {
         blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out + shape.targets;
         work = tile ? c.n * wide<F> : batch * row_step;
         block = work * tiles;
+        if (shape.index == lsmx::SEVERAL) list = 2 * c.indices + W;
     }
-    int64 bytes() const { return (blocks * block + work) * int64(sizeof(F)) + 64; }
+    int64 bytes() const { return (blocks * block + work) * int64(sizeof(F)) + batch * list * int64(sizeof(F) + sizeof(int64)) + 64; }
 };
 
 // Memory for one thread
@@ -183,6 +185,8 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     F* work = scratch.take<F>(plan.work);
     F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
     F* targets = s.targets ? scratch.take<F>(plan.block) : nullptr;
+    int64* indices = scratch.take<int64>(plan.batch * plan.list);
+    F* each = scratch.take<F>(plan.batch * plan.list);
     Cursor cursor(c, start);
     Lines<F> l;
     l.n = plan.in_line && c.n < W ? W : c.n;
@@ -212,11 +216,20 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
             l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
-            else if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
-            l.index[j] = s.index ? index_in(c, at[lsmx::INDEX][j]) : 0;
+            else if (s.one && s.index != lsmx::SEVERAL) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+            l.index[j] = s.index == 1 ? index_in(c, at[lsmx::INDEX][j]) : 0;
             temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
             for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));
-            if (plan.picks && s.index && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
+            if (plan.picks && s.index == 1 && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
+            if (s.index != lsmx::SEVERAL) continue;
+            l.count = c.indices;
+            l.indices[j] = indices + j * plan.list;
+            l.each[j] = each + j * plan.list;
+            for (int64 k = 0; k < c.indices; ++k) {
+                l.indices[j][k] = index_in(c, at[lsmx::INDEX][j] + k * c.index_step);
+                if (s.one) l.each[j][k] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j] + k * c.each_step);
+                else if (plan.picks && l.indices[j][k] >= 0) l.each[j][k] = picked<F>(c, row_at, l.indices[j][k], temperature[j]);
+            }
         }
         if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
         if (block_b) rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {block_b, plan.row_step, 1});
@@ -245,6 +258,9 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
         if (s.reduces > 1) {
             for (int64 j = 0; j < l.rows; ++j)
                 for (int k = 0; k < lsmx::PARTS; ++k) __builtin_memcpy(at[lsmx::OUT][j] + k * c.part, &l.sums[j][k], sizeof(F));
+        } else if (s.reduces && s.index == lsmx::SEVERAL) {
+            for (int64 j = 0; j < l.rows; ++j)
+                for (int64 k = 0; k < l.count; ++k) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j] + k * c.each_step, l.each[j][k]);
         } else if (s.reduces) {
             for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
         } else if (block_out) {
@@ -329,7 +345,8 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {WeightedBackward::lines, nullptr},                      {OfForward::lines, nullptr},
         {OfBackwardZ::lines, nullptr},                           {OfBackwardTarget::lines, nullptr},
         {JsForward::lines, nullptr},                             {JsBackwardZ::lines, nullptr},
-        {JsBackwardW::lines, nullptr},
+        {JsBackwardW::lines, nullptr},                           {LogProbsForward::lines, nullptr},
+        {LogProbsBackward::lines, nullptr},                      {RanksForward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

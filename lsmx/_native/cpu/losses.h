@@ -146,6 +146,20 @@ struct LogProbForward {
     }
 };
 
+// The same at several indices
+struct LogProbsForward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
+        alignas(BYTES) F L[lanes<F>];
+        store(L, log(normalise(s.R)).high);
+        for (int64 j = 0; j < l.rows; ++j)
+            for (int64 k = 0; k < l.count; ++k) {
+                const int64 i = l.indices[j][k];
+                l.each[j][k] = s.defined[j] && i >= 0 ? log_softmax_value(l.given ? l.each[j][k] : l.a[j][i], s.m[j], L[j]) : not_a_number<F>();
+            }
+    }
+};
+
 // dx_c = g_c - s_c G,  g_c one number at the index and another elsewhere
 template <class F> struct Cotangents {
     F at, elsewhere;
@@ -260,6 +274,18 @@ struct RankForward {
             const int64 i = l.index[j];
             const bool known = i >= 0 && (l.given ? l.sums[j][0] == l.sums[j][0] : !line_range(l.a[j], l.n).nan);
             l.value[j] = known ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
+        }
+    }
+};
+
+struct RanksForward {
+    template <class F> static void lines(Lines<F>& l) {
+        for (int64 j = 0; j < l.rows; ++j) {
+            const bool known = l.given ? l.sums[j][0] == l.sums[j][0] : !line_range(l.a[j], l.n).nan;
+            for (int64 k = 0; k < l.count; ++k) {
+                const int64 i = l.indices[j][k];
+                l.each[j][k] = known && i >= 0 ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
+            }
         }
     }
 };

@@ -12,6 +12,9 @@ template <class F> struct Lines {
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
+    int64 count;                          // of indices for each row, if there may be several
+    int64* indices[lanes<F>];
+    F* each[lanes<F>];                    // what belongs to each: a cotangent, an element, the result
     int64 index[lanes<F>];                            // an element of each, or that it is outside or ignored
     F numbers[lanes<F>][lsmx::NUMBERS];
     F sums[lanes<F>][lsmx::PARTS];  // of a result, or given

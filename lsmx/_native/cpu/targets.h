@@ -99,13 +99,26 @@ template <class F, class Fill> LAW void target_losses(Lines<F>& l, const F* cons
                                                        : sum.high[j];
 }
 
-// The gradient by x, from u and what the part that goes with lse takes from the sum of the cotangents
-template <class F, class Fill> LAW void target_gradients(Lines<F>& l, Fill fill) {
-    const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
+// dx = g - s G of rows that are known, whose cotangents g are in q
+template <class F> LAW void gradients_of(Lines<F>& l, const LineSumExp<F>& s, const Words<F>* G, const bool* known) {
     const LineTotals<F> t(s);
     alignas(BYTES) F others[lanes<F>], R[lanes<F>];
     store(others, times(s.R, t.wide).high);
     store(R, s.R.high);
+    for (int64 j = 0; j < l.rows; ++j) {
+        if (!known[j] || unordered(G[j].high)) {
+            fill_line(l.out[j], l.n, l.index[j] == IGNORED ? F(0) : not_a_number<F>());
+            continue;
+        }
+        const int64 top = R[j] < 1 ? line_find(l.b[j], l.n, s.m[j]) : -1;
+        line_minus_probables(l.b[j], l.q[j], l.out[j], l.n, s.m[j], t.L[j], t.w(j), G[j]);
+        if (top >= 0) l.out[j][top] = minus_likely(l.q[j][top], others[j], G[j]);
+    }
+}
+
+// The gradient by x, from u and what the part that goes with lse takes from the sum of the cotangents
+template <class F, class Fill> LAW void target_gradients(Lines<F>& l, Fill fill) {
+    const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
     bool known[lanes<F>];
     for (int64 j = 0; j < l.rows; ++j) {
         known[j] = s.defined[j] && l.index[j] >= 0;
@@ -116,17 +129,53 @@ template <class F, class Fill> LAW void target_gradients(Lines<F>& l, Fill fill)
         fill_line(l.q[j] + (known[j] ? l.length : 0), l.n - (known[j] ? l.length : 0), F(0));
     }
     LineValueSum<F> sum(l.q, l.n, l.rows, l.next_b, l.to, l.guess);
+    Words<F> G[lanes<F>];
     for (int64 j = 0; j < l.rows; ++j) {
-        const Words<F> G = two_sum(sum.high[j], -l.numbers[j][1]), all = fast_two_sum(G.high, G.low + sum.low[j]);
-        if (!known[j] || unordered(all.high)) {
-            fill_line(l.out[j], l.n, l.index[j] == IGNORED ? F(0) : not_a_number<F>());
-            continue;
-        }
-        const int64 top = R[j] < 1 ? line_find(l.b[j], l.n, s.m[j]) : -1;
-        line_minus_probables(l.b[j], l.q[j], l.out[j], l.n, s.m[j], t.L[j], t.w(j), all);
-        if (top >= 0) l.out[j][top] = minus_likely(l.q[j][top], others[j], all);
+        const Words<F> less = two_sum(sum.high[j], -l.numbers[j][1]);
+        G[j] = fast_two_sum(less.high, less.low + sum.low[j]);
     }
+    gradients_of(l, s, G, known);
 }
+
+// dx_c = g_c - s_c G of log_prob at several indices:  g_c = sum(g_k over i_k = c),  G = sum(g_k)
+struct LogProbsBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
+        Words<F> G[lanes<F>];
+        bool known[lanes<F>];
+        for (int64 j = 0; j < l.rows; ++j) {
+            known[j] = s.defined[j];
+            fill_line(l.q[j], l.n, F(0));
+            F* g = l.each[j];
+            for (int64 k = 0; k < l.count; ++k) {
+                known[j] = known[j] && l.indices[j][k] >= 0;
+                g[k] = finite(g[k]) ? flush(g[k]) : not_a_number<F>();
+            }
+            if (!known[j]) continue;
+            F* seen = l.work[j];
+            for (int64 k = 0; k < l.count; ++k) seen[l.indices[j][k]] = 0;
+            for (int64 k = 0; k < l.count; ++k) {
+                const int64 i = l.indices[j][k];
+                l.q[j][i] = seen[i] == 0 ? g[k] : sum_of(l, j, i).high;
+                seen[i] = 1;
+            }
+            G[j] = l.count == 1 ? Words<F>{g[0], 0} : sum_of(l, j, -1);
+        }
+        gradients_of(l, s, G, known);
+    }
+
+    // The exact sum of the cotangents of one class, or of all
+    template <class F> static Words<F> sum_of(Lines<F>& l, int64 j, int64 index) {
+        F* some = l.each[j] + l.count;
+        for (int64 k = 0; k < l.count; ++k) some[k] = index < 0 || l.indices[j][k] == index ? l.each[j][k] : F(0);
+        const int64 n = l.count < lanes<F> ? lanes<F> : l.count;
+        for (int64 k = l.count; k < n; ++k) some[k] = F(0);
+        const Soon nothing{reinterpret_cast<const char*>(some), 0};
+        F guess = 0;
+        const LineValueSum<F> sum(&some, n, 1, &nothing, &nothing, guess);
+        return {sum.high[0], sum.low[0]};
+    }
+};
 
 struct WeightedForward {
     template <class F> static void lines(Lines<F>& l) { target_losses(l, l.a, l.next_a, class_targets<F>); }
