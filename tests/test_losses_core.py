@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -383,3 +384,25 @@ def test_several_indices(target: str, dtype: str, n: int) -> None:
     turned = np.ascontiguousarray(index.T), np.asfortranarray(g.T)
     same(lsmx.log_prob, z.T, turned[0], axis=0)
     same(lsmx.log_prob_backward, turned[1], z.T, turned[0], axis=0)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_log_softmax_with_row_sums(target: str, dtype: str, n: int) -> None:
+    """What autograds take in 16 bits: the value, and the derivatives at the logits."""
+    function = lsmx.registered()["log_softmax"]
+    for seed, kind in enumerate(KINDS):
+        rng, z, _, _, ways = draw(seed, kind, dtype, n)
+        v = rng.standard_normal(z.shape).astype(dtype)
+        for where in (None, ways[1]["where"]):
+            sums = lsmx.row_sums(z, where=where)
+            known: dict[str, Any] = {"row_sums": sums}
+            want = function(z, where=where)
+            at = {"backward_z": {"grad_output": v}, "jvp_z": {"tangent": v}}
+            derivatives = {direction: function.derivative(direction, at[direction], {"z": z}, -1, where) for direction in at}
+            for block in (contextlib.nullcontext(), lsmx.using("reference")):
+                with block:
+                    assert differing(function(z, where=where, **known), want) is None, kind
+                    for direction, right in derivatives.items():
+                        got = function.derivative(direction, at[direction], {"z": z}, -1, where, options=known)
+                        assert differing(got, right) is None, (kind, direction)

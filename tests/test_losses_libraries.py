@@ -437,3 +437,22 @@ def test_smoothing_and_z_loss_inside_jit(options: dict[str, Any]) -> None:
     assert differing(np.asarray(value), lsmx.cross_entropy(z, target, **options)) is None
     want = lsmx.cross_entropy_backward(np.asarray(1.0, "float32"), z, target, **options)
     assert differing(np.asarray(gradient), want) is None
+
+
+def test_large_logits_of_16_bits_are_saved_with_their_sums() -> None:
+    """The gradient starts from the logits, and walks them for nothing that is known; of few logits, it is as quick without."""
+    z, g = torch.from_numpy(normal(150, 100, 300)).bfloat16(), torch.from_numpy(normal(151, 100, 300)).bfloat16()
+    function = lsmx.registered()["log_softmax"]
+    for rows, shapes in ((100, [(100, 4), (100, 300)]), (20, [(20, 300)])):
+        x = z[:rows].clone().requires_grad_()
+        saved: list[tuple[int, ...]] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, s=saved: s.append(tuple(t.shape)) or t, lambda t: t):
+            out = lsmx.log_softmax(x)
+        assert sorted(saved) == shapes
+        assert torch.equal(out.detach(), lsmx.log_softmax(z[:rows]))
+        (dz,) = torch.autograd.grad(out, x, g[:rows])
+        assert torch.equal(dz, function.derivative("backward_z", {"grad_output": g[:rows]}, {"z": z[:rows]}, -1))
+    compiled = torch.compile(lsmx.log_softmax, backend="aot_eager", fullgraph=True)
+    x = z.clone().requires_grad_()
+    (dz,) = torch.autograd.grad(compiled(x), x, g)
+    assert torch.equal(dz, function.derivative("backward_z", {"grad_output": g}, {"z": z}, -1))

@@ -16,6 +16,7 @@ from lsmx_torch.bind import NONE, bind
 Way = Callable[..., Any]
 TYPES = torch.Tensor, torch.nn.Parameter
 DTYPES = torch.float16, torch.bfloat16, torch.float32, torch.float64
+FEW = 2**14  # elements up to which walking them again costs less than what is done beforehand
 tracing, modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
 transformed, wrapped = torch._C._are_functorch_transforms_active, torch._C._functorch.is_functorch_wrapped_tensor
 follows, moved = torch.is_grad_enabled, torch.autograd.graph.increment_version
@@ -62,7 +63,13 @@ def unfollowed(short: Way, function: str, direction: str) -> Way:
     def followed(z: Any, axis: Any, where: Any, options: tuple[Any, ...]) -> Any:
         """A value that ordinary autograd follows; None to have ``bind`` look at what it is, and say what is wrong."""
         own = rules.get(z.dtype)
-        if own is None or type(z) not in TYPES or wrapped(z) or (where is not None and type(where) not in TYPES):
+        if (
+            own is None
+            or (own.beforehand is not None and z.numel() > FEW)
+            or type(z) not in TYPES
+            or wrapped(z)
+            or (where is not None and type(where) not in TYPES)
+        ):
             return None
         if options and not all(value is True or value is False for value in options):
             return None

@@ -12,6 +12,7 @@ from lsmx._call.functions import operators
 from lsmx._call.operation import JACOBIAN, Beforehand, Bind, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
 from lsmx._call.registry import _forced, backend_at_work, computed
+from lsmx._definition.checks import normal_axes, row_length
 from lsmx._definition.function import Context, Function, remember
 from lsmx._definition.kinds import ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import Array
@@ -19,6 +20,9 @@ from lsmx._errors import BackendError
 
 if TYPE_CHECKING:
     from lsmx._call.operator import Operator
+
+SHORT = 192
+"""Elements of a row below which the compiled core takes many rows at once, each a lane."""
 
 
 def operations_of(operator: Operator) -> Family:
@@ -39,7 +43,7 @@ def operations_of(operator: Operator) -> Family:
         push=rules_of(operator, function, "jvp"),
         inert=constants(operator) if function.gradients else (*function.takes, *operator.given),
         family=family,
-        beforehand=sums_beforehand(operator),
+        beforehand=None if function.narrow else sums_beforehand(operator),
     )
     if function.narrow is not None:
         suffix = suffix_of(function.narrow)
@@ -48,9 +52,10 @@ def operations_of(operator: Operator) -> Family:
             forward,
             narrow=replace(
                 forward,
-                saves=function.narrow.residual,
+                saves=(*function.narrow.residual, *operator.given),
                 pull=rules_of(operator, function.narrow, "backward", suffix),
                 push=rules_of(operator, function.narrow, "jvp", suffix),
+                beforehand=sums_beforehand(operator),
             ),
         )
     family["forward"] = forward
@@ -76,11 +81,13 @@ def sums_beforehand(operator: Operator) -> Beforehand | None:
     def beforehand(
         bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
     ) -> tuple[Operation, tuple[Array, ...]]:
-        if not len(arrays[0].shape):  # no axis to put them along
-            return operator.operations["forward"], arrays
+        own, shape = operator.operations["forward"], tuple(arrays[0].shape)
+        # no axis to put them along; or rows so short that nothing is saved by knowing their sums
+        if not shape or (operator.function.narrow and row_length(shape, normal_axes(axis, len(shape))) < SHORT):
+            return own, arrays
         sums = operators["row_sums"]
         find = sums.variants[tuple(name for name in operator.given if name in sums.function.optional)].operations["forward"]
-        at = dict(zip(operator.operations["forward"].names, arrays, strict=True))
+        at = dict(zip(own.names, arrays, strict=True))
         known = {name: value for name, value in options.items() if name in find.options}
         found = bind(find, tuple(at[name] for name in find.names), axis, where, known)
         return operators[operator.name].variants[(*operator.given, "row_sums")].operations["forward"], (*arrays, found)

@@ -14,7 +14,7 @@ from lsmx._call.kernels import FUNCTIONS
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
 from lsmx._definition.function import keep, recall
-from lsmx._definition.kinds import Axes
+from lsmx._definition.kinds import ROW_SUMS, Axes
 from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
 from lsmx._errors import LsmxError
@@ -198,6 +198,7 @@ def planned(
     axis: Any,
     where: Array | None,
     one: bool,
+    row_sums: Array | None = None,
 ) -> Found:
     """What runs a pass on arrays of which the last one has all of a row; ``check`` raises, or says the shape of the result."""
     module = core()
@@ -214,6 +215,8 @@ def planned(
         if where is not None:
             check_mask(where, tuple(rows.shape))
         shape = check(axes, where)
+        if row_sums is not None:
+            ROW_SUMS.check("row_sums", row_sums, rows.dtype, tuple(rows.shape), axes)
     except LsmxError as error:
         return str(error)
     like = views[len(arrays) - 1]
@@ -221,11 +224,15 @@ def planned(
     mask = None if where is None else views[-1]
     a, b = views[0], views[1] if len(arrays) > 1 else None
     operands = (None, b, a) if one else (a, b, None)
+    sums = None if row_sums is None else memory.view(row_sums)
+    if isinstance(sums, str):
+        return sums
+    beside = () if sums is None else (None, None, sums, None, None, 0.0, 0.0)
 
     def run() -> Array:
         result = memory.empty(shape, rows) if out is None else ctx.out
         to = memory.view(result) if out is None else out
-        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, *operands, mask, to, memory.threads())
+        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, *operands, mask, to, memory.threads(), *beside)
         return result
 
     return run
@@ -235,17 +242,27 @@ def forward(memory: HostMemory, name: str, passname: str) -> Callable[..., Found
     """The plan of a forward pass."""
     function = FUNCTIONS[name]
 
-    def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Found:
+    def plan(
+        ctx: Any,
+        z: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        keepdims: bool = False,
+        row_sums: Array | None = None,
+    ) -> Found:
         def result(axes: Axes, where: Array | None) -> tuple[int, ...]:
             return reduced_shape(tuple(z.shape), axes, keepdims) if function.reduces else tuple(z.shape)
 
-        found = planned(memory, passname, ctx, (z,), result, axis, where, False)
+        found = planned(memory, passname, ctx, (z,), result, axis, where, False, row_sums)
         if isinstance(found, str):
             return found
 
         def run() -> Array:
             value = found()
-            keep(ctx, function, (z,), value, axis, where, **({"keepdims": True} if keepdims else {}))
+            known = {} if row_sums is None else {"row_sums": row_sums}
+            keep(ctx, function, (z,), value, axis, where, **({"keepdims": True} if keepdims else {}), **known)
             return value
 
         return run
@@ -268,6 +285,7 @@ def derivative(memory: HostMemory, name: str, direction: str, passname: str) -> 
             same_shape(vector, tuple(v.shape), *(reduced if each and kind == "backward" else [shape]), of="the rows")
             return reduced[getattr(ctx, "keepdims", False)] if each and kind == "jvp" else shape
 
-        return planned(memory, passname, ctx, (v, y), result, *recall(ctx), each and kind == "backward")
+        known = getattr(ctx, "row_sums", None) if direction.endswith("_z") else None
+        return planned(memory, passname, ctx, (v, y), result, *recall(ctx), each and kind == "backward", known)
 
     return plan

@@ -242,11 +242,12 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
         }
         if (l.weighted) rows_in<F>(c, lsmx::WEIGHT, at[lsmx::WEIGHT], l.rows, {targets, plan.row_step, 1});
         F* const copies[] = {s.targets && s.rows == 2 ? nullptr : block_a, block_b};
-        for (F* logits : copies) {
+        for (int k = 0; k < 2; ++k) {
+            F* logits = copies[k];
             if (!logits) continue;
             for (int64 j = 0; plan.capped && j < l.rows; ++j) cap_line(logits + j * plan.row_step, c.n, F(c.softcap));
             for (int64 j = 0; plan.scaled && j < l.rows; ++j) divide_line(logits + j * plan.row_step, c.n, temperature[j]);
-            for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
+            for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, F(s.absent[k]));
         }
         pass(l);
         if (plan.scaled && s.scales == lsmx::GRADIENT)

@@ -102,7 +102,7 @@ template <class F> ALONE void softmax_tile(const TileSumExp<F>& s, F* tile, int6
 // out = (z - max) - L,  L = ln sum exp(z - max)
 struct LogSoftmaxForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
         log_softmax_lines(s, l.a, l.out, l.n, l.rows);
     }
     template <class F> static void tile(Tile<F>& t) {
@@ -133,7 +133,7 @@ struct LogSoftmaxBackward {
 // The same from z: the output before it is rounded to 16 bits
 struct LogSoftmaxBackwardZ {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxBackward::lines_at(l, l.work);
     }
@@ -163,7 +163,7 @@ struct LogSoftmaxJvp {
 
 struct LogSoftmaxJvpZ {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxJvp::lines_at(l, l.work);
     }

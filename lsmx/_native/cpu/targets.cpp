@@ -87,11 +87,11 @@ const Shape& shape_of(Pass pass) {
     static const Shape shapes[PASSES] = {
         // name, operands with rows, one number a row, numbers a row of the result, what operands have where a mask is false, and the
         // result; an index a row, rows in line only; what is scaled; numbers a row; the sums of exponentials; targets
-        {"log_softmax_forward", 1, false, 0, {none, 0}, none, 0, false, NOT_SCALED, 0, NO_SUMS, false},
+        {"log_softmax_forward", 1, false, 0, {none, 0}, none, 0, false, NOT_SCALED, 0, WALKS, false},
         {"log_softmax_backward", 2, false, 0, {0, none}, 0, 0, false, NOT_SCALED, 0, NO_SUMS, false},
-        {"log_softmax_backward_z", 2, false, 0, {0, none}, 0, 0, false, NOT_SCALED, 0, NO_SUMS, false},
+        {"log_softmax_backward_z", 2, false, 0, {0, none}, 0, 0, false, NOT_SCALED, 0, WALKS, false},
         {"log_softmax_jvp", 2, false, 0, {0, none}, 0, 0, false, NOT_SCALED, 0, NO_SUMS, false},
-        {"log_softmax_jvp_z", 2, false, 0, {0, none}, 0, 0, false, NOT_SCALED, 0, NO_SUMS, false},
+        {"log_softmax_jvp_z", 2, false, 0, {0, none}, 0, 0, false, NOT_SCALED, 0, WALKS, false},
         {"softmax_forward", 1, false, 0, {none, 0}, 0, 0, false, NOT_SCALED, 0, NO_SUMS, false},
         {"softmax_backward", 2, false, 0, {0, 0}, 0, 0, false, NOT_SCALED, 0, NO_SUMS, false},
         {"logsumexp_forward", 1, false, 1, {none, 0}, 0, 0, false, LOGITS, 0, PICKS, false},
