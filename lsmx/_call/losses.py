@@ -105,6 +105,7 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
 
     How many are not ignored.
     """
+    serving("z", z)
     backend = serving(name, index)
     if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
         return None
@@ -122,6 +123,7 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
 
 def targets_are_classes(target: Array) -> bool:
     """Whether targets are classes, and not probabilities: by their dtype."""
+    serving("target", target)
     return dtype_name(target.dtype)[:3] in ("int", "uin")
 
 
