@@ -31,6 +31,7 @@ from lsmx._call.losses import (
     targets_are_classes,
     where_not_zero,
 )
+from lsmx._call.operator import shortcut
 from lsmx._call.spelling import honest, misspelt
 from lsmx._call.support import kept
 from lsmx._definition.logits import Scaling
@@ -135,6 +136,10 @@ def log_prob(
     """
     if extra or unknown:
         raise misspelt(log_prob, extra, unknown)
+    if softcap is support is row_sums is None and type(temperature) is float and temperature == 1.0:
+        short = shortcut("log_prob", "forward", type(z))
+        if short is not None and (value := short(z, index, axis, where, dtype, out)) is not None:
+            return value
     options = scaling(z, axis, temperature, softcap, row_sums, dtype)
     check_classes("index", index, z, axis)
     if support is not None:
@@ -246,6 +251,10 @@ def entropy(
     """
     if extra or unknown:
         raise misspelt(entropy, extra, unknown)
+    if softcap is support is row_sums is None and type(temperature) is float and temperature == 1.0:
+        short = shortcut("entropy", "forward", type(z))
+        if short is not None and (value := short(z, axis, where, dtype, out)) is not None:
+            return value
     options = scaling(z, axis, temperature, softcap, row_sums, dtype)
     if support is not None:
         z, _, where = kept(logits_in(z, dtype), None, support, axis, where)

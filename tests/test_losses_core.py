@@ -406,3 +406,28 @@ def test_log_softmax_with_row_sums(target: str, dtype: str, n: int) -> None:
                     for direction, right in derivatives.items():
                         got = function.derivative(direction, at[direction], {"z": z}, -1, where, options=known)
                         assert differing(got, right) is None, (kind, direction)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_short_way(target: str, dtype: str) -> None:
+    """Calls that the core takes whole: the bits of the longer way, and what is wrong is said as there."""
+    for seed, kind in enumerate(KINDS):
+        _, z, index, g, ways = draw(seed, kind, dtype, 10)
+        for where in (None, ways[1]["where"]):
+            for call, arrays in (
+                (lsmx.log_prob, (z, index)),
+                (lsmx.log_prob, (z, index.astype("int32")[:, None])),
+                (lsmx.log_prob_backward, (g, z, index[::-1])),
+                (lsmx.entropy, (z,)),
+                (lsmx.entropy_backward, (g, z)),
+            ):
+                same(call, *arrays, where=where)
+        out = np.empty(ROWS, g.dtype)
+        assert lsmx.entropy(z, out=out) is out
+        assert differing(out, lsmx.entropy(z, temperature=np.ones(ROWS, g.dtype))) is None
+    with pytest.raises(IndexError, match=r"index: 10 at 3 is no class of a row of 10"):
+        lsmx.log_prob(z, np.asarray([0, 1, 2, 10, 4, 5, 6]))
+    with pytest.raises(TypeError, match=r"index: dtype float64"):
+        lsmx.log_prob(z, index.astype("float64"))
+    with pytest.raises(ValueError, match=r"index: shape \(6,\)"):
+        lsmx.log_prob(z, index[:6])

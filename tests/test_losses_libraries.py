@@ -392,12 +392,12 @@ def test_vmap_of_gradients_and_of_divergences() -> None:
 
 def test_autograds_save_what_is_known_of_rows() -> None:
     """Four numbers a row beside the logits, so that a gradient walks them once; and not where nothing is followed."""
-    z, index = normal(140, 5, 9).astype("float32"), np.arange(5)
+    z, index = normal(140, 50, 400).astype("float32"), np.arange(50)
     x = torch.from_numpy(z).requires_grad_()
     saved: list[tuple[int, ...]] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(tuple(t.shape)) or t, lambda t: t):  # type: ignore[func-returns-value]
-        lsmx.log_prob(x, torch.from_numpy(index), temperature=torch.ones(5))
-    assert sorted(saved) == [(5,), (5,), (5, 4), (5, 9)]
+        lsmx.log_prob(x, torch.from_numpy(index), temperature=torch.ones(50))
+    assert sorted(saved) == [(50,), (50,), (50, 4), (50, 400)]
 
     def names(f: Callable[..., Any]) -> list[str]:
         return [equation.primitive.name for equation in jax.make_jaxpr(f)(z).eqns]

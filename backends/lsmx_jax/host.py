@@ -22,8 +22,9 @@ Found = str | Callable[[], Any]
 
 def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
-    # those of the losses take other arrays, and have plans of their own
-    offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
+    own = {(k.function, k.direction) for k in loss_kernels()}  # those of the losses take other arrays, and have plans of their own
+    cores = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
+    offered = [k for k in cores if (k.function, k.direction) not in own]
     return tuple(
         Kernel(
             k.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,10 @@ from lsmx._errors import BackendError
 if TYPE_CHECKING:
     from lsmx._call.operator import Operator
 
+FEW_ELEMENTS = 2**14
+"""Up to so many the rows are walked again for what could have been known."""
 SHORT = 192
-"""Elements of a row below which the compiled core takes many rows at once, each a lane."""
+"""Elements of a row of `log_softmax` below which the compiled core takes many rows at once, each a lane."""
 
 
 def operations_of(operator: Operator) -> Family:
@@ -73,6 +76,13 @@ def constants(operator: Operator) -> tuple[str, ...]:
     return tuple(name for name, kind in kinds_given(operator).items() if kind is ROW_SUMS)
 
 
+def too_few(shape: tuple[Any, ...], axis: Any, narrow: bool) -> bool:
+    """Whether rows are so few and so short that finding their sums again costs less than another call; unless that is not known."""
+    if not all(type(n) is int for n in shape):
+        return False
+    return math.prod(shape) < FEW_ELEMENTS or (narrow and row_length(shape, normal_axes(axis, len(shape))) < SHORT)
+
+
 def sums_beforehand(operator: Operator) -> Beforehand | None:
     """What finds the sums of the rows first, where a function can be given them: then its derivatives need not find them again."""
     if "row_sums" not in operator.function.optional or "row_sums" in operator.given:
@@ -82,8 +92,7 @@ def sums_beforehand(operator: Operator) -> Beforehand | None:
         bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
     ) -> tuple[Operation, tuple[Array, ...]]:
         own, shape = operator.operations["forward"], tuple(arrays[0].shape)
-        # no axis to put them along; or rows so short that nothing is saved by knowing their sums
-        if not shape or (operator.function.narrow and row_length(shape, normal_axes(axis, len(shape))) < SHORT):
+        if not shape or too_few(shape, axis, operator.function.narrow is not None):
             return own, arrays
         sums = operators["row_sums"]
         find = sums.variants[tuple(name for name in operator.given if name in sums.function.optional)].operations["forward"]

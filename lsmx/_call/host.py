@@ -22,6 +22,8 @@ from lsmx._native.compiled import core, missing
 from lsmx._native.host import BOOL, FLOAT32, FLOAT64, INT32, INT64, SWAPPED, HostMemory, View
 
 NAME = "core"
+SHORT_LOSSES = ("log_prob_forward", "log_prob_backward", "entropy_forward", "entropy_backward")
+"""Passes that the core has a short way for, of logits as they are."""
 IN_FORMAT = ("z", "w", "one", "numbers", "probabilities", "weight")
 Found = str | Callable[[], Array]
 
@@ -41,7 +43,9 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
     passes = runner(memory)
     for (name, direction), plan in (loss_plans(passes) | cross_entropy_plans(passes)).items():
-        kernels.append(Kernel(NAME, name, direction, plan, warns=True, unavailable=without))
+        passname = f"{name}_{direction}"
+        way = partial(short_way, memory, passname) if passname in SHORT_LOSSES else None
+        kernels.append(Kernel(NAME, name, direction, plan, warns=True, direct=way, unavailable=without))
     for direction, plan in mean_plans(memory).items():
         kernels.append(Kernel(NAME, "mean_of_rows", direction, plan, warns=False, unavailable=without))
     return tuple(kernels)
