@@ -561,6 +561,7 @@ def test_what_a_library_raises_ends_a_comparison(capsys: Capture, monkeypatch: p
         (["verfy"], "'verify'"),
         (["verify", "--logits"], "--logits"),
         (["verify", "--compare", "numpy"], "--compare"),
+        (["bench", "loses"], "invalid choice: 'loses' (choose from"),
         (["bench", "--threads", "0"], "--threads: '0'"),
         (["bench", "--threads", "2", "-1"], "--threads: '-1'"),
         (["bench", "--threads", "1.5"], "--threads: '1.5'"),
