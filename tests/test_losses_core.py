@@ -18,7 +18,7 @@ from lsmx.testing import differing
 pytestmark = pytest.mark.skipif(core_status()["missing"] is not None, reason="there is no compiled core")
 INF, NAN = np.inf, np.nan
 ROWS = 7
-LENGTHS = [1, 3, 16, 33, 250]
+LENGTHS = [1, 3, 33, 250]
 Values = npt.NDArray[Any]
 
 
@@ -64,6 +64,11 @@ def same(call: Callable[..., Any], *arrays: Values, **options: Any) -> None:
             assert differing(np.asarray(a), np.asarray(b)) is None, (call.__name__, arrays[0].shape, sorted(options))
 
 
+def some(ways: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """Half of them: over all kinds of rows, each in turn."""
+    return ways[seed % 2 :: 2]
+
+
 def draw(seed: int, kind: str, dtype: str, n: int) -> tuple[np.random.Generator, Values, Values, Values, list[dict[str, Any]]]:
     """Logits, an index, cotangents, and ways to call."""
     rng, fmt = np.random.default_rng(seed), "float64" if dtype == "float64" else "float32"
@@ -80,7 +85,7 @@ def draw(seed: int, kind: str, dtype: str, n: int) -> tuple[np.random.Generator,
 def test_log_prob_entropy_and_rank(target: str, dtype: str, n: int) -> None:
     for seed, kind in enumerate(KINDS):
         _, z, index, g, ways = draw(seed, kind, dtype, n)
-        for options in ways:
+        for options in some(ways, seed):
             same(lsmx.log_prob, z, index, **options)
             same(lsmx.log_prob_backward, g, z, index, **options)
             same(lsmx.entropy, z, **options)
@@ -101,7 +106,7 @@ def test_cross_entropy(target: str, dtype: str, n: int) -> None:
         weight = rng.random(n).astype(g.dtype)
         weight[0] = 0
         for options in (
-            *ways,
+            *some(ways, seed),
             {"weight": weight},
             {"label_smoothing": 0.1},
             {"label_smoothing": 1.0, "z_loss": 0.01, **ways[3]},
@@ -111,16 +116,16 @@ def test_cross_entropy(target: str, dtype: str, n: int) -> None:
             same(lsmx.cross_entropy_backward, g, z, index, reduction="none", **options)
 
 
-@pytest.mark.parametrize("n", [1, 3, 16, 40])
+@pytest.mark.parametrize("n", [1, 16, 40])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_divergences(target: str, dtype: str, n: int) -> None:
     for seed, kind in enumerate(KINDS):
         rng, z, _, g, ways = draw(seed, kind, dtype, n)
         others = [logits(rng, n, KINDS[seed - 1], dtype)]
         with np.errstate(all="ignore"):
-            others += [(z + noise * rng.standard_normal(z.shape)).astype(dtype) for noise in (0.0, 1e-6, 1e-2)]
+            others.append((z + (0.0, 1e-6, 1e-2)[seed % 3] * rng.standard_normal(z.shape)).astype(dtype))
         for w in others:
-            for options in (ways[0], ways[1], ways[3]):
+            for options in (ways[0], ways[1]) if seed % 2 else (ways[3],):
                 same(lsmx.kl_divergence, z, w, **options)
                 same(lsmx.kl_divergence_backward, g, z, w, **options)
                 same(lsmx.js_divergence, z, w, **options)
@@ -268,7 +273,7 @@ def test_with_row_sums(target: str, dtype: str, n: int) -> None:
     """What is known of rows already changes no bit, of values and of gradients, by the core and by the definition."""
     for seed, kind in enumerate(KINDS):
         _, z, index, g, ways = draw(seed, kind, dtype, n)
-        for options in ways:
+        for options in some(ways, seed):
             same(lsmx.row_sums, z, **options)
             sums = lsmx.row_sums(z, **options)
             for at, call in enumerate(calls_of_rows(z, index, g)):
@@ -346,7 +351,7 @@ def test_cross_entropy_of_a_number_for_each_class(target: str, dtype: str, n: in
             same(lsmx.cross_entropy_backward, g, z, index, reduction="none", **options)
             same(lsmx.cross_entropy, z, p, reduction="none", **options)
             same(of_backward, g, z, p, **options)
-        for way in ways:
+        for way in some(ways, seed):
             same(lsmx.cross_entropy, z, p, reduction="none", **way)
             same(of_backward, g, z, p, **way)
         assert lsmx.explain(z, index, function="cross_entropy", label_smoothing=0.1, weight=weight).runs == "core"
@@ -370,11 +375,11 @@ def test_several_indices(target: str, dtype: str, n: int) -> None:
     for seed, kind in enumerate(KINDS):
         rng, z, _, _, ways = draw(seed, kind, dtype, n)
         fmt = "float64" if dtype == "float64" else "float32"
-        for count in (2, 7, 40):
+        for count in (2, 40) if seed % 2 else (7,):
             index = rng.integers(0, n, (ROWS, count))
             g = (rng.standard_normal(index.shape) * 2.0 ** rng.integers(-30, 30, index.shape)).astype(fmt)
             g[0, 0], g[1, 0], g[2] = INF, NAN, 0
-            for options in ways:
+            for options in some(ways, seed):
                 same(lsmx.log_prob, z, index, **options)
                 same(lsmx.log_prob_backward, g, z, index, **options)
                 stats = lsmx.token_stats(z, index, **options)

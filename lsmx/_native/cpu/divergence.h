@@ -115,7 +115,8 @@ template <class F> ALONE void line_divergence(const PairOf<F>& pair, const F* z,
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
         const N x = load<N>(z + i), y = load<N>(w + i), p = pair.p(x);
-        N term = where(p > F(0), product(p, pair.change(x, y, p).rest), pair.q(y));
+        N term = product(p, pair.change(x, y, p).rest);
+        if (any(!(p > F(0)))) term = where(p > F(0), term, pair.q(y));
         store(out + i, unless(x > -infinity<F>() && !(y > -infinity<F>()), term));
     });
 }
@@ -135,7 +136,8 @@ template <class F> ALONE void line_divergence_by_w(const PairOf<F>& pair, const 
     map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
         using N = decltype(number);
         const N x = load<N>(z + i), y = load<N>(w + i), p = pair.p(x);
-        N change = where(p > F(0), product(p, pair.change(x, y, p).value.high), pair.q(y));
+        N change = product(p, pair.change(x, y, p).value.high);
+        if (any(!(p > F(0)))) change = where(p > F(0), change, pair.q(y));
         change = where(x > -infinity<F>() && !(y > -infinity<F>()), Element<N>(0) - p, change);
         return canonical(product(spread<N>(g), change));
     });
