@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from lsmx._cli.npy import NpyFile
 from lsmx._cli.progress import Progress
 from lsmx.testing.bits import bits
 from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, Logits, Values, cases, logits_cases
+from lsmx.testing.losses import CASES
 
 JOINED = 2**19  # elements of blocks that are computed together: from there on kernels work with several threads
 
@@ -49,6 +50,12 @@ class Inputs:
         iterator = iter(self.cases)
         while group := tuple(itertools.islice(iterator, many)):
             yield group
+
+    def of_losses(self) -> Inputs | None:
+        """Those that losses are computed on: some of the generated cases, and none of a file."""
+        if isinstance(self.cases, Logits):
+            return None
+        return replace(self, cases=[case for case in self.cases if case.name in CASES])
 
     def digest(self, progress: Progress) -> str:
         """A short hash of all inputs."""

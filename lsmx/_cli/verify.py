@@ -18,10 +18,11 @@ from lsmx.extend import FORMAT_OF
 from lsmx.testing.bits import combined, differing
 from lsmx.testing.golden import digest_of, golden, key
 from lsmx.testing.inputs import Case
+from lsmx.testing.losses import OPTIONS, left_out
 from lsmx.testing.tasks import wanted
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
-ROW = "{:<18} {:<12} {:<9} {:<13} {:>9}  {}"
+ROW = "{:<16} {:<18} {:<8} {:<12} {:>8}  {}"
 ALONE = (
     "NumPy is the only array library here. Its kernels, its own operations and the array-API standard's namespace, each with a row "
     "of its own, are compared with the definition in portable operations. To compare libraries, install another one."
@@ -70,7 +71,7 @@ class Running:
             return
         self.seconds += time.perf_counter() - start
         for case, got, want in zip(parts, results, wants, strict=True):
-            self.marks.append(digest_of(got, self.dtype))
+            self.marks.append(digest_of(got, self.dtype, self.function))
             found = next((f"{d}: {text}" for d in want if (text := differing(got[d], want[d]))), None)
             if found is None and stored and self.marks[-1] != golden()[key(self.function, self.dtype, case.name)]:
                 found = f"digest {self.marks[-1]}, stored {golden()[key(self.function, self.dtype, case.name)]}"
@@ -102,7 +103,7 @@ def rows_of(
         at = f"{function} {dtype}, {group[0].name}"
         progress.at(at, done)
         wants = [wanted(function, dtype, case) for case in group]
-        marks += [digest_of(want, dtype) for want in wants]
+        marks += [digest_of(want, dtype, function) for want in wants]
         for one in running:
             progress.at(f"{at}, {one.way.name}", done)
             one.take(group, wants, inputs.stored)
@@ -128,10 +129,16 @@ def measured(
         for dtype in dtypes:
             if dtype not in way.where.dtypes and not way.confined:
                 show(Row(way.name, "all", dtype, "unavailable", why=f"{way.name} has no {dtype}"))
-    tasks = [(function, dtype) for function in FUNCTIONS for dtype in dtypes]
+    losses = inputs.of_losses()
+    names = [*FUNCTIONS, *(() if losses is None else OPTIONS)]
+    tasks = [(function, dtype) for function in names for dtype in dtypes]
+    for way in usable:
+        for why in dict.fromkeys(filter(None, (left_out(way.name, *task) for task in tasks))):
+            show(Row(way.name, "losses", "all", "unavailable", why=why))
     for i, (function, dtype) in enumerate(tasks):
-        able = [way for way in usable if dtype in way.where.dtypes]
-        found, definition[f"{function}/{dtype}"] = rows_of(function, dtype, able, inputs, progress, (i, len(tasks)))
+        able = [way for way in usable if dtype in way.where.dtypes and not left_out(way.name, function, dtype)]
+        on = losses if losses is not None and function in OPTIONS else inputs
+        found, definition[f"{function}/{dtype}"] = rows_of(function, dtype, able, on, progress, (i, len(tasks)))
         for row in found:
             show(row)
     return rows, definition

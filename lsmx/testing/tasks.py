@@ -28,6 +28,7 @@ from lsmx.extend import (
 )
 from lsmx.testing.bits import quantise
 from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, normal, uniform
+from lsmx.testing.losses import drawn_options
 
 Result = npt.NDArray[Any]
 
@@ -109,8 +110,9 @@ def held_in(kind: Kind, dtype: str) -> str:
 
 
 def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, Result]:
-    """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32)."""
-    operator = registered()[function]
+    """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32); or of a loss with a set of options."""
+    operator, options = registered()[function.partition("+")[0]], drawn_options(function, case)
+    function = operator.name
     takes = operator.function.takes
 
     def made(values: npt.NDArray[Any], kind: Kind = ROWS) -> Array:
@@ -118,7 +120,8 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
 
     given = {name: made(values, takes[name]) for name, values in arguments(function, case).items()}
     mask = None if case.where is None else where.from_numpy(case.where, "bool")
-    out = operator(*given.values(), axis=case.axis, where=mask)
+    options = {name: made(x, operator.function.optional[name]) if hasattr(x, "shape") else x for name, x in options.items()}
+    out = operator(*given.values(), axis=case.axis, where=mask, **options)
     known = given | {"output": out}
     results = {"forward": where.to_numpy(out)}
     for direction, operation in operator.operations.items():
@@ -128,7 +131,7 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
         vector, *names = operation.takes
         like = out if vector == "grad_output" else given[by or operator.function.gradients[0]]
         vectors, residual = {vector: made(case.vector(tuple(like.shape)))}, {name: known[name] for name in names}
-        results[direction] = where.to_numpy(operator.derivative(direction, vectors, residual, case.axis, mask))
+        results[direction] = where.to_numpy(operator.derivative(direction, vectors, residual, case.axis, mask, options=options))
     if forms_jacobian(function, case):
         residual = {name: known[name] for name in operator.function.residual}
         results["jacobian"] = where.to_numpy(operator.derivative("jacobian", {}, residual, case.axis))
@@ -143,9 +146,11 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     if dtype != "bfloat16":
         with using("reference"):
             return evaluate(host_target(), function, dtype, case)
-    operator = registered()[function]
+    operator, more = registered()[function.partition("+")[0]], drawn_options(function, case)
+    function = operator.name
     takes, gradients = operator.function.takes, operator.function.gradients
     options: dict[str, Any] = {"axis": case.axis, "where": case.where}
+    options |= {name: quantise(x, dtype) if hasattr(x, "shape") else x for name, x in more.items()}
 
     def narrow(x: Result) -> Result:
         return quantise(x, "bfloat16")

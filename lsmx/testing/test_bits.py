@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 import lsmx
-from lsmx.testing import DIRECTIONS, Case, Target, cases, differing, evaluate, host_target, wanted
+from lsmx.testing import DIRECTIONS, Case, Target, cases, differing, evaluate, host_target, losses, wanted
 from lsmx.testing.golden import digest_of, golden, key
 from lsmx.testing.tasks import directions
 
@@ -62,7 +62,7 @@ def test_inside_reference(backend: Target, dtype: str, function: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_golden(function: str, dtype: str, case: str) -> None:
-    assert digest_of(expected(function, dtype, case), dtype) == golden()[key(function, dtype, case)]
+    assert digest_of(expected(function, dtype, case), dtype, function) == golden()[key(function, dtype, case)]
 
 
 def test_golden_is_complete() -> None:
@@ -71,15 +71,27 @@ def test_golden_is_complete() -> None:
     assert {(f, d) for f, d in TASKS if d not in of_16_bits} == {(f, d) for f in FUNCTIONS for d in DIRECTIONS} - {
         ("logsumexp", "jacobian")  # which is softmax
     }
-    assert set(golden()) == {key(f, d, c) for f in FUNCTIONS for d in DTYPES for c in CASES}
+    own = {key(f, d, c) for f in FUNCTIONS for d in DTYPES for c in CASES}
+    assert set(golden()) == own | {key(f, d, c) for f in losses.OPTIONS for d in DTYPES for c in losses.CASES}
+
+
+@pytest.mark.parametrize("name", losses.OPTIONS)
+def test_losses(backend: Target, dtype: str, name: str) -> None:
+    """Every direction of each, with its options, beside the definition; and the definition beside the stored digests."""
+    for case in losses.CASES:
+        want = expected(name, dtype, case)
+        assert digest_of(want, dtype, name) == golden()[key(name, dtype, case)], case
+        if losses.left_out(backend.name, name, dtype) is None:
+            got = computed(backend, name, dtype, case)
+            assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want), case
 
 
 def test_a_digest_sees_one_bit() -> None:
     results = dict(expected("log_softmax", "float32", "normal"))
-    before = digest_of(results, "float32")
+    before = digest_of(results, "float32", "log_softmax")
     results["backward"] = results["backward"].copy()
     results["backward"].view(np.uint32)[3, 5] ^= 1
-    assert digest_of(results, "float32") != before
+    assert digest_of(results, "float32", "log_softmax") != before
     assert differing(results["backward"], expected("log_softmax", "float32", "normal")["backward"]) is not None
 
 
