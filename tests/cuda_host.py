@@ -23,7 +23,7 @@ from lsmx._native.cuda.source import source
 COMPILER = shutil.which("g++")
 FLAGS = ("-O1", "-ffp-contract=off")
 SHARED = 227 * 1024  # bytes that a block may have on sm_90
-ERRORS = ("", "threads wait for others that do not come", "shared memory that was not asked for", "a shuffle beyond the team")
+ERRORS = ("", "threads wait for others that do not come", "shared memory that was not asked for", "a shuffle beyond the team", "arguments of no kernel")
 BUILDS = pathlib.Path(tempfile.gettempdir())  # a folder of the test run
 HEADER = pathlib.Path(__file__).parent / "cuda_emulator.h"
 
@@ -68,7 +68,7 @@ def emulated(
         if seen is not None:
             seen.append((kernel, blocks, threads, room, list(values)))
         given = (ctypes.c_longlong * len(values))(*values)
-        code = library.emulate(getattr(library, kernel), blocks, threads, room, given)
+        code = library.emulate(getattr(library, kernel), blocks, threads, room, given, len(given))
         assert code == 0, f"{kernel}: {ERRORS[code]}"
 
     return extend.CudaDevice(unavailable=lambda: None, shared=lambda like: shared, launch=launch)

@@ -82,8 +82,8 @@ def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[b
 
     ``aligned`` says which operands begin at a multiple of 16 bytes, ``limit`` how many bytes of shared memory a block may have.
     """
-    n, full = way.length.size, [i for i in range(OPERANDS) if has[i] == Has.ALL]
-    reads = [i for i in full if i < OPERANDS - 1]
+    n, full = way.length.size, [i for i, k in enumerate(has) if k == Has.ALL]
+    reads = [i for i in full if i < len(has) - 1]
     next_row = (way.inner if way.inner.size > 1 else way.outer).strides
     side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
     pack = 1 if side_by_side else pack_of(dtype, full, aligned, way)
@@ -135,15 +135,17 @@ def cuda_engine(device: CudaDevice) -> Engine:
         operands: Sequence[Array | None],
         has: tuple[Has, ...],
         way: Geometry | None,
+        more: Sequence[int] = (),
     ) -> None:
         like = operands[-1]
         if way is None:
             way = in_line(shape[-1], math.prod(shape[:-1]), has)
-        base = [0 if x is None else memory.address(x) for x in operands]
+        base = [0 if x is None else x if isinstance(x, int) else memory.address(x) for x in operands]
+        width = [0 if x is None or isinstance(x, int) else memory.width(x) for x in operands]
         for offset in way.offsets():
-            addresses = [a + WIDTH[dtype] * o for a, o in zip(base, offset, strict=True)]
+            addresses = [a + w * o for a, w, o in zip(base, width, offset, strict=True)]
             launch = launch_for(name, dtype, has, tuple([a % 16 == 0 for a in addresses]), way, device.shared(like))
-            values = arguments(launch, addresses, way)
+            values = [*arguments(launch, addresses, way), *more]
             device.launch(like, name, dtype, launch.kernel, launch.blocks, launch.threads, launch.shared, values)
 
     return Engine("cuda", device.unavailable, limit, run)
