@@ -5,12 +5,12 @@
 namespace lsmx {
 
 // The operands in the other order
-template <class Values> struct Turned : Walks<Turned<Values>> {
+template <class F, class Values> struct Turned : Walks<F, Turned<F, Values>> {
     const Values& of;
 
     LAW Turned(const Values& of) : of(of) {}
     template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
-        of.each_at([&](long long i, auto a, auto b) { body(i, b, a); }, settle);
+        of.each_at([&](long long i, F a, F b) { body(i, b, a); }, settle);
     }
 };
 
@@ -33,13 +33,19 @@ template <class F, class Values> LAW Words<F> base_of(const Team& team, const Va
     return finite(high) ? Words<F>{high, low} : Words<F>{F(0), F(0)};
 }
 
+// What is made of each class, as functions: many times in the place of a call, it takes compilers a quarter of a minute
+template <class F> RARE F moved(const PairOf<F>& pair, F x, F y) { return pair.moved(x, y); }
+template <class F> RARE F term(const PairOf<F>& pair, F x, F y) { return pair.term(x, y); }
+template <class F> RARE F by_z(const PairOf<F>& pair, F x, F y, F kl, F g) { return pair.by_z(x, y, kl, g); }
+template <class F> RARE F by_w(const PairOf<F>& pair, F x, F y, F g) { return pair.by_w(x, y, g); }
+
 template <class F> struct Divergence {
     PairOf<F> pair;
     F kl;
 };
 
 template <class F, class Values> LAW Divergence<F> divergence(const Team& team, const Values& values) {
-    const Side<F> z = side(sum_exp<F>(team, Turned<Values>(values))), w = side(sum_exp<F>(team, values));
+    const Side<F> z = side(sum_exp<F>(team, Turned<F, Values>(values))), w = side(sum_exp<F>(team, values));
     PairOf<F> pair = {z, w, {F(0), F(0)}, {F(0), F(0)}, false, false};
     pair.base = base_of(team, values, pair);
 
@@ -54,22 +60,25 @@ template <class F, class Values> LAW Divergence<F> divergence(const Team& team, 
             largest_f = unordered(f) ? infinity<F>() : larger(f, largest_f);
         },
         Nothing());
+    // teams side by side wait for each other: all of them get here, whatever their rows are
     alone = team.any(alone);
+    largest_f = team.largest(largest_f);
     pair.only_z = alone & 1;
-    pair.close = pair.defined() && !alone && team.largest(largest_f) <= PairOf<F>::FAR;
+    pair.close = pair.defined() && !alone && largest_f <= PairOf<F>::FAR;
 
-    const Words<F> R = sum_of<F>(team, values, [&](long long, F x, F y) { return pair.close ? pair.moved(x, y) : F(0); }).G;
+    const Words<F> R = sum_of<F>(team, values, [&](long long, F x, F y) { return pair.close ? moved(pair, x, y) : F(0); }).G;
     const F r = unordered(R.high) ? F(0) : R.high;
     pair.close = pair.close && r >= PairOf<F>::LEAST;
     const Words<F> apart = two_sum(w.L, -z.L);
     pair.less = pair.close ? signed_log1p(Words<F>{r, R.low}) : Words<F>{apart.high, apart.low + (w.L_low - z.L_low)};
-    const F sum = sum_of<F>(team, values, [&](long long, F x, F y) { return pair.term(x, y); }).G.high;
+    const F sum = sum_of<F>(team, values, [&](long long, F x, F y) { return term(pair, x, y); }).G.high;
     return {pair, !pair.defined() ? not_a_number<F>() : pair.only_z ? infinity<F>() : sum};
 }
 
 // Of two rows of logits
 struct OfTwo : OfOne {
     static constexpr int operands = 2;
+    static constexpr int held = 4;  // each takes many operations, and a compiler its time
 };
 
 struct KlForward : OfTwo {
@@ -83,7 +92,7 @@ struct KlBackwardZ : OfTwo {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         const Divergence<F> d = divergence<F>(team, values);
         const F g = flush(row.one);
-        values.write([&](F x, F y) { return finite(d.kl) ? d.pair.by_z(x, y, d.kl, g) : not_a_number<F>(); });
+        values.write([&](F x, F y) { return finite(d.kl) ? by_z(d.pair, x, y, d.kl, g) : not_a_number<F>(); });
     }
 };
 
@@ -92,7 +101,7 @@ struct KlBackwardW : OfTwo {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         const PairOf<F> pair = divergence<F>(team, values).pair;
         const F g = flush(row.one);
-        values.write([&](F x, F y) { return pair.defined() ? pair.by_w(x, y, g) : not_a_number<F>(); });
+        values.write([&](F x, F y) { return pair.defined() ? by_w(pair, x, y, g) : not_a_number<F>(); });
     }
 };
 

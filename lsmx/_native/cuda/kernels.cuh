@@ -2,8 +2,8 @@
 
 namespace lsmx {
 
-// Packs of V elements of each operand that a thread has in registers at a time
-template <int V, bool HELD> constexpr int slots = (HELD ? 16 : 8) / V;
+// Packs of V elements of each operand that a thread has in registers at a time, of so many elements of a row that is held
+template <int V, bool HELD, int ELEMENTS> constexpr int slots = (HELD ? ELEMENTS : ELEMENTS / 2) < V ? 1 : (HELD ? ELEMENTS : ELEMENTS / 2) / V;
 
 struct Operand {
     long long address, along, outer, inner;  // of its first element; from element to element; between rows, which have two axes
@@ -39,15 +39,10 @@ struct Turns {
         }
     }
 
-    // body(values) with a row as a thread walks it
-    template <int V, bool HELD, class T, int N, class Body> LAW void walk(const Team& team, Row<T, N>& row, Body body) const {
-        constexpr int S = slots<V, HELD>;
-        if constexpr (HELD) {
-            body(Held<T, N, V, S>(team, row));
-        } else {
-            if (staged) stage<T, N, V>(team, row);
-            body(Walked<T, N, V, S>(team, row));
-        }
+    // A row as a thread walks it
+    template <int V, bool HELD, int ELEMENTS = 16, class T, int N> LAW auto values(const Team& team, Row<T, N>& row) const {
+        if (!HELD && staged) stage<T, N, V>(team, row);
+        return typename WalkOf<T, N, V, slots<V, HELD, ELEMENTS>, HELD>::Type(team, row);
     }
 };
 
@@ -73,7 +68,7 @@ template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) 
         row.out_along = call.out.along;
         row.n = mine ? call.turns.n : 0;  // a row of no elements, if there is none
         const T* g = call.a.at<const T>(o, i);
-        call.turns.walk<V, HELD>(team, row, [&](const auto& values) { Pass::template run<T, F>(team, values, g); });
+        Pass::template run<T, F>(team, call.turns.values<V, HELD>(team, row), g);
     });
 }
 

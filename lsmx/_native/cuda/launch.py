@@ -15,6 +15,7 @@ from lsmx._native.geometry import OPERANDS, Axis, Geometry, Strides
 from lsmx._native.memory import WIDTH, Memory
 
 HELD = 16  # elements of each operand that a thread has in registers
+FEWER = 4  # the same of passes on two rows of logits
 FEWEST = 128  # threads of a block that has many rows
 WARP = 32
 RESERVED = 1024  # bytes of shared memory that the device takes for each block
@@ -88,7 +89,8 @@ def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[b
     side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
     pack = 1 if side_by_side else pack_of(dtype, full, aligned, way)
     most = THREADS // WARP if side_by_side else THREADS
-    size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
+    elements = FEWER if passname.startswith("kl_") else HELD
+    size = power_of_two(math.ceil(math.ceil(n / pack) / max(elements // pack, 1)))
     held = size <= most
     size = min(size, most)
     # more than a warp wait for each other at barriers of the block: they have one of their own

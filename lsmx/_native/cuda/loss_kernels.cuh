@@ -43,7 +43,8 @@ template <class Pass, class T, class F> LAW Beside<T, F> beside(const LossCall& 
     row.n = mine ? call.turns.n : 0;
     row.z = call.a.at<const T>(o, i);
     row.along = call.a.along;
-    row.temperature = call.type(2) == NO_NUMBERS ? F(1) : divisor(number_at<F>(call.temperature, call.type(2), o, i));
+    row.divides = call.type(2) != NO_NUMBERS;
+    row.temperature = row.divides ? divisor(number_at<F>(call.temperature, call.type(2), o, i)) : F(1);
     row.one = Pass::numbers || call.type(0) == NO_NUMBERS ? F(0) : number_at<F>(call.one, call.type(0), o, i);
     row.index = index_at(call, o, i);
     row.given = call.type(3) != NO_NUMBERS;
@@ -77,9 +78,8 @@ template <class Pass, class T, int V, bool HELD> LAW void run_loss(const LossCal
         row.out = call.out.at<T>(o, i);
         row.out_along = call.out.along;
         row.n = beside_it.n;
-        call.turns.walk<V, HELD>(team, row, [&](const auto& values) {
-            Pass::template run<F>(team, scaled_by(values, beside_it), beside_it);
-        });
+        const auto values = call.turns.values<V, HELD, Pass::held>(team, row);
+        Pass::template run<F>(team, Scaled<F, decltype(values), Beside<T, F>>(values, beside_it), beside_it);
     });
 }
 

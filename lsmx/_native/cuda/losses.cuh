@@ -4,11 +4,14 @@ namespace lsmx {
 
 constexpr long long OUTSIDE = -1, IGNORED = -2;  // what stands for an index that is not in the row, or counts as 0
 
+template <class F> RARE F quotient(F x, F temperature) { return divided(x, temperature); }
+
 // What a row has beside its logits
 template <class T, class F> struct Beside {
     long long n;  // elements of the row, 0 if there is none
     const T* z;
     long long along;
+    bool divides;  // by a temperature, which flushes also where that is 1
     F temperature, one, numbers[4];
     long long index;
     F sums[4];  // what RowSumsForward has found, if it is given
@@ -16,7 +19,7 @@ template <class T, class F> struct Beside {
     F* value;  // of results that have numbers a row
     long long value_along;
 
-    LAW F over(F x) const { return temperature == F(1) ? x : divided(x, temperature); }
+    LAW F over(F x) const { return divides ? quotient(x, temperature) : x; }
     // The logit at the index, if that is in the row
     LAW F picked() const { return index < 0 ? F(0) : over(widen(z[index * along])); }
     LAW void give(const Team& team, F result) const {
@@ -27,35 +30,33 @@ template <class T, class F> struct Beside {
 // ---- walks over what is made of the elements
 
 // x = z / T of one or two operands, and results over T
-template <class Values, class Row> struct Scaled : Walks<Scaled<Values, Row>> {
+template <class F, class Values, class Row> struct Scaled : Walks<F, Scaled<F, Values, Row>> {
     const Values& of;
     const Row& row;
 
     LAW Scaled(const Values& of, const Row& row) : of(of), row(row) {}
     template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
-        of.each_at([&](long long i, auto a, auto b) { body(i, row.over(a), row.over(b)); }, settle);
+        of.each_at([&](long long i, F a, F b) { body(i, row.over(a), row.over(b)); }, settle);
     }
     template <class Body> LAW void write_at(Body body) const {
-        of.write_at([&](long long i, auto a, auto b) { return row.over(body(i, row.over(a), row.over(b))); });
+        of.write_at([&](long long i, F a, F b) { return row.over(body(i, row.over(a), row.over(b))); });
     }
 };
 
-template <class Values, class Row> LAW Scaled<Values, Row> scaled_by(const Values& values, const Row& row) { return {values, row}; }
-
 // term(i, a, b) in the place of both operands
-template <class Values, class Term> struct Terms : Walks<Terms<Values, Term>> {
+template <class F, class Values, class Term> struct Terms : Walks<F, Terms<F, Values, Term>> {
     const Values& of;
     Term term;
 
     LAW Terms(const Values& of, Term term) : of(of), term(term) {}
     template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
-        of.each_at([&](long long i, auto a, auto b) { const auto v = term(i, a, b); body(i, v, v); }, settle);
+        of.each_at([&](long long i, F a, F b) { const F v = term(i, a, b); body(i, v, v); }, settle);
     }
 };
 
 // sum(term(i, a, b))
 template <class F, class Values, class Term> LAW ValueSum<F> sum_of(const Team& team, const Values& values, Term term) {
-    return value_sum<F>(team, Terms<Values, Term>(values, term), [](F v, F) { return v; });
+    return value_sum<F>(team, Terms<F, Values, Term>(values, term), [](F v, F) { return v; });
 }
 
 template <class F, class Row> LAW SumExp<F> sums_given(const Row& row) {
@@ -74,6 +75,7 @@ template <class F, class Values, class Row> LAW SumExp<F> sum_exp_of(const Team&
 // Of one row of logits
 struct OfOne {
     static constexpr int operands = 1;
+    static constexpr int held = 16;       // so many elements of each row of logits are in registers, if it is held
     static constexpr int numbers = 0;     // so many numbers of the row lie together
     static constexpr bool picks = false;  // where the sums are given, it reads the logit at the index and no other
 };
@@ -138,7 +140,7 @@ struct CrossEntropyForward : OfOne {
         const F L = log(s.total).high;
         const bool known = s.defined && row.index >= 0;
         const ValueSum<F> sum = sum_of<F>(team, values, [&](long long i, F, F x) {
-            return known && i < row.n ? surprise(x, s.m, L, row.numbers[i == row.index ? 0 : 1]) : F(0);
+            return known && i < row.n ? surprise(x, s.m, L, i == row.index ? row.numbers[0] : row.numbers[1]) : F(0);
         });
         const F loss = sum.most == infinity<F>() ? sum.most : sum.G.high;
         row.give(team, row.index == IGNORED ? F(0) : known ? loss : not_a_number<F>());

@@ -86,18 +86,18 @@ template <class T, int OPERANDS, int V, int S> struct Batch {
 };
 
 // Walks of which body(a, b) is given what the operands have of each element, and not, as body(i, a, b), which one it is
-template <class Values> struct Walks {
+template <class F, class Values> struct Walks {
     template <class Body, class Settle> LAW void each(Body body, Settle settle) const {
-        values().each_at([&](long long, auto a, auto b) { body(a, b); }, settle);
+        values().each_at([&](long long, F a, F b) { body(a, b); }, settle);
     }
     template <class Body> LAW void write(Body body) const {
-        values().write_at([&](long long, auto a, auto b) { return body(a, b); });
+        values().write_at([&](long long, F a, F b) { return body(a, b); });
     }
     LAW const Values& values() const { return static_cast<const Values&>(*this); }
 };
 
 // A row of at most one batch: read once
-template <class T, int OPERANDS, int V, int S> struct Held : Walks<Held<T, OPERANDS, V, S>> {
+template <class T, int OPERANDS, int V, int S> struct Held : Walks<typename Computed<T>::Type, Held<T, OPERANDS, V, S>> {
     const Team& team;
     const Row<T, OPERANDS>& row;
     Batch<T, OPERANDS, V, S> batch;
@@ -114,7 +114,7 @@ template <class T, int OPERANDS, int V, int S> struct Held : Walks<Held<T, OPERA
 };
 
 // A row of any length, from device or shared memory: settle() after every batch
-template <class T, int OPERANDS, int V, int S> struct Walked : Walks<Walked<T, OPERANDS, V, S>> {
+template <class T, int OPERANDS, int V, int S> struct Walked : Walks<typename Computed<T>::Type, Walked<T, OPERANDS, V, S>> {
     const Team& team;
     const Row<T, OPERANDS>& row;
 
@@ -136,6 +136,13 @@ template <class T, int OPERANDS, int V, int S> struct Walked : Walks<Walked<T, O
             batch.write(team, row, start, body);
         }
     }
+};
+
+template <class T, int OPERANDS, int V, int S, bool HELD> struct WalkOf {
+    using Type = Held<T, OPERANDS, V, S>;
+};
+template <class T, int OPERANDS, int V, int S> struct WalkOf<T, OPERANDS, V, S, false> {
+    using Type = Walked<T, OPERANDS, V, S>;
 };
 
 }  // namespace lsmx
