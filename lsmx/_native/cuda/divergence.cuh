@@ -87,12 +87,12 @@ struct KlForward : OfTwo {
     }
 };
 
-// dz = -g p (d + KL)
+// dz = -g p (d + KL), NaN where the divergence is not finite
 struct KlBackwardZ : OfTwo {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         const Divergence<F> d = divergence<F>(team, values);
         const F g = flush(row.one);
-        values.write([&](F x, F y) { return finite(d.kl) ? by_z(d.pair, x, y, d.kl, g) : not_a_number<F>(); });
+        values.write([&](F x, F y) { return by_z(d.pair, x, y, d.kl, g); });
     }
 };
 
