@@ -19,8 +19,8 @@ from tests.test_losses_core import INF, KINDS, NAN, ROWS, draw
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here, which compiles the kernels for the host")
 # a thread, a few of them, a warp, and several that share a row: held, in shared memory, or read again
-CASES = [(dtype, n) for dtype in ("float16", "bfloat16", "float32", "float64") for n in (3, 250)]
-CASES += [("float32", 1), ("float32", 33), ("float32", 3000), ("float64", 9001), ("float32", 14000)]
+CASES = [(dtype, 250) for dtype in ("float16", "bfloat16", "float32", "float64")]
+CASES += [("float32", n) for n in (1, 3, 33, 3000, 14000)] + [("float64", 9001)]
 
 
 @pytest.fixture
@@ -282,6 +282,7 @@ def test_kernels_under_flushing_hardware() -> None:
         assert [differing(x.numpy(), y.numpy()) for x, y in zip(a, b, strict=True)] == [None] * len(b), k
 
 
+QUICKLY = ("-O0", "-ffp-contract=off")  # compiled
 FAULTS = {  # of a pass, what is written instead of what
     "the second largest logit": ("row_sums_forward", "{first, second, s.R", "{first, first, s.R"),
     "of equal zeros, a negative one": ("row_sums_forward", "second == F(0) ? F(0) : s.maximum", "false ? F(0) : s.maximum"),
@@ -348,7 +349,7 @@ def test_planted_faults_are_caught(fault: str) -> None:
         want = results(call())
 
     def seen(edit: Callable[[str], str]) -> bool:
-        with serving(emulated(edit=edit)):
+        with serving(emulated(QUICKLY, edit)):
             try:
                 got = results(call())
             except AssertionError:  # threads that no longer agree where to go

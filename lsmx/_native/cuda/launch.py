@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lsmx._definition.ops import Array
 from lsmx._native.cuda.source import RESIDENT, THREADS, kernel_name, packs
 from lsmx._native.engine import Engine, Has, too_many_limbs
-from lsmx._native.geometry import OPERANDS, Axis, Geometry, Strides
+from lsmx._native.geometry import Axis, Geometry, Strides
 from lsmx._native.memory import WIDTH, Memory
 
 HELD = 16  # elements of each operand that a thread has in registers
@@ -117,7 +117,7 @@ def arguments(launch: Launch, addresses: Sequence[int], way: Geometry) -> list[i
 def in_line(n: int, rows: int, has: tuple[Has, ...]) -> Geometry:
     """Rows that lie one after the other."""
     along: Strides = tuple(int(k == Has.ALL) for k in has)
-    return Geometry(Axis(n, along), Axis(rows, tuple((0, 1, n)[k] for k in has)), Axis(1, (0,) * OPERANDS), ())
+    return Geometry(Axis(n, along), Axis(rows, tuple((0, 1, n)[k] for k in has)), Axis(1, (0,) * len(has)), ())
 
 
 def cuda_engine(device: CudaDevice) -> Engine:
