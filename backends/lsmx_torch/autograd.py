@@ -54,9 +54,9 @@ def kept(operation: Operation) -> tuple[int, ...]:
     return tuple(map(names.index, operation.saves))
 
 
-def beforehand(rules: Operation, arrays: tuple[torch.Tensor, ...]) -> Any:
-    """What is computed before an operation, or None: on the host, whose kernels take it."""
-    return rules.beforehand if arrays[0].device.type == "cpu" else None
+def beforehand(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> Any:
+    """What is computed before an operation, or None. The CUDA kernels of 16-bit log-softmax find it themselves."""
+    return operation.on(arrays).beforehand if arrays[0].device.type == "cpu" or operation.narrow is None else None
 
 
 def computed(
@@ -78,11 +78,10 @@ class Plain(_SingleLevelFunction):
     def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
         bind, operation, axis, where, options = call
-        rules = operation.on(arrays)
-        first = beforehand(rules, arrays)
+        first = beforehand(operation, arrays)
         if first is not None:
             operation, arrays = first(computed, arrays, axis, where, options)
-            rules = operation.on(arrays)
+        rules = operation.on(arrays)
         result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
         ctx.call = bind, rules, axis, where, options
         given = (*arrays, result)
@@ -175,7 +174,7 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         if not followed(operation, args[:n]):
             return below(*args)
         check_differentiable(operation)
-        first = beforehand(operation.on(args[:n]), args[:n])
+        first = beforehand(operation, args[:n])
         if first is not None:
             axes, where, *values = args[n:]
             other, arrays = first(bind, args[:n], operation.axis(args[:n], axes), where, operation.named(values))

@@ -20,6 +20,8 @@ class Memory:
     ----------
     refuse
         Why an array's memory cannot be read or written as it is, or None.
+    refuse_index
+        The same for an array of int32 or int64, and why it is none.
     dtype
         The name of its dtype.
     address
@@ -33,7 +35,7 @@ class Memory:
     is_writable
         Whether it may be written to.
     empty
-        A new array of a shape, with the dtype and on the device of another.
+        A new array of a shape, on the device of another; with its dtype, or in the format that is computed in, if it ``widens``.
     masked
         A new array in C order: another where a mask is true, else a number.
     fill
@@ -43,13 +45,14 @@ class Memory:
     """
 
     refuse: Callable[[Array], str | None]
+    refuse_index: Callable[[Array], str | None]
     dtype: Callable[[Array], str]
     address: Callable[[Array], int]
     strides: Callable[[Array], tuple[int, ...]]
     width: Callable[[Array], int]
     simple: Callable[[Array], str | None]
     is_writable: Callable[[Array], bool]
-    empty: Callable[[tuple[int, ...], Array], Array]
+    empty: Callable[..., Array]
     masked: Callable[[Array, Array, float], Array]
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]

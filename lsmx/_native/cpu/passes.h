@@ -46,6 +46,12 @@ template <class F> struct Tile {
         map_line<F, 2>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) { using N = decltype(number); return BODY; }); \
     }
 
+// The same, vector by vector: for what takes many registers
+#define LSMX_LINE_MAP_OF_ONE(NAME, ARGUMENTS, BODY)                                                       \
+    template <class F> ALONE void NAME ARGUMENTS {                                                        \
+        map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) { using N = decltype(number); return BODY; }); \
+    }
+
 LSMX_LINE_MAP(line_log_softmax, (const F* x, F* out, int64 n, F m, F L), log_softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L)))
 LSMX_LINE_MAP(line_softmax, (const F* x, F* out, int64 n, F m, F L, Words<F> w),
               softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)}))
