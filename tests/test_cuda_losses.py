@@ -247,7 +247,10 @@ def test_refusals(launched: list[Any]) -> None:
     assert why("entropy", z[:, :0]) == "no elements"
     assert why("entropy", z, axis=(0, 2)) == "the reduced axes do not lie in memory as one"
     assert why("kl_divergence", z, z.half()) == "logits of different shapes or dtypes"
-    assert why("cross_entropy", z, index, axis=2, label_smoothing=0.1, weight=torch.rand(6)) == "label smoothing with class weights or a mask"
+    assert (
+        why("cross_entropy", z, index, axis=2, label_smoothing=0.1, weight=torch.rand(6))
+        == "label smoothing with class weights or a mask"
+    )
     assert why("entropy", torch.zeros(1).double().expand(2**22)).startswith("rows of 4194304 elements: float64 limbs")
     assert ("js_divergence", "forward") not in kernels
     assert launched == []
