@@ -55,19 +55,24 @@ template <class F> ALONE Together<F> line_together(const PairOf<F>& pair, const 
     return {any(only_z), any(only_w), any(nan) ? not_a_number<F>() : largest<F>(most.v[0])};
 }
 
-// What pair.h makes of each class
-#define LSMX_PAIR_LINE(NAME, MADE)                                                                                    \
-    template <class F> ALONE void NAME(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {              \
-        each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {                                               \
-            store(out + i, pair.MADE(load<One<F>>(z + i), load<One<F>>(w + i)));                                      \
-        });                                                                                                           \
+// What pair.h makes of a vector of classes: calls, as each is long, and would be there four times in every loop
+template <class F> ALONE One<F> vector_moved(const PairOf<F>& pair, One<F> x, One<F> y) { return pair.moved(x, y); }
+template <class F> ALONE One<F> vector_term(const PairOf<F>& pair, One<F> x, One<F> y) { return pair.term(x, y); }
+template <class F> ALONE One<F> vector_by_z(const PairOf<F>& pair, One<F> x, One<F> y, F kl, F g) { return canonical(pair.by_z(x, y, kl, g)); }
+template <class F> ALONE One<F> vector_by_w(const PairOf<F>& pair, One<F> x, One<F> y, F g) { return canonical(pair.by_w(x, y, g)); }
+
+#define LSMX_PAIR_LINE(NAME, MADE)                                                                       \
+    template <class F> ALONE void NAME(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) { \
+        each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {                                  \
+            store(out + i, MADE<F>(pair, load<One<F>>(z + i), load<One<F>>(w + i)));                     \
+        });                                                                                              \
     }
-LSMX_PAIR_LINE(line_moved, moved)
-LSMX_PAIR_LINE(line_divergence, term)
+LSMX_PAIR_LINE(line_moved, vector_moved)
+LSMX_PAIR_LINE(line_divergence, vector_term)
 LSMX_LINE_MAP_OF_ONE(line_divergence_by_z, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F kl, F g),
-                     canonical(pair.by_z(load<N>(z + i), load<N>(w + i), kl, g)))
+                     vector_by_z<F>(pair, load<N>(z + i), load<N>(w + i), kl, g))
 LSMX_LINE_MAP_OF_ONE(line_divergence_by_w, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F g),
-                     canonical(pair.by_w(load<N>(z + i), load<N>(w + i), g)))
+                     vector_by_w<F>(pair, load<N>(z + i), load<N>(w + i), g))
 
 // (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them has not the class
 template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
@@ -81,7 +86,8 @@ template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F
 }
 
 // v = ln(p / m) / 2 of the side that the gradient is by: of z, or of w, whose d is the other's with its sign changed
-template <class F, bool BY_W, class N> LAW N js_log_ratio(const PairOf<F>& pair, N x, N y, N p) {
+template <class F, bool BY_W> ALONE One<F> js_log_ratio(const PairOf<F>& pair, One<F> x, One<F> y, One<F> p) {
+    using N = One<F>;
     Words<N> d = pair.difference(x, y);
     const Words<N> log1p = psi(d).log1p;
     if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};

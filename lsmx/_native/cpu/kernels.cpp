@@ -5,7 +5,7 @@
 #include "divergence.h"
 #include "losses.h"
 #include "passes.h"
-#include "targets.h"
+#include "class_losses.h"
 
 #include <stdlib.h>
 
@@ -145,18 +145,13 @@ template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent)
     for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
 }
 
-// Logits under a soft cap, and a gradient by those as one by the logits
+// Logits under a soft cap, and a gradient by those as one by the logits: of rows that have room for whole vectors
+template <class F> ALONE One<F> vector_capped(One<F> z, F cap) { return capped(z, spread<One<F>>(cap)); }
 template <class F> ALONE void cap_line(F* z, int64 n, F cap) {
-    constexpr int W = lanes<F>;
-    int64 i = 0;
-    for (; i + W <= n; i += W) store(z + i, capped(load<One<F>>(z + i), spread<One<F>>(cap)));
-    for (; i < n; ++i) z[i] = capped(z[i], cap);
+    for (int64 i = 0; i < n; i += lanes<F>) store(z + i, vector_capped<F>(load<One<F>>(z + i), cap));
 }
 template <class F> ALONE void uncap_line(F* g, const F* z, int64 n, F cap) {
-    constexpr int W = lanes<F>;
-    int64 i = 0;
-    for (; i + W <= n; i += W) store(g + i, uncapped(load<One<F>>(g + i), load<One<F>>(z + i), spread<One<F>>(cap)));
-    for (; i < n; ++i) g[i] = uncapped(g[i], z[i], cap);
+    for (int64 i = 0; i < n; i += lanes<F>) store(g + i, uncapped(load<One<F>>(g + i), load<One<F>>(z + i), spread<One<F>>(cap)));
 }
 
 // One element of a row, as a pass is given it
@@ -169,7 +164,7 @@ template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 in
         mask += i * c.along[k].stride[lsmx::MASK];
     }
     const F z = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x), T = divisor(temperature);
-    const F value = c.softcap > 0 ? capped(z, F(c.softcap)) : z;
+    const F value = c.softcap > 0 ? vector_capped<F>(spread<One<F>>(z), F(c.softcap)).v[0][0] : z;
     return T == F(1) ? value : divided(value, T);
 }
 

@@ -10,7 +10,7 @@ LSMX_LINE_MAP(line_minus_probable, (const F* x, F* out, int64 n, F m, F L, Words
               minus_probable(spread<N>(g), softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)}),
                              Words<N>{spread<N>(G.high), spread<N>(G.low)}))
 LSMX_LINE_MAP(line_surprise, (const F* x, F* out, int64 n, F m, F L, F q), surprise(load<N>(x + i), spread<N>(m), spread<N>(L), spread<N>(q)))
-LSMX_LINE_MAP(line_entropy_gradient, (const F* x, F* out, int64 n, F m, F L, Words<F> w, Words<F> E, F g),
+LSMX_LINE_MAP_OF_ONE(line_entropy_gradient, (const F* x, F* out, int64 n, F m, F L, Words<F> w, Words<F> E, F g),
               entropy_gradient(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)},
                                Words<N>{spread<N>(E.high), spread<N>(E.low)}, spread<N>(g)))
 
