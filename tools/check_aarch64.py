@@ -53,7 +53,7 @@ def compiled(sources: list[pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(compile_one, zip(sources, objects, strict=True)))
     program = folder / "program"
-    subprocess.run([*zig, "-O3", "-static", "-nostdlib++", "-pthread", *objects, "-o", str(program)], check=True)
+    subprocess.run([*zig, "-O2", "-static", "-nostdlib++", "-pthread", *objects, "-o", str(program)], check=True)
     return program
 
 
