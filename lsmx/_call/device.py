@@ -69,7 +69,7 @@ def runner(memory: Memory, engine: Engine) -> Runner:
         to = None if reduces else offered(memory, out, shape, given.z, read(given))
         way = None if to is None else way_of(memory, given, shape, memory.strides(to), False)
         if to is None or not isinstance(way, Geometry):
-            to = memory.empty(shape, given.z, reduces)
+            to = memory.empty(shape, given.z, True) if reduces else memory.empty(shape, given.z)
             way = way_of(memory, given, shape, contiguous(shape), passname == "row_sums_forward")
         assert isinstance(way, Geometry)
         z, w = (x if x is None or given.where is None else memory.masked(x, given.where, -INF) for x in (given.z, given.w))

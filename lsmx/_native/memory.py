@@ -20,8 +20,6 @@ class Memory:
     ----------
     refuse
         Why an array's memory cannot be read or written as it is, or None.
-    refuse_index
-        The same for an array of int32 or int64, and why it is none.
     dtype
         The name of its dtype.
     address
@@ -42,10 +40,11 @@ class Memory:
         Put a number into an array where a mask is false.
     threads
         How many to use.
+    refuse_index
+        Why the memory of an array of int32 or int64 cannot be read as it is, or why it is none; None if it can be read.
     """
 
     refuse: Callable[[Array], str | None]
-    refuse_index: Callable[[Array], str | None]
     dtype: Callable[[Array], str]
     address: Callable[[Array], int]
     strides: Callable[[Array], tuple[int, ...]]
@@ -56,6 +55,7 @@ class Memory:
     masked: Callable[[Array, Array, float], Array]
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]
+    refuse_index: Callable[[Array], str | None] = lambda x: "an index, whose memory is not read"
 
 
 def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, arrays: Sequence[Array]) -> str | None:
