@@ -63,9 +63,9 @@ template <class Pass, class T, int V, bool HELD> LAW void run_loss(const LossCal
     constexpr int N = Pass::operands;
     const Team team(call.turns.size, call.turns.side_by_side);
     call.turns.each(team, [&](long long o, long long i, bool mine) {
-        const Beside<T, F> beside_it = beside<Pass, T, F>(call, o, i, mine);
+        const Beside<T, F> extras = beside<Pass, T, F>(call, o, i, mine);
         if constexpr (Pass::picks) {
-            if (beside_it.given) return Pass::template pick<F>(team, beside_it, sums_given<F>(beside_it));
+            if (extras.given) return Pass::template pick<F>(team, extras, sums_given<F>(extras));
         }
         Row<T, N> row;
 #pragma unroll
@@ -77,9 +77,9 @@ template <class Pass, class T, int V, bool HELD> LAW void run_loss(const LossCal
         }
         row.out = call.out.at<T>(o, i);
         row.out_along = call.out.along;
-        row.n = beside_it.n;
+        row.n = extras.n;
         const auto values = call.turns.values<V, HELD, Pass::held>(team, row);
-        Pass::template run<F>(team, Scaled<F, decltype(values), Beside<T, F>>(values, beside_it), beside_it);
+        Pass::template run<F>(team, Scaled<F, decltype(values), Beside<T, F>>(values, extras), extras);
     });
 }
 
