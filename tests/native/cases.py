@@ -363,7 +363,7 @@ class Plan:
         """The call, and what it is to leave."""
         places = [*PASSES[self.passname].operands(), *([MASK] if self.mask is not None else [])]
         given = [repeat(x, layout) for x, layout in zip(self.values(), self.layouts, strict=False)]
-        operands: list[Operand | None] = [None] * 7  # of which the last two belong to the losses
+        operands: list[Operand | None] = [None] * 8  # of which the last three belong to the losses
         buffers = []
         for at, x, layout in zip(places, given, self.layouts, strict=False):
             operands[at], memory = place(x, layout, len(buffers))
