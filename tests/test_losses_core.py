@@ -355,3 +355,13 @@ def test_a_soft_cap_leaves_one_nan(target: str, n: int) -> None:
     got = lsmx.entropy_backward(np.array([-INF], np.float32), z, softcap=1.0)
     assert np.isnan(got).any()
     assert set(got[np.isnan(got)].view(np.uint32).tolist()) == {0x7FC00000}
+
+
+@pytest.mark.parametrize(("dtype", "gap"), [("float32", -87.0), ("float64", -707.89)])
+def test_a_divergence_of_classes_that_hardly_are(target: str, dtype: str, gap: float) -> None:
+    """Probabilities below twice the least normal number count as 0 in a sum."""
+    z = np.array([[0.0, gap - 0.4, gap - 0.3]], dtype)
+    w = np.array([[0.0, gap + 0.1, gap + 0.05]], dtype)
+    same(lsmx.kl_divergence, z, w)
+    same(lsmx.kl_divergence_backward, np.array([-1.0], dtype), z, w)
+    assert lsmx.kl_divergence(z, w) == 0.0
