@@ -130,7 +130,7 @@ template <class F> ALONE void divide_line(F* x, int64 n, F temperature) {
     constexpr int W = lanes<F>;
     int64 i = 0;
     for (; i + W <= n; i += W) store(x + i, divided(load<One<F>>(x + i), spread<One<F>>(T)));
-    for (; i < n; ++i) x[i] = divided(x[i], T);
+    for (; i < n; ++i) write_one(x + i, divided(read_one(x + i), T));
 }
 
 // x where the mask is true, else what stands there
