@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 
 from tests.native.call import Case
-from tests.native.definitions import INDEX, ONE, OUT, SUMS, TEMPERATURE, A, B
+from tests.native.definitions import INDEX, ONE, OUT, SUMS, TEMPERATURE, A, B, Given
 from tests.native.layouts import plain, random_layout
 from tests.native.numbers import IGNORED, SOFTCAPS
-from tests.native.passes import PASSES, Pass
+from tests.native.passes import PASSES, Pass, defined
 from tests.native.plans import Plan
 from tests.native.values import DTYPES
 
@@ -114,7 +114,11 @@ def cases(number: int, seed: int = 0, names: Sequence[str] = tuple(PASSES)) -> I
         else:
             yield random_plan(rng, passname, dtype if kind == 1 else None).case()
     for passname in [name for name in LARGE if name in names][: 1 + number // 500]:
-        yield in_line(passname, "float32", 1700, 160, 0).case()
+        plan = in_line(passname, "float32", 1700, 160, 0)
+        arrays = {at: (3 * rng.standard_normal(plan.shape)).astype(np.float32) for at in (A, B) if at in plan.dtypes}
+        if plan.called.saved:
+            arrays[B] = defined(plan.called.saved, Given({A: arrays[B]}, plan.axes))
+        yield replace(plan, arrays=arrays).case()
 
 
 def written(found: Iterator[Case], path: str) -> None:

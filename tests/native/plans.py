@@ -96,7 +96,7 @@ class Plan:
             elif at == ONE:
                 found[at] = several(rng, p.numbers, shape, n, dtype) if p.numbers else drawn(rng, VECTORS, shape, every, dtype)
             elif at == B and A in p.logits and rng.random() < 0.6:
-                found[at] = cast(beside(rng, found[A]), dtype)
+                found[at] = cast(beside(rng, found[A], self.axes), dtype)
             else:
                 found[at] = drawn(rng, LOGITS if at in p.logits or (p.saved and at == B) else VECTORS, shape, self.axes, dtype)
         if p.saved and B not in self.arrays and rng.random() < 0.7:  # else it is anything: a caller may pass that

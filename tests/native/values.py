@@ -93,11 +93,16 @@ def drawn(rng: np.random.Generator, kinds: list[Rows], shape: tuple[int, ...], a
     return np.array(cast(found.reshape([shape[k] for k in order]).transpose(np.argsort(order)), dtype), order="C")
 
 
-def beside(rng: np.random.Generator, z: Values) -> Values:
-    """Logits that are close to others: moved by a constant and by noise, and -inf at some places."""
+def beside(rng: np.random.Generator, z: Values, axes: Sequence[int]) -> Values:
+    """Logits to compare others with: moved by a constant and by noise, at some places -inf, and in some calls far from them."""
+    kind, noise = rng.integers(6), rng.standard_normal(z.shape)
     with np.errstate(all="ignore"):
-        moved = z.astype(np.float64) + rng.choice([0.0, 0.0, 1.0, -300.0])
-        moved = moved + rng.standard_normal(z.shape) * rng.choice([0.0, 1e-6, 1e-3, 0.1, 1.0, 20.0])
+        x = z.astype(np.float64)
+        moved = x + rng.choice([0.0, 0.0, 1.0, -300.0]) + noise * rng.choice([0.0, 1e-6, 1e-3, 0.1, 1.0, 20.0])
+        if kind == 0:  # lower but at the largest
+            moved = x - np.where(x == np.max(x, axis=tuple(axes), keepdims=True), 0.0, 8.0)
+        if kind == 1:  # less apart than the last bit of their distance from the largest
+            moved = np.where(rng.random(z.shape) < 0.1, 3.0, noise * 1e-9)
     return cast(np.where(rng.random(z.shape) < rng.choice([0.0, 0.0, 0.1]), -np.inf, moved), z.dtype.name)
 
 
