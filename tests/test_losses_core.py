@@ -426,7 +426,8 @@ def test_the_short_way(target: str, dtype: str) -> None:
                 (lsmx.entropy, (z,)),
                 (lsmx.entropy_backward, (g, z)),
             ):
-                same(call, *arrays, where=where)
+                for options in ({}, {"softcap": 1.0}, {"temperature": 1.0}):
+                    same(call, *arrays, where=where, **options)
         out = np.empty(ROWS, g.dtype)
         assert lsmx.entropy(z, out=out) is out
         assert differing(out, lsmx.entropy(z, temperature=np.ones(ROWS, g.dtype))) is None
@@ -436,3 +437,51 @@ def test_the_short_way(target: str, dtype: str) -> None:
         lsmx.log_prob(z, index.astype("float64"))
     with pytest.raises(ValueError, match=r"index: shape \(6,\)"):
         lsmx.log_prob(z, index[:6])
+
+
+# ---- where it is the smallest numbers that count
+
+
+def test_a_share_that_is_0_of_a_class_that_cannot_be(target: str) -> None:
+    """Counts as 0, not as 0 times infinity."""
+    z = np.array([[0.0, 1.0, -INF] * 7], np.float32)
+    for smoothing in (1e-38, 1e-36):
+        same(lsmx.cross_entropy, z, np.array([1]), label_smoothing=smoothing)
+    assert lsmx.cross_entropy(z, np.array([1]), label_smoothing=1e-38) < 3
+    assert lsmx.cross_entropy(z, np.array([1]), label_smoothing=1e-36) == INF
+
+
+def test_a_temperature_of_1_for_each_row_flushes_as_any_other(target: str) -> None:
+    z = np.array([[-1.6e-38, 1.7e-38, 3e-40, -5.0, -0.0]] * 3, np.float32)
+    T, index = np.array([1.0, 2.0, 1.0], np.float32), np.array([0, 0, 4])
+    stats = lsmx.token_stats(z, index, temperature=T)
+    assert stats.rank.tolist() == [0, 0, 0]
+    assert lsmx.token_stats(z, index).rank.tolist() == [3, 3, 2]
+    sums = lsmx.row_sums(z, temperature=T)
+    same(lsmx.row_sums, z, temperature=T)
+    same(lsmx.log_prob, z, index, temperature=T, row_sums=sums)
+
+
+def test_zeros_that_a_soft_cap_makes_have_their_sign(target: str) -> None:
+    z = np.array([[-2.9e-39] + [-INF] * 20, [2.9e-39] + [-INF] * 20], np.float32)
+    same(lsmx.row_sums, z, softcap=1e-30)
+    assert np.signbit(lsmx.row_sums(z, softcap=1e-30)[:, 0]).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("n", [5, 40])
+def test_a_soft_cap_leaves_one_nan(target: str, n: int) -> None:
+    """Of an infinite cotangent where the cap has no slope."""
+    z = np.linspace(-77.0, 1.0, n, dtype=np.float32)[None]
+    got = lsmx.entropy_backward(np.array([-INF], np.float32), z, softcap=1.0)
+    assert np.isnan(got).any()
+    assert set(got[np.isnan(got)].view(np.uint32).tolist()) == {0x7FC00000}
+
+
+@pytest.mark.parametrize(("dtype", "gap"), [("float32", -87.0), ("float64", -707.89)])
+def test_a_divergence_of_classes_that_hardly_are(target: str, dtype: str, gap: float) -> None:
+    """Probabilities below twice the least normal number count as 0 in a sum."""
+    z = np.array([[0.0, gap - 0.4, gap - 0.3]], dtype)
+    w = np.array([[0.0, gap + 0.1, gap + 0.05]], dtype)
+    same(lsmx.kl_divergence, z, w)
+    same(lsmx.kl_divergence_backward, np.array([-1.0], dtype), z, w)
+    assert lsmx.kl_divergence(z, w) == 0.0

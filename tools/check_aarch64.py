@@ -26,7 +26,7 @@ SOURCES = [
     HOME / "tests" / "native" / "driver.cpp",
     *(NATIVE / "cpu" / f"{x}.cpp" for x in ("geometry", "targets", "threads", "totals", "kernels")),
 ]
-CASES = HOME / "tests" / "native" / "cases.py"
+CASES = "tests.native.cases"
 INCLUDED = [f"-I{NATIVE / 'include'}", f"-I{NATIVE / 'cpu'}"]
 
 
@@ -69,7 +69,7 @@ def main(number: str = "3000") -> int:
         if not shutil.which(QEMU):
             print(f"compiled for aarch64, but not run: there is no {QEMU} here (apt-get install qemu-user)")
             return 0
-        subprocess.run([sys.executable, str(CASES), str(folder / "cases"), number], check=True)
+        subprocess.run([sys.executable, "-m", CASES, str(folder / "cases"), number], cwd=HOME, check=True)
         status = subprocess.run([QEMU, str(program), str(folder / "cases")], check=False).returncode
     print(f"on aarch64, under {QEMU}: " + ("right" if status == 0 else f"WRONG, status {status}"))
     return 1 if status else 0

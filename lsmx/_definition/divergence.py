@@ -172,7 +172,7 @@ def kl(pair: Pair) -> KL:
     rows, ops, xp = pair.z.rows, pair.z.rows.ops, pair.z.rows.ops.xp
     alive = pair.p > 0.0
     e = expm1(ops, (ops.where(alive, pair.d[0], 0.0), ops.where(alive, pair.d[1], 0.0)))
-    terms = xp.where(alive, rows.product(pair.p, e.rest), pair.q)
+    terms = rows.flush(xp.where(alive, rows.product(pair.p, e.rest), pair.q))
     total, _ = rows.sum(ops.where(pair.only_z, 0.0, terms))
     value = ops.where(xp.any(pair.only_z, axis=rows.axes, keepdims=True), INF, total)
     by_w = xp.where(pair.only_z, -pair.p, xp.where(alive, rows.product(pair.p, e.value[0]), pair.q))

@@ -70,13 +70,6 @@ static int shape_of_result(const Shape& s, const View& rows, uint64_t reduced, b
     return count;
 }
 
-// Whether the options of a loss are those of logits as they are: a temperature of 1, and no soft cap
-static bool plain_logits(PyObject* const* options, Py_ssize_t count) {
-    for (Py_ssize_t i = 0; i < count; ++i)
-        if (!PyFloat_CheckExact(options[i]) || PyFloat_AsDouble(options[i]) != (i ? 0.0 : 1.0)) return false;
-    return count <= 2;
-}
-
 // Whether every index is one of its row
 static bool inside(const Call& c) {
     const Operand& x = c.at[INDEX];
@@ -114,7 +107,7 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     if ((s.lines && !loss) || count < taken + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
     PyObject *axis = args[taken], *where = args[taken + 1], *dtype = args[taken + 2], *to = args[taken + 3];
     const bool keepdims = count > taken + 4 && args[taken + 4] == Py_True;
-    if (loss ? !plain_logits(args + taken + 4, count - taken - 4) : count > taken + 4 && !keepdims && args[taken + 4] != Py_False) Py_RETURN_NONE;
+    if (count > taken + 4 && (loss || (!keepdims && args[taken + 4] != Py_False))) Py_RETURN_NONE;
 
     Array held[OPERANDS];
     const View* arrays[OPERANDS] = {};

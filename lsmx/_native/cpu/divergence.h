@@ -26,8 +26,9 @@ template <class F> ALONE Words<F> line_base(const PairOf<F>& pair, const F* z, c
         const int64 stop = least_of(n, i + W);
         if (stop == i + W && !any(load<One<F>>(z + i) == spread<One<F>>(pair.z.m))) continue;
         for (int64 k = i; k < stop; ++k) {
-            if (z[k] != pair.z.m || !(w[k] > -infinity<F>())) continue;
-            const Words<F> e = pair.lead(z[k], w[k]);
+            const F x = read_one(z + k), y = read_one(w + k);
+            if (x != pair.z.m || !(y > -infinity<F>())) continue;
+            const Words<F> e = pair.lead(x, y);
             if (e.high < base.high || (e.high == base.high && e.low < base.low)) base = e;
         }
     }

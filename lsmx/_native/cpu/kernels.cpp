@@ -130,11 +130,10 @@ template <class F> LAW F divisor(F temperature) {
 // Logits, or a gradient by them, over a temperature
 template <class F> ALONE void divide_line(F* x, int64 n, F temperature) {
     const F T = divisor(temperature);
-    if (T == F(1)) return;
     constexpr int W = lanes<F>;
     int64 i = 0;
     for (; i + W <= n; i += W) store(x + i, divided(load<One<F>>(x + i), spread<One<F>>(T)));
-    for (; i < n; ++i) x[i] = divided(x[i], T);
+    for (; i < n; ++i) write_one(x + i, divided(read_one(x + i), T));
 }
 
 // x where the mask is true, else what stands there
@@ -163,9 +162,9 @@ template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 in
         x += i * c.along[k].stride[lsmx::A];
         mask += i * c.along[k].stride[lsmx::MASK];
     }
-    const F z = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x), T = divisor(temperature);
+    const F z = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x);
     const F value = c.softcap > 0 ? vector_capped<F>(spread<One<F>>(z), F(c.softcap)).v[0][0] : z;
-    return T == F(1) ? value : divided(value, T);
+    return c.at[lsmx::TEMPERATURE].data ? divided(value, divisor(temperature)) : value;
 }
 
 template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Lines<F>&), int64 start, int64 stop) {

@@ -98,11 +98,13 @@ template <class N> LAW Tanh<N> tanh(N a) { return tanh(Words<N>{a, spread<N>(0)}
 template <class N> LAW N capped(N z, N cap) {
     auto any = !finite(z);
     N a = divided(unless(any, z), cap), y = product(tanh(magnitude(a)).value.high, cap);
-    return where(any, z, where(a < Element<N>(0), Element<N>(0) - y, y));
+    return where(any, z, where(a < Element<N>(0), y * Element<N>(-1), y));  // -0 too
 }
 
 // A gradient by that, as one by z:  round(g sech^2(z / cap))
-template <class N> LAW N uncapped(N g, N z, N cap) { return product(g, tanh(magnitude(divided(unless(!finite(z), z), cap))).sech2); }
+template <class N> LAW N uncapped(N g, N z, N cap) {
+    return canonical(product(g, tanh(magnitude(divided(unless(!finite(z), z), cap))).sech2));
+}
 
 // ---- psi(h) = h tanh h - ln cosh h of h = |d| / 2, and ln(1 + tanh h) (divergence.py)
 
@@ -134,16 +136,18 @@ template <class N> LAW N half_log_ratio(Words<N> d, Words<N> log1p) {
 // ---- the losses' own formulas
 
 // VJP of the losses at a class that has the cotangent g, of cotangents with the sum G:  g - s G
-template <class N> LAW N minus_probable(N g, N s, Words<N> G) { return flush(g - flush(product(s, G.high) + product(s, G.low))); }
+template <class N> LAW N minus_probable(N g, N s, Words<N> G) {
+    return canonical(flush(g - flush(product(s, G.high) + product(s, G.low))));
+}
 
 // The same at the maximum, if its s > 1/2:  (g - G) + (1 - s) G,  1 - s = R w
 template <class N> LAW N minus_likely(N g, N others, Words<N> G) {
     Words<N> d = minus(g, G.high), d2 = minus(d.high, N(0) - product(others, G.high));
-    return flush(d2.high + ((d.low - flush(G.low)) + d2.low));
+    return canonical(flush(d2.high + ((d.low - flush(G.low)) + d2.low)));
 }
 
-// A term of cross-entropy:  q (-log s)
-template <class N> LAW N surprise(N x, N m, N L, N q) { return product(q, Element<N>(0) - log_softmax_value(x, m, L)); }
+// A term of cross-entropy:  q (-log s), 0 where q is 0
+template <class N> LAW N surprise(N x, N m, N L, N q) { return unless(q == Element<N>(0), product(q, Element<N>(0) - log_softmax_value(x, m, L))); }
 
 // A term of the entropy:  t D = 2^k (D + e D),  D = m - x,  t = exp(-D) = 2^k (1 + e)
 template <Known KNOWN, class N> LAW N distance_term(N x, N m) {
