@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Any, Literal, NamedTuple, Never
 
 from lsmx._call.deferred import publish
@@ -48,12 +49,16 @@ class TokenStats(NamedTuple):
     lse: Any
     rank: Any
 
+    __class_getitem__ = classmethod(GenericAlias)  # its type arguments: of arrays of floats, of ranks
+
 
 class CrossEntropyParts(NamedTuple):
     """What `cross_entropy` returns on request: the whole loss, and what of it is ``z_loss``."""
 
     loss: Any
     z_loss: Any
+
+    __class_getitem__ = classmethod(GenericAlias)  # its type argument: of arrays
 
 
 @honest
