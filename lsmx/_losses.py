@@ -49,7 +49,10 @@ class TokenStats(NamedTuple):
     lse: Any
     rank: Any
 
-    __class_getitem__ = classmethod(GenericAlias)  # its type arguments: of arrays of floats, of ranks
+    @classmethod
+    def __class_getitem__(cls, kinds: Any, /) -> GenericAlias:
+        """Its type for checkers: that of the arrays of floats, and that of the ranks."""
+        return GenericAlias(cls, kinds)
 
 
 class CrossEntropyParts(NamedTuple):
@@ -58,7 +61,10 @@ class CrossEntropyParts(NamedTuple):
     loss: Any
     z_loss: Any
 
-    __class_getitem__ = classmethod(GenericAlias)  # its type argument: of arrays
+    @classmethod
+    def __class_getitem__(cls, kind: Any, /) -> GenericAlias:
+        """Its type for checkers: that of both arrays."""
+        return GenericAlias(cls, kind)
 
 
 @honest

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import typing
@@ -104,6 +105,7 @@ def is_of(value: Any, kind: Any) -> bool:
     return isinstance(value, get_origin(kind)) and all(getattr(value, name) == x for name, x in known.items() if x is not None)
 
 
+STUBBED = ("_api", "_losses", "_loss_gradients", "_linear")
 TOLD_APART = {"dtype", "bias", "return_z_loss"}  # required in the overloads that they tell apart
 
 
@@ -131,12 +133,23 @@ def disagreements(stub: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", ["_api", "_losses", "_loss_gradients", "_linear"])
+@pytest.mark.parametrize("module", STUBBED)
 def test_the_stub_says_what_the_functions_take(module: str) -> None:
     stub, tree = stub_of(module), ast.parse((HOME / "lsmx" / f"{module}.py").read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in lsmx.__all__}
     assert {node.name for node in overloads_of(stub)} == defined
     assert disagreements(stub) == []
+
+
+def test_the_code_beside_the_stubs_is_checked_too(tmp_path: pathlib.Path, pytestconfig: pytest.Config) -> None:
+    """Checkers read a stub in place of the code: without the stubs they read the code."""
+    pytest.importorskip("mypy")
+    shutil.copytree(HOME / "lsmx", tmp_path / "lsmx", ignore=shutil.ignore_patterns(*(f"{module}.pyi" for module in STUBBED)))
+    shutil.copy(HOME / "pyproject.toml", tmp_path)
+    cache = pytestconfig.cache.mkdir("types-code")
+    command = [sys.executable, "-m", "mypy", f"--cache-dir={cache}", *(f"lsmx/{module}.py" for module in STUBBED)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize(
