@@ -327,6 +327,28 @@ def test_log_probs_forward() -> None:
     assert overflowing.mistake == "maximum not subtracted", str(overflowing)
 
 
+@pytest.mark.parametrize(
+    ("name", "why", "forward"),
+    [
+        ("no result", "It returns a builtins.tuple, not an array: return the result itself.", lambda z, y: (lse(z) - at(z, y),)),
+        (
+            "wrong shape",
+            "It returns shape (5, 1) for logits of shape (5, 7), where (5,) is right.",
+            lambda z, y: (lse(z) - at(z, y))[:, None],
+        ),
+        ("wrong dtype", "It returns float16 for logits of float64.", lambda z, y: (lse(z) - at(z, y)).astype("float16")),
+        (
+            "inputs changed",
+            "It changes z in place: work on a copy.",
+            lambda z, y: (np.subtract(z, 0.5, out=z), lse(z) - at(z, y))[1],
+        ),
+    ],
+)
+def test_results_that_are_no_loss(name: str, why: str, forward: Loss) -> None:
+    found = diagnose(forward=forward, function="cross_entropy")
+    assert (found.right, found.mistake, found.why) == (False, name, why), str(found)
+
+
 def test_a_forward_pass_that_is_wrong_in_no_known_way() -> None:
     found = diagnose(forward=lambda z, y: 1.25 * lse(z) - at(z, y), function="cross_entropy")
     assert (found.right, found.mistake) == (False, None), str(found)

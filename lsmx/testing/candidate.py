@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -12,22 +11,23 @@ import numpy.typing as npt
 
 import lsmx
 from lsmx import ArrayTypeError, backend_for, registered, using
-from lsmx.extend import Array, Context, described, dtype_name
+from lsmx.extend import Array, described, dtype_name
 from lsmx.testing.answers import EPS_AND_TINY, Answer, slack
 from lsmx.testing.bits import bits, differing, quantise
 from lsmx.testing.gradients import OF_CLASSES, correct, onehot
 from lsmx.testing.options import ACCEPTED, OF_NUMBERS, TRIED, with_options
 from lsmx.testing.probes import Probe, dressed, ordinary
+from lsmx.testing.signatures import keywords, parameters, with_context
 from lsmx.testing.tasks import Target, target_like
 
 
-def unusable(result: Any, z: Array) -> str | None:
-    """Why a result is no gradient of ``z`` at all, or None."""
+def unusable(result: Any, z: Array, gives: str) -> str | None:
+    """Why a result is nothing of ``z`` at all, or None."""
     try:
         if backend_for(result) is backend_for(z):
             return None
     except ArrayTypeError:
-        return f"It returns a {described(result)}, not an array: return the gradient itself."
+        return f"It returns a {described(result)}, not an array: return the {gives} itself."
     return f"It returns a {described(result)} for a {described(z)}: stay within the library."
 
 
@@ -36,6 +36,7 @@ class Candidate:
     """A gradient, and how it is to be called."""
 
     part: ClassVar[str] = "gradient"
+    gives: ClassVar[str] = "gradient"
     backward: Callable[..., Any]
     function: str
     where: Target
@@ -158,12 +159,13 @@ class Candidate:
             return Answer(probe, lines, given, self.dtype, None, f"{type(error).__name__}: {error}", tuple(changed()))
         if self.part != "gradient" and isinstance(result, np.generic):
             result = np.asarray(result)  # what NumPy makes of arrays without axes
-        reason = unusable(result, g)
+        reason = unusable(result, g, self.gives)
         if reason is not None:
-            return Answer(probe, lines, given, self.dtype, None, "", (("no gradient", reason), *changed()))
+            return Answer(probe, lines, given, self.dtype, None, "", ((f"no {self.gives}", reason), *changed()))
         got, faults = np.array(self.where.to_numpy(result)), []
         if got.shape != own.shape:
-            faults.append(("wrong shape", f"It returns shape {got.shape} for logits of shape {own.shape}."))
+            right = "" if own.shape == probe.z.shape else f", where {own.shape} is right"
+            faults.append(("wrong shape", f"It returns shape {got.shape} for logits of shape {probe.z.shape}{right}."))
         if not self.accepts(dtype_name(result.dtype), g):
             faults.append(("wrong dtype", f"It returns {dtype_name(result.dtype)} for logits of {self.dtype}."))
             if dtype_name(result.dtype) not in EPS_AND_TINY:
@@ -212,33 +214,6 @@ class Candidate:
         return np.array(self.where.to_numpy(backward(g, z, target, axis=probe.axis, where=mask, **options)))
 
 
-def with_context(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """``rule(ctx, grad_output)`` as ``backward(grad_output, *saved)``; of several gradients the first if the rest are None."""
-
-    def backward(g: Array, *saved: Array) -> Any:
-        needs = (True, *(False for _ in saved))
-        result = rule(Context(*saved, axis=-1, dim=-1, needs_input_grad=needs), g)
-        several = isinstance(result, tuple) and len(result) > 0
-        return result[0] if several and all(rest is None for rest in result[1:]) else result
-
-    return backward
-
-
 def word(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Bit patterns of floats; masks and class numbers as they are."""
     return bits(x) if x.dtype.kind == "f" else x
-
-
-def parameters(call: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a callable; none if it does not tell."""
-    try:
-        return list(inspect.signature(call).parameters.values())
-    except (TypeError, ValueError):
-        return []
-
-
-def keywords(call: Callable[..., Any]) -> set[str]:
-    """The names that a callable takes as keywords, ``**`` if it takes any."""
-    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    names = {p.name for p in parameters(call) if p.kind in by_name}
-    return names | {"**" for p in parameters(call) if p.kind is inspect.Parameter.VAR_KEYWORD}

@@ -20,6 +20,7 @@ class Forward(Candidate):
     """The function itself, of logits and a class for each row."""
 
     part: ClassVar[str] = "forward pass"
+    gives: ClassVar[str] = "result"
 
     def lines(self, probe: Probe) -> str:
         """The right ones."""
