@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Any, Literal, NamedTuple, Never
 
 from lsmx._call.deferred import publish
@@ -49,12 +50,22 @@ class TokenStats(NamedTuple):
     lse: Any
     rank: Any
 
+    @classmethod
+    def __class_getitem__(cls, kinds: Any, /) -> GenericAlias:
+        """Its type for checkers: that of the arrays of floats, and that of the ranks."""
+        return GenericAlias(cls, kinds)
+
 
 class CrossEntropyParts(NamedTuple):
     """What `cross_entropy` returns on request: the whole loss, and what of it is ``z_loss``."""
 
     loss: Any
     z_loss: Any
+
+    @classmethod
+    def __class_getitem__(cls, kind: Any, /) -> GenericAlias:
+        """Its type for checkers: that of both arrays."""
+        return GenericAlias(cls, kind)
 
 
 @honest
