@@ -15,8 +15,10 @@ from lsmx._call.steps import (
     PICK,
     PLACE,
     PRODUCT,
+    RATIO,
     SPREAD,
     SUM,
+    TANH,
     TIMES_EXP,
     TIMES_NUMBER,
     TIMES_SUM,
@@ -72,7 +74,8 @@ class Calculus:
         variants = operators[name].variants
         optional = operators[name].function.optional.keys() - set(without)
         given = {option: x for option, x in self.given.items() if option in optional}
-        return Calculus(self.bind, variants[tuple(given)].operations, self.axis, self.where, self.options, given)
+        options = {option: value for option, value in self.options.items() if option not in without}
+        return Calculus(self.bind, variants[tuple(given)].operations, self.axis, self.where, options, given)
 
     def direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
         """One of the function's own operations."""
@@ -137,6 +140,14 @@ class Calculus:
     def times_number(self, x: Array, factor: float) -> Array:
         """``factor * x`` of an array that has one number for each row."""
         return self.bind(TIMES_NUMBER, (x,), None, None, {"factor": factor})
+
+    def ratio(self, a: Array, b: Array) -> Array:
+        """``a / b``, 0 where ``b`` is 0."""
+        return self.bind(RATIO, (a, b), self.axis, self.where)
+
+    def tanh(self, z: Array) -> Array:
+        """``tanh(z / cap)`` with the soft cap of the function, 0 where ``z`` is not finite."""
+        return self.bind(TANH, (z,), self.axis, self.where, {"softcap": self.option("softcap", 0.0)})
 
     def minus(self, a: Array, b: Array) -> Array:
         """``a - b``, 0 where masked."""

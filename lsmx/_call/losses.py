@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving
+from lsmx._definition.capped_logits import CappedLogits
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy
 from lsmx._definition.cross_entropy_of import CrossEntropyOf
@@ -22,7 +23,7 @@ from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
-from lsmx._definition.targets import TargetTotal, TargetWeight
+from lsmx._definition.targets import ProbabilitiesTotal, TargetTotal, TargetWeight
 from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
@@ -35,8 +36,10 @@ CROSS_ENTROPY = enroll("cross_entropy", CrossEntropy)
 CROSS_ENTROPY_OF = enroll("cross_entropy_of", CrossEntropyOf)
 TARGET_WEIGHT = enroll("target_weight", TargetWeight)
 enroll("target_total", TargetTotal)
+enroll("probabilities_total", ProbabilitiesTotal)
 KL = enroll("kl_divergence", KLDivergence)
 JS = enroll("js_divergence", JSDivergence)
+enroll("capped_logits", CappedLogits)
 enroll("divided_logits", DividedLogits)
 MEAN = enroll("mean_of_rows", Mean)
 

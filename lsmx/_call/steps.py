@@ -55,6 +55,16 @@ PRODUCT = Operation(
     push={"a": lambda d, v, at: d.times(v, at["b"]), "b": lambda d, v, at: d.times(v, at["a"])},
 )
 
+RATIO = Operation(
+    name="ratio",
+    takes={"a": ROWS, "b": ROWS},
+    rows="a",
+    compute=computed_by(steps.ratio),
+    saves=("b", "output"),
+    pull={"a": lambda d, w, at: d.ratio(w, at["b"]), "b": lambda d, w, at: d.negative(d.ratio(d.times(w, at["output"]), at["b"]))},
+    push={"a": lambda d, v, at: d.ratio(v, at["b"]), "b": lambda d, v, at: d.negative(d.ratio(d.times(v, at["output"]), at["b"]))},
+)
+
 NEGATIVE = Operation(
     name="negative",
     takes={"x": ROWS},
@@ -81,6 +91,18 @@ TIMES_NUMBER = Operation(
     options={"factor": 1.0},
     pull={"x": lambda d, w, at: d.times_number(w, d.option("factor", 1.0))},
     push={"x": lambda d, v, at: d.times_number(v, d.option("factor", 1.0))},
+)
+
+TANH = Operation(
+    name="row_tanh",
+    takes={"z": ROWS},
+    rows="z",
+    compute=computed_by(steps.tanh),
+    options={"softcap": 0.0},
+    saves=("z",),
+    widens=True,
+    pull={"z": lambda d, w, at: d.times_number(d.beside("capped_logits").backward(w, at["z"]), 1.0 / d.option("softcap", 0.0))},
+    push={"z": lambda d, v, at: d.times_number(d.beside("capped_logits").jvp(v, at["z"]), 1.0 / d.option("softcap", 0.0))},
 )
 
 SUM = Operation(
@@ -166,4 +188,4 @@ PLACE = Operation(
     push={"a": lambda d, v, at: d.place(v, at["index"], at["like"])},
 )
 
-STEPS = (EXP, PRODUCT, NEGATIVE, MINUS, TIMES_NUMBER, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)
+STEPS = (EXP, PRODUCT, RATIO, NEGATIVE, MINUS, TIMES_NUMBER, TANH, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)

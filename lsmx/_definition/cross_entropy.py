@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import keep
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import lse_of
+from lsmx._definition.of_scaled import OfScaledLogits
 from lsmx._definition.ops import NAN, Array
-from lsmx._definition.row import INF, AtLogits, Row
+from lsmx._definition.row import INF, Row
 from lsmx._definition.targets import Options, Target, of_index
 from lsmx._definition.words import fast_two_sum, two_sum
 
 
-class CrossEntropy(Function):
+class CrossEntropy(OfScaledLogits):
     """With the index of a class for each row."""
 
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
     optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "target")
+    plain = "cross_entropy"
     reduces = True
     widens = True
 
@@ -64,35 +66,46 @@ class CrossEntropy(Function):
         return row.along(tangent, gradient(row, of_index(row.rows, target, options), options, row.rows.ops.constant(1.0)))
 
     @classmethod
-    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array, target: Array) -> tuple[Array | None, ...]:
+    def by_logits(cls, d: Any, g: Array, v: Array, /, x: Array, target: Array) -> tuple[Array | None, ...]:
         # g . J v = g sum((s sum(q) - q) v):  by x, g sum(q) (S - s s^T) v; and of c lse^2, g 2 c (s sum(s v) + lse (S - s s^T) v)
-        at, softmax, lse, c = AtLogits(d, "cross_entropy", z), d.of("softmax"), d.of("logsumexp"), d.option("z_loss", 0.0)
-        v, s = at.tangent(v), softmax.forward(at.x)
+        softmax, c = d.of("softmax"), d.option("z_loss", 0.0)
+        s = softmax.forward(x)
         bent = softmax.backward(v, s)
-        dx = d.times(d.spread(d.times_each(g, of_target(d, "target_total", z, target)), at.x), bent)
+        dx = d.times(d.spread(d.times_each(g, of_target(d, "target_total", x, target)), x), bent)
         if c:
-            steep = d.times(d.spread(lse.jvp(v, at.x), at.x), s) + d.times(d.spread(lse.forward(at.x), at.x), bent)
-            each = d.times_number(d.times_each(g, of_target(d, "target_weight", z, target)), 2.0 * c)
-            dx = dx + d.times(d.spread(each, at.x), steep)
-        return at.back(dx), None
+            each = d.times_number(d.times_each(g, of_target(d, "target_weight", x, target)), 2.0 * c)
+            dx = dx + d.times(d.spread(each, x), steep(d, x, v, s, bent))
+        return dx, None
 
     @classmethod
-    def jvp_along(cls, d: Any, v: Array, /, z: Array, target: Array) -> tuple[Callable[[Array], Array] | None, ...]:
+    def along_logits(cls, d: Any, v: Array, /, x: Array, target: Array) -> tuple[Callable[[Array], Array] | None, ...]:
         # sum((s sum(q) - q) v):  sum(q) sum(v (S - s s^T) dx); and of c lse^2, 2 c (sum(s v) sum(s dx) + lse sum(v (S - s s^T) dx))
-        at, softmax, lse, c = AtLogits(d, "cross_entropy", z), d.of("softmax"), d.of("logsumexp"), d.option("z_loss", 0.0)
-        v = at.tangent(v)
-        bent = softmax.backward(v, softmax.forward(at.x))
+        softmax, c = d.of("softmax"), d.option("z_loss", 0.0)
+        bent = softmax.backward(v, softmax.forward(x))
 
-        def change(dz: Array) -> Array:
-            dx = at.tangent(dz)
+        def change(dx: Array) -> Array:
             along = d.total(d.times(bent, dx))
-            moved: Array = d.times_each(of_target(d, "target_total", z, target), along)
+            moved: Array = d.times_each(of_target(d, "target_total", x, target), along)
             if c:
-                steep = d.times_each(lse.jvp(v, at.x), lse.jvp(dx, at.x)) + d.times_each(lse.forward(at.x), along)
-                moved = moved + d.times_number(d.times_each(of_target(d, "target_weight", z, target), steep), 2.0 * c)
+                steeper = d.times_each(of_target(d, "target_weight", x, target), steep_along(d, x, v, dx, along))
+                moved = moved + d.times_number(steeper, 2.0 * c)
             return moved
 
         return change, None
+
+
+def steep(d: Any, x: Array, v: Array, s: Array, bent: Array) -> Array:
+    """Half the second derivative of ``lse^2``, along v:  ``s sum(s v) + lse (S - s s^T) v``, of which the last is ``bent``."""
+    lse = d.of("logsumexp")
+    found: Array = d.times(d.spread(lse.jvp(v, x), x), s) + d.times(d.spread(lse.forward(x), x), bent)
+    return found
+
+
+def steep_along(d: Any, x: Array, v: Array, dx: Array, along: Array) -> Array:
+    """The same along dx too, one number a row:  ``sum(s v) sum(s dx) + lse sum(v (S - s s^T) dx)``."""
+    lse = d.of("logsumexp")
+    found: Array = d.times_each(lse.jvp(v, x), lse.jvp(dx, x)) + d.times_each(lse.forward(x), along)
+    return found
 
 
 def of_target(d: Any, name: str, z: Array, target: Array) -> Array:

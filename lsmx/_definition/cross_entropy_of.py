@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._definition.cross_entropy import gradient, loss
-from lsmx._definition.function import Function, keep
+from lsmx._definition.cross_entropy import gradient, loss, steep, steep_along
+from lsmx._definition.function import keep
 from lsmx._definition.kinds import PER_CLASS, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
+from lsmx._definition.of_scaled import OfScaledLogits
 from lsmx._definition.ops import Array
-from lsmx._definition.row import AtLogits, Row
-from lsmx._definition.targets import Options, kept, of_probabilities, weighted
+from lsmx._definition.row import Row
+from lsmx._definition.targets import Options, of_probabilities, q_by_p
 
 
-class CrossEntropyOf(Function):
+class CrossEntropyOf(OfScaledLogits):
     """With a probability for each class."""
 
     takes = {"z": ROWS, "target": ROWS}  # noqa: RUF012
     gradients = ("z", "target")
     optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "target")
+    plain = "cross_entropy_of"
     reduces = True
     widens = True
 
@@ -68,58 +70,56 @@ class CrossEntropyOf(Function):
         return row.leave_each(moved)
 
     @classmethod
-    def by_residual(
-        cls, d: Any, g: Array, v: Array | None, t: Array | None, /, z: Array, target: Array
-    ) -> tuple[Array | None, ...]:
-        at, s, weighted = of_plain_probabilities(d, z)
+    def by_logits(cls, d: Any, g: Array, v: Array | None, t: Array | None, /, x: Array, target: Array) -> tuple[Array | None, ...]:
+        softmax, c, moves = d.of("softmax"), d.option("z_loss", 0.0), by_probabilities(d)
+        s = softmax.forward(x)
         if v is not None:
-            # g . J v = g sum((s sum(q) - q) v), q_c = w_c p_c:  by x, g sum(q) (S - s s^T) v, and by p_c, - g w_c (v_c - sum(s v))
-            v = at.tangent(v)
-            bent = d.times(d.spread(d.times_each(g, d.total(weighted(target))), at.x), d.of("softmax").backward(v, s))
-            centred = weighted(d.minus(v, d.sum(d.times(s, v))))
-            return at.back(bent), d.negative(d.times(d.spread(g, centred), centred))
-        # g . J t = g sum(-log s_c w_c t_c):  by x, - g (w t - s sum(w t))
-        wt = weighted(t)
-        moved = d.minus(wt, d.times(s, d.sum(wt)))
-        return at.back(d.negative(d.times(d.spread(g, moved), moved))), d.times_number(t, 0.0)
+            # g . J v = g sum((s sum(q) - q) v):  by x, g sum(q) (S - s s^T) v, and by p_c, - g w_c (1 - eps) (v_c - sum(s v));
+            # and of c lse^2, by x, g 2 c (s sum(s v) + lse (S - s s^T) v)
+            bent, centred = softmax.backward(v, s), moves(d.minus(v, d.sum(d.times(s, v))))
+            dx = d.times(d.spread(d.times_each(g, d.beside("probabilities_total").forward(target)), x), bent)
+            if c:
+                dx = dx + d.times(d.spread(d.times_number(g, 2.0 * c), x), steep(d, x, v, s, bent))
+            return dx, d.negative(d.times(d.spread(g, centred), centred))
+        # g . J t = g sum(-log s_c dq_c), dq = w (1 - eps) t:  by x, - g (dq - s sum(dq))
+        dq = moves(t)
+        moved = d.minus(dq, d.times(s, d.sum(dq)))
+        return d.negative(d.times(d.spread(g, moved), moved)), d.times_number(t, 0.0)
 
     @classmethod
-    def backward_along(cls, d: Any, g: Array, /, z: Array, target: Array) -> tuple[Callable[[Array], Any], ...]:
-        # second derivatives are symmetric
-        return (lambda dz: cls.by_residual(d, g, dz, None, z, target)), (lambda dt: cls.by_residual(d, g, None, dt, z, target))
-
-    @classmethod
-    def jvp_along(
-        cls, d: Any, v: Array | None, t: Array | None, /, z: Array, target: Array
+    def along_logits(
+        cls, d: Any, v: Array | None, t: Array | None, /, x: Array, target: Array
     ) -> tuple[Callable[[Array], Array] | None, ...]:
-        at, s, weighted = of_plain_probabilities(d, z)
+        softmax, c, moves = d.of("softmax"), d.option("z_loss", 0.0), by_probabilities(d)
+        s = softmax.forward(x)
         if v is not None:
-            # sum((s sum(q) - q) v):  by dx, sum(q) sum(dx (S - s s^T) v), and by dp, - sum(w (v - sum(s v)) dp)
-            v = at.tangent(v)
-            bent, centred = d.of("softmax").backward(v, s), weighted(d.minus(v, d.sum(d.times(s, v))))
-            total = d.total(weighted(target))
-            return (lambda dz: d.times_each(total, d.total(d.times(bent, at.tangent(dz))))), (
-                lambda dt: -d.total(d.times(centred, dt))
-            )
-        # sum(-log s_c w_c t_c):  by dx, - sum((w t - s sum(w t)) dx)
-        wt = weighted(t)
-        moved = d.minus(wt, d.times(s, d.sum(wt)))
-        return (lambda dz: -d.total(d.times(moved, at.tangent(dz)))), (lambda dt: d.times_number(d.total(dt), 0.0))
+            # sum((s sum(q) - q) v):  by dx, sum(q) sum(dx (S - s s^T) v), and by dp, - sum(w (1 - eps) (v - sum(s v)) dp)
+            bent, centred = softmax.backward(v, s), moves(d.minus(v, d.sum(d.times(s, v))))
+
+            def change(dx: Array) -> Array:
+                along = d.total(d.times(bent, dx))
+                moved: Array = d.times_each(d.beside("probabilities_total").forward(target), along)
+                return moved + d.times_number(steep_along(d, x, v, dx, along), 2.0 * c) if c else moved
+
+            return change, (lambda dt: -d.total(d.times(centred, dt)))
+        # sum(-log s_c dq_c):  by dx, - sum((dq - s sum(dq)) dx)
+        dq = moves(t)
+        moved = d.minus(dq, d.times(s, d.sum(dq)))
+        return (lambda dx: -d.total(d.times(moved, dx))), (lambda dt: d.times_number(d.total(dt), 0.0))
 
 
-def of_plain_probabilities(d: Any, z: Array) -> tuple[AtLogits, Array, Callable[[Array], Array]]:
-    """The logits, their softmax, and what multiplies by the weights of classes, for second derivatives."""
-    for name in ("label_smoothing", "z_loss"):
-        if d.option(name, 0.0):
-            raise NotImplementedError(f"cross_entropy: has no second derivative with probabilities and {name}=")
-    at, weight = AtLogits(d, "cross_entropy", z), d.option("weight", 1.0)
-    s = d.of("softmax").forward(at.x)
-    return at, s, (lambda a: d.times(d.across(weight, a), a)) if hasattr(weight, "shape") else (lambda a: a)
+def by_probabilities(d: Any) -> Callable[[Array], Array]:
+    """What multiplies by ``dq_c/dp_c = w_c (1 - eps)``, for second derivatives."""
+    weight, kept = d.option("weight", 1.0), 1.0 - d.option("label_smoothing", 0.0)
+
+    def moves(a: Array) -> Array:
+        moved = d.times(d.across(weight, a), a) if hasattr(weight, "shape") else a
+        return moved if kept == 1.0 else d.times_number(moved, kept)
+
+    return moves
 
 
 def by_target(row: Row, options: Options) -> Array:
     """``-log s_c w_c (1 - eps)``."""
-    rows, ops = row.rows, row.rows.ops
-    factor = weighted(rows, kept(rows, options) * ops.xp.ones_like(row.x), options)
-    factor = rows.present(rows.flush(factor), absent=0.0)
-    return ops.where(factor == 0.0, 0.0, rows.product(factor, -row.log_s()))
+    factor = q_by_p(row.rows, options, row.x)
+    return row.rows.ops.where(factor == 0.0, 0.0, row.rows.product(factor, -row.log_s()))

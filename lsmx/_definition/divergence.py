@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 from lsmx._definition import log
 from lsmx._definition.expm1 import expm1, tanh
-from lsmx._definition.function import Function, Once, keep
+from lsmx._definition.function import keep
 from lsmx._definition.kinds import PER_ROW, ROWS
 from lsmx._definition.logits import Scaling
+from lsmx._definition.of_scaled import OfScaledLogits
 from lsmx._definition.ops import NAN, Array, Ops
 from lsmx._definition.products import half_square, settled, times
 from lsmx._definition.row import INF, Row
+from lsmx._definition.second_of_js import SecondOfJS
 from lsmx._definition.second_of_kl import SecondOfKL
 from lsmx._definition.words import Words, fast_two_sum, two_sum
 
@@ -23,19 +25,21 @@ LN2 = 0.6931471805599453
 FAR, LEAST = 32.0, -0.75  # of close rows: the largest f, and the least R
 
 
-class Divergence(Function):
+class Divergence(OfScaledLogits):
     """Of two arrays of logits, with gradients to both."""
 
     takes = {"z": ROWS, "w": ROWS}  # noqa: RUF012
     gradients = ("z", "w")
     optional = {"temperature": PER_ROW}  # noqa: RUF012
-    residual = ("z", "w")
+    residual = logits = ("z", "w")
     reduces = True
     widens = True
 
 
 class KLDivergence(SecondOfKL, Divergence):
     """``sum(p ln(p / q))``."""
+
+    plain = "kl_divergence"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:
@@ -59,10 +63,10 @@ class KLDivergence(SecondOfKL, Divergence):
         return pair.z.along(v, -by_z) if v is not None else pair.w.along(w, by_w)
 
 
-class JSDivergence(Once, Divergence):
+class JSDivergence(SecondOfJS, Divergence):
     """``KL(p, m) / 2 + KL(q, m) / 2`` with ``m = (p + q) / 2``."""
 
-    once = "js_divergence: has no second derivative"
+    plain = "js_divergence"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:

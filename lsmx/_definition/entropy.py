@@ -6,20 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 from lsmx._definition import sums
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import keep
 from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
+from lsmx._definition.of_scaled import OfScaledLogits
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.products import times
-from lsmx._definition.row import AtLogits, Row
+from lsmx._definition.row import Row
 from lsmx._definition.words import Words, two_sum
 
 
-class Entropy(Function):
+class Entropy(OfScaledLogits):
     """Saves its input and nothing else."""
 
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z",)
+    plain = "entropy"
     reduces = True
     widens = True
 
@@ -62,23 +64,19 @@ class Entropy(Function):
         return row.along(tangent, gradient(row))
 
     @classmethod
-    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
+    def by_logits(cls, d: Any, g: Array, v: Array, /, x: Array) -> tuple[Array]:
         # with h = s (D - E):  g . J v = g sum(h v);  by x, (v - sum(s v)) g h - g s (v - sum(s v)) - s sum(g h v)
-        at = AtLogits(d, "entropy", z)
-        x, v = at.x, at.tangent(v)
-        s, gh = d.of("softmax").forward(x), d.of("entropy").backward(g, x)
+        s, gh = d.of("softmax").forward(x), d.backward(g, x)
         centred = d.minus(v, d.sum(d.times(s, v)))
         bent = d.times(d.spread(g, x), d.times(s, centred))
-        return (at.back(d.minus(d.minus(d.times(centred, gh), bent), d.times(s, d.sum(d.times(gh, v))))),)
+        return (d.minus(d.minus(d.times(centred, gh), bent), d.times(s, d.sum(d.times(gh, v)))),)
 
     @classmethod
-    def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
+    def along_logits(cls, d: Any, v: Array, /, x: Array) -> tuple[Callable[[Array], Array]]:
         # sum(h v):  sum(h v dx) - sum(s dx) sum(h v) - sum(s v) sum(h dx) - sum(s v dx) + sum(s v) sum(s dx)
-        at, mean, jvp = AtLogits(d, "entropy", z), d.of("logsumexp").jvp, d.of("entropy").jvp
-        x, v = at.x, at.tangent(v)
+        mean, jvp = d.of("logsumexp").jvp, d.jvp
 
-        def change(dz: Array) -> Array:
-            dx = at.tangent(dz)
+        def change(dx: Array) -> Array:
             both, s_v, s_dx = d.times(v, dx), mean(v, x), mean(dx, x)
             crossed = d.times_each(s_dx, jvp(v, x)) + d.times_each(s_v, jvp(dx, x))
             return (jvp(both, x) - crossed) - (mean(both, x) - d.times_each(s_v, s_dx))

@@ -135,26 +135,6 @@ class Function:
         raise NotImplementedError(f"{cls.__name__}: gives no jvp_along, which a second derivative asks for")
 
 
-class Once(Function):
-    """A function that can be differentiated once; ``once`` says which it is, for the error of a second derivative."""
-
-    once: ClassVar[str]
-
-    @classmethod
-    def by_residual(cls, d: Any, g: Array | None, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:
-        raise NotImplementedError(f"{cls.once}; compose it of log_softmax where you need one")
-
-    @classmethod
-    def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> tuple[Callable[[Array], Array] | None, ...]:
-        cls.by_residual(d, None)
-        return ()
-
-    @classmethod
-    def backward_along(cls, d: Any, g: Array, /, *residual: Array) -> tuple[Callable[[Array], Any], ...]:
-        cls.by_residual(d, g)
-        return ()
-
-
 def remember(ctx: Any, axis: Any = -1, where: Array | None = None, **options: Any) -> None:
     """Keep the options that differ from their defaults on ``ctx``: a context that cannot hold attributes serves the defaults."""
     if type(axis) is not int or axis != -1:  # an array has no truth of its own

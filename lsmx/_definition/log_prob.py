@@ -7,21 +7,23 @@ from typing import Any
 
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, same_shape
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import keep
 from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
+from lsmx._definition.of_scaled import OfScaledLogits
 from lsmx._definition.ops import NAN, Array
-from lsmx._definition.row import AtLogits, Row
+from lsmx._definition.row import Row
 from lsmx._definition.rows import Rows
 from lsmx._definition.words import Words
 
 
-class LogProb(Function):
+class LogProb(OfScaledLogits):
     """Saves its input and the indices."""
 
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "index")
+    plain = "log_prob"
     reduces = True
     gives = EACH
     shaped = "index"
@@ -71,22 +73,17 @@ class LogProb(Function):
         return at.leave([rows.minus(v_i, *mean) for v_i in at.pick(v)])
 
     @classmethod
-    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array, index: Array) -> tuple[Array | None, ...]:
+    def by_logits(cls, d: Any, g: Array, v: Array, /, x: Array, index: Array) -> tuple[Array | None, ...]:
         # g . J v = sum_k g_k (v_(i_k) - sum(s v)):  by x, - sum(g) (S - s s^T) v
-        at, softmax = AtLogits(d, "log_prob", z), d.of("softmax")
-        bent = softmax.backward(at.tangent(v), softmax.forward(at.x))
-        return at.back(-d.times(d.spread(d.total_each(g, z), at.x), bent)), None
+        softmax = d.of("softmax")
+        return -d.times(d.spread(d.total_each(g, x), x), softmax.backward(v, softmax.forward(x))), None
 
     @classmethod
-    def jvp_along(cls, d: Any, v: Array, /, z: Array, index: Array) -> tuple[Callable[[Array], Array] | None, ...]:
-        # v_i - sum(s v):  - sum(v (S - s s^T) dz), the same for every index
-        at, softmax = AtLogits(d, "log_prob", z), d.of("softmax")
-        bent = softmax.backward(at.tangent(v), softmax.forward(at.x))
-
-        def change(dz: Array) -> Array:
-            return d.spread_each(-d.total(d.times(bent, at.tangent(dz))), d.forward(z, index), z)
-
-        return change, None
+    def along_logits(cls, d: Any, v: Array, /, x: Array, index: Array) -> tuple[Callable[[Array], Array] | None, ...]:
+        # v_i - sum(s v):  - sum(v (S - s s^T) dx), the same for every index
+        softmax = d.of("softmax")
+        bent = softmax.backward(v, softmax.forward(x))
+        return (lambda dx: d.spread_each(-d.total(d.times(bent, dx)), d.forward(x, index), x)), None
 
 
 class Indices:

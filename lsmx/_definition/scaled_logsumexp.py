@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import keep
 from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import LogSumExp, lse_of
+from lsmx._definition.of_scaled import OfScaledLogits
 from lsmx._definition.ops import Array
-from lsmx._definition.row import INF, AtLogits, Row
+from lsmx._definition.row import INF, Row
 
 
-class ScaledLogSumExp(Function):
+class ScaledLogSumExp(OfScaledLogits):
     """Saves its input and nothing else."""
 
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z",)
+    plain = "logsumexp"
     reduces = True
     widens = True
 
@@ -56,15 +58,12 @@ class ScaledLogSumExp(Function):
         return row.along(tangent, weights(row))
 
     @classmethod
-    def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
-        at = AtLogits(d, "logsumexp", z)
-        return (at.back(*LogSumExp.by_residual(d.of("logsumexp"), g, at.tangent(v), at.x)),)
+    def by_logits(cls, d: Any, g: Array, v: Array, /, x: Array) -> tuple[Array]:
+        return LogSumExp.by_residual(d, g, v, x)
 
     @classmethod
-    def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
-        at = AtLogits(d, "logsumexp", z)
-        (change,) = LogSumExp.jvp_along(d.of("logsumexp"), at.tangent(v), at.x)
-        return (lambda dz: change(at.tangent(dz)),)
+    def along_logits(cls, d: Any, v: Array, /, x: Array) -> tuple[Callable[[Array], Array]]:
+        return LogSumExp.jvp_along(d, v, x)
 
 
 def weights(row: Row) -> Array:

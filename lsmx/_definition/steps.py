@@ -6,7 +6,9 @@ They are computed in the portable arithmetic like everything else, so second der
 from __future__ import annotations
 
 from lsmx._definition.kinds import PER_ROW
+from lsmx._definition.logits import bent
 from lsmx._definition.ops import Array
+from lsmx._definition.products import quotient
 from lsmx._definition.rows import Rows
 
 
@@ -18,6 +20,12 @@ def exp(rows: Rows, log_p: Array) -> Array:
 def product(rows: Rows, a: Array, b: Array) -> Array:
     """``a * b``, rounded on its own."""
     return rows.leave(rows.product(rows.enter("a", a, absent=0.0), rows.enter("b", b, absent=0.0)), absent=0.0)
+
+
+def ratio(rows: Rows, a: Array, b: Array) -> Array:
+    """``[a / b]`` for ``b > 0``, 0 where ``b`` is 0."""
+    ops, a, b = rows.ops, rows.flush(rows.enter("a", a, absent=0.0)), rows.enter("b", b, absent=1.0)
+    return rows.leave(ops.where(b == 0.0, 0.0, quotient(ops, a, ops.where(b == 0.0, 1.0, b))), absent=0.0)
 
 
 def minus(rows: Rows, a: Array, b: Array) -> Array:
@@ -43,6 +51,12 @@ def times_sum(rows: Rows, a: Array, x: Array) -> Array:
 def times_number(rows: Rows, x: Array, factor: float) -> Array:
     """``factor * x``."""
     return rows.leave(rows.product(rows.ops.constant(factor), rows.enter("x", x, absent=0.0)), absent=0.0)
+
+
+def tanh(rows: Rows, z: Array, softcap: float) -> Array:
+    """``tanh([z / cap])``, 0 where ``z`` is not finite."""
+    a, t = bent(rows, rows.enter("z", z, absent=0.0), softcap)
+    return rows.widened().leave(rows.flush(rows.ops.where(a < 0.0, -t.value[0], t.value[0])), absent=0.0)
 
 
 def row_sum(rows: Rows, x: Array) -> Array:

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from lsmx._definition.checks import reduced_shape, row_length
-from lsmx._definition.function import Function, keep
+from lsmx._definition.function import Function, keep, recall
 from lsmx._definition.kinds import INDEX, PER_CLASS, ROWS
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.products import quotient
@@ -90,12 +90,22 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
     """``q_c = w_c (p_c (1 - eps) + [eps / C])``."""
-    rows = row.rows
+    always = row.sums.m == row.sums.m
+    return Target(q_of(row.rows, target, options), always, always)
+
+
+def q_of(rows: Rows, target: Array, options: Options) -> Array:
+    """The same, 0 where masked."""
     q = rows.enter("target", target, absent=0.0)
     if options.label_smoothing:
         q = rows.product(q, kept(rows, options)) + share(rows, options)
-    always = row.sums.m == row.sums.m
-    return Target(rows.present(rows.flush(weighted(rows, q, options)), absent=0.0), always, always)
+    return rows.present(rows.flush(weighted(rows, q, options)), absent=0.0)
+
+
+def q_by_p(rows: Rows, options: Options, like: Array) -> Array:
+    """``dq_c/dp_c = w_c (1 - eps)``, 0 where masked."""
+    factor = weighted(rows, kept(rows, options) * rows.ops.xp.ones_like(like), options)
+    return rows.present(rows.flush(factor), absent=0.0)
 
 
 class OfTarget(Function):
@@ -170,3 +180,42 @@ class TargetWeight(OfTarget):
         out = rows.widened().leave_each(ops.where(counted(index, options), w, 0.0))
         keep(ctx, TargetWeight, (z, target), out, axis, where)
         return out
+
+
+class ProbabilitiesTotal(Function):
+    """``sum(q)`` of each row, of targets that are probabilities: what second derivatives are composed with."""
+
+    takes = {"target": ROWS}  # noqa: RUF012
+    gradients = ("target",)
+    optional = {"weight": PER_CLASS}  # noqa: RUF012
+    residual = ("target",)
+    reduces = True
+    linear = True
+    widens = True
+
+    @staticmethod
+    def forward(
+        ctx: Any, target: Array, /, *, axis: Any = -1, where: Array | None = None, weight: Any = 1.0, label_smoothing: float = 0.0
+    ) -> Array:
+        rows, options = Rows.of("target", target, axis, where), Options(weight, label_smoothing)
+        out = rows.widened().leave_each(rows.sum(q_of(rows, target, options))[0])
+        keep(ctx, ProbabilitiesTotal, (target,), out, axis, where, **options.changed())
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Array, /) -> Array:
+        (target,) = ctx.saved_tensors
+        rows = Rows.of("target", target, *recall(ctx))
+
+        # dp_c = g w_c (1 - eps)
+        g = rows.flush(rows.ops.floating(rows.expand("grad_output", grad_output)))
+        return rows.leave(rows.product(g, q_by_p(rows, Options.of(ctx), rows.enter("target", target, absent=0.0))), absent=0.0)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, /) -> Array:
+        (target,) = ctx.saved_tensors
+        rows = Rows.of("target", target, *recall(ctx))
+
+        # sum(dp_c w_c (1 - eps))
+        v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
+        return rows.widened().leave_each(rows.sum(rows.product(v, q_by_p(rows, Options.of(ctx), v)))[0])
