@@ -56,9 +56,9 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
     "no share": ("cross_entropy_forward", "CrossEntropyForward", "loss_law.h", "return unless(q == Element<N>(0), ", "return ("),
     "a sum's second word": ("cross_entropy_backward", "CrossEntropyBackward", "losses.h", "l.numbers[j][3]}}", "F(0)}}"),
     "a likely other": ("cross_entropy_backward", "CrossEntropyBackward", "losses.h", "if (top != i)", "if (false)"),
-    "far rows": ("kl_forward", "KlForward", "divergence.h", "constexpr F FAR = 32", "constexpr F FAR = 64"),
-    "a ratio's second word": ("kl_backward_z", "KlBackwardZ", "divergence.h", "(s.low + d.low)", "s.low"),
-    "a class of one row": ("kl_backward_w", "KlBackwardW", "divergence.h", "Element<N>(0) - p, change);", "p, change);"),
+    "far rows": ("kl_forward", "KlForward", "pair.h", "constexpr F FAR = 32", "constexpr F FAR = 64"),
+    "a ratio's second word": ("kl_backward_z", "KlBackwardZ", "pair.h", "(s.low + d.low)", "s.low"),
+    "a class of one row": ("kl_backward_w", "KlBackwardW", "pair.h", "F(0) - s, moves)", "s, moves)"),
     "the classes that are present": (
         "weighted_cross_entropy_forward",
         "WeightedForward",
@@ -102,7 +102,13 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
         "product(value + each, kept)",
     ),
     "a tiny target": ("cross_entropy_of_forward", "OfForward", "class_losses.h", ": flush(value);", ": value;"),
-    "a tiny cotangent": ("cross_entropy_of_backward_z", "OfBackwardZ", "class_losses.h", "-product(u, q[i])", "-(u * q[i])"),
+    "a class that is masked": (
+        "cross_entropy_of_backward_z",
+        "OfBackwardZ",
+        "class_losses.h",
+        "l.mask[j] && l.mask[j][c] == 0 ? F(0) : flush(value)",
+        "flush(value)",
+    ),
     "a sum of targets": ("cross_entropy_of_backward_z", "OfBackwardZ", "class_losses.h", "less.low + sum.low[j]", "less.low"),
     "a factor's weight": (
         "cross_entropy_of_backward_target",
@@ -111,12 +117,12 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
         "product(kept, q[c]) : kept",
         "q[c] : kept",
     ),
-    "one NaN of no row": (
+    "a factor of 0": (
         "cross_entropy_of_backward_target",
         "OfBackwardTarget",
         "class_losses.h",
-        "canonical(product(flush(l.one[j]), F(0)))",
-        "product(flush(l.one[j]), F(0))",
+        "l.q[j][i] == 0 ? canonical",
+        "false ? canonical",
     ),
     "ln 2 of one row alone": ("js_forward", "JsForward", "divergence.h", "LN2 = 0.6931471805599453", "LN2 = 0.693147"),
     "where psi is a polynomial": ("js_forward", "JsForward", "loss_law.h", "a.high <= Element<N>(2)", "a.high <= Element<N>(1)"),
@@ -145,12 +151,12 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
         "at[lsmx::INDEX][j] + k * c.index_step",
         "at[lsmx::INDEX][j]",
     ),
-    "the step between results": (
+    "an element that is picked": (
         "log_probs_forward",
         "LogProbsForward",
-        "geometry.cpp",
-        "if (numbers) step = x.strides[from];",
-        "if (numbers) step = size_of(x);",
+        "kernels.cpp",
+        "l.each[j][k] = picked<F>(c, row_at, l.indices[j][k]",
+        "l.each[j][k] = picked<F>(c, row_at, 0",
     ),
     "a class again": ("log_probs_backward", "LogProbsBackward", "class_losses.h", "seen[i] = 1;", ";"),
     "a sum of cotangents": (

@@ -117,6 +117,9 @@ def test_many(passname: str, seed: int, core: Any) -> None:
         ("cross_entropy_forward", "float16", 977, 130),
         ("kl_backward_z", "float64", 301, 190),
         ("row_sums_forward", "bfloat16", 20003, 10),
+        ("cross_entropy_of_backward_z", "float32", 977, 130),
+        ("js_backward_w", "float16", 301, 190),
+        ("log_probs_backward", "float64", 977, 33),
     ],
 )
 def test_threads(passname: str, dtype: str, rows: int, n: int, core: Any) -> None:
@@ -197,7 +200,9 @@ def layouts(draw: st.DrawFn, ndim: int, may_repeat: bool) -> Layout:
 def plans(draw: st.DrawFn) -> Plan:
     passname = draw(st.sampled_from(list(PASSES)))
     p = PASSES[passname]
-    shape = draw(hnp.array_shapes(min_dims=int(p.reduces > 1 or p.several), max_dims=4, max_side=9).filter(lambda s: math.prod(s) <= 200))
+    shape = draw(
+        hnp.array_shapes(min_dims=int(p.reduces > 1 or p.several), max_dims=4, max_side=9).filter(lambda s: math.prod(s) <= 200)
+    )
     ndim = len(shape)
     axes = tuple(sorted(draw(st.sets(st.integers(0, ndim - 1), min_size=1, max_size=1 if p.several else None)))) if ndim else ()
     rng, dtype = np.random.default_rng(draw(st.integers(0, 999))), draw(st.sampled_from([*DTYPES, None]))

@@ -83,8 +83,8 @@ def in_line(passname: str, dtype: str, rows: int, n: int, seed: int, offset: int
 
 def broadcasting(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
     """A shape that broadcasts to another."""
-    lacks = int(rng.integers(0, len(shape) + 1)) if rng.random() < 0.3 else 0
-    return tuple(n if rng.random() < 0.7 else 1 for n in shape)[lacks:]
+    found = tuple(n if rng.random() < 0.7 else 1 for n in shape)
+    return found[int(rng.integers(0, len(shape) + 1)) if rng.random() < 0.3 else 0 :]
 
 
 def random_plan(rng: np.random.Generator, passname: str, dtype: str | None = None) -> Plan:
@@ -112,8 +112,8 @@ def random_plan(rng: np.random.Generator, passname: str, dtype: str | None = Non
         ignored=ignored_of(rng, p),
         softcap=float(rng.choice(SOFTCAPS)) if p.capped and rng.random() < 0.25 else 0.0,
         smoothing=smoothing_of(rng, p),
-        weights=broadcasting(rng, shape),
-        indices=int(rng.integers(1, 12)),
+        weights=broadcasting(rng, shape) if p.targets else (),
+        indices=int(rng.integers(1, 12)) if p.several else 1,
         seed=int(rng.integers(2**31)),
     )
     layouts = {at: random_layout(rng, len(plan.shape_of(at)), may_repeat=at != OUT) for at in plan.places()}
