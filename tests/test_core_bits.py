@@ -20,9 +20,10 @@ import lsmx
 from lsmx._native.compiled import core as compiled_core
 from lsmx._native.compiled import missing
 from lsmx.testing import differing
-from tests.native.cases import LENGTHS, SMOOTHINGS, SOFTCAPS, dtypes_of, in_line, random_plan
+from tests.native.cases import LENGTHS, dtypes_of, in_line, random_plan
 from tests.native.definitions import INDEX, MASK, ONE, OUT, SUMS, TEMPERATURE, A, B
 from tests.native.layouts import Layout, plain
+from tests.native.numbers import SMOOTHINGS, SOFTCAPS
 from tests.native.passes import PASSES
 from tests.native.plans import Plan
 from tests.native.values import DTYPES, LOGITS, cast, drawn
