@@ -20,9 +20,10 @@ import lsmx
 from lsmx._native.compiled import core as compiled_core
 from lsmx._native.compiled import missing
 from lsmx.testing import differing
-from tests.native.cases import LENGTHS, SOFTCAPS, dtypes_of, in_line, random_plan
+from tests.native.cases import LENGTHS, dtypes_of, in_line, random_plan
 from tests.native.definitions import INDEX, MASK, ONE, OUT, SUMS, TEMPERATURE, A, B
 from tests.native.layouts import Layout, plain
+from tests.native.numbers import SMOOTHINGS, SOFTCAPS
 from tests.native.passes import PASSES
 from tests.native.plans import Plan
 from tests.native.values import DTYPES, LOGITS, cast, drawn
@@ -117,6 +118,9 @@ def test_many(passname: str, seed: int, core: Any) -> None:
         ("cross_entropy_forward", "float16", 977, 130),
         ("kl_backward_z", "float64", 301, 190),
         ("row_sums_forward", "bfloat16", 20003, 10),
+        ("cross_entropy_of_backward_z", "float32", 977, 130),
+        ("js_backward_w", "float16", 301, 190),
+        ("log_probs_backward", "float64", 977, 33),
     ],
 )
 def test_threads(passname: str, dtype: str, rows: int, n: int, core: Any) -> None:
@@ -197,24 +201,27 @@ def layouts(draw: st.DrawFn, ndim: int, may_repeat: bool) -> Layout:
 def plans(draw: st.DrawFn) -> Plan:
     passname = draw(st.sampled_from(list(PASSES)))
     p = PASSES[passname]
-    shape = draw(hnp.array_shapes(min_dims=int(p.reduces > 1), max_dims=4, max_side=9).filter(lambda s: math.prod(s) <= 200))
+    shape = draw(
+        hnp.array_shapes(min_dims=int(p.reduces > 1 or p.several), max_dims=4, max_side=9).filter(lambda s: math.prod(s) <= 200)
+    )
     ndim = len(shape)
-    axes = tuple(sorted(draw(st.sets(st.integers(0, ndim - 1), min_size=1)))) if ndim else ()
+    axes = tuple(sorted(draw(st.sets(st.integers(0, ndim - 1), min_size=1, max_size=1 if p.several else None)))) if ndim else ()
     rng, dtype = np.random.default_rng(draw(st.integers(0, 999))), draw(st.sampled_from([*DTYPES, None]))
     dtypes = dtypes_of(rng, p, dtype, (0.5, 0.5 if ndim else 0.0))
-    mask = None
-    if draw(st.booleans()):
-        mask = tuple(draw(st.sampled_from([n, 1])) for n in shape)[draw(st.integers(0, ndim)) :]
+    masks, weights = (tuple(draw(st.sampled_from([n, 1])) for n in shape)[draw(st.integers(0, ndim)) :] for _ in range(2))
     plan = Plan(
         passname,
         shape,
         axes,
         dtypes,
-        mask=mask,
+        mask=masks if draw(st.booleans()) else None,
         in_place=draw(st.sampled_from([None, A, B, ONE, TEMPERATURE])),
         keepdims=draw(st.booleans()),
-        ignored=draw(st.sampled_from([None, 0, -100])) if INDEX in dtypes else None,
+        ignored=draw(st.sampled_from([None, 0, -100])) if INDEX in dtypes and not p.several else None,
         softcap=draw(st.sampled_from([0.0, *SOFTCAPS])) if p.capped else 0.0,
+        smoothing=draw(st.sampled_from([0.0, *SMOOTHINGS])) if p.targets else 0.0,
+        weights=weights,
+        indices=draw(st.integers(1, 4)),
     )
     numbers = st.one_of(st.sampled_from(HARD), st.floats(-100, 100), st.floats())
     arrays: dict[int, Any] = {}

@@ -477,6 +477,63 @@ def test_a_soft_cap_leaves_one_nan(target: str, n: int) -> None:
     assert set(got[np.isnan(got)].view(np.uint32).tolist()) == {0x7FC00000}
 
 
+def test_one_nan_of_rows_that_are_not_defined(target: str) -> None:
+    """Also by probabilities of classes whose weight is 0, of a cotangent that is infinite."""
+    z, p = np.full((2, 20), INF, np.float32), np.full((2, 20), 0.05, np.float32)
+    weight = np.arange(20, dtype=np.float32)
+    _, by_target = of_backward(np.array([INF, 1.0], np.float32), z, p, weight=weight)
+    assert set(by_target[np.isnan(by_target)].view(np.uint32).tolist()) == {0x7FC00000}
+    assert np.isnan(by_target[0]).all()
+    assert by_target[1, 0] == 0.0
+    same(of_backward, np.array([INF, -1.0], np.float32), z, p, weight=weight)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cotangents_of_several_indices_whose_sum_is_too_large(target: str, dtype: str) -> None:
+    """It is no number, as that of a row's cotangents: of all of them, the row is NaN; of one class, that class is."""
+    z, big = np.array([[0.0, 1.0, 2.0, -INF]] * 3, dtype), 0.9 * float(np.finfo(dtype).max)
+    index = np.array([[0, 0, 1]] * 3)
+    g = np.array([[big, big, 0.0], [big, big, -big], [big, -big, big]], dtype)
+    same(lsmx.log_prob_backward, g, z, index)
+    got = lsmx.log_prob_backward(g, z, index)
+    assert np.isnan(got).tolist() == [[True] * 4, [True, False, False, False], [False] * 4]
+
+
+def test_elements_of_rows_at_any_address(target: str) -> None:
+    """Of passes that read or write single ones, of a row without options, which is not copied."""
+
+    def moved(x: Values) -> Values:
+        room = np.zeros(x.nbytes + 1, np.uint8)
+        found = room[1:].view(x.dtype).reshape(x.shape)
+        found[...] = x
+        return found
+
+    rng = np.random.default_rng(13)
+    for n in (40, 301):
+        z, p = moved(rng.standard_normal((3, n)).astype("float32")), moved(rng.random((3, n)).astype("float32"))
+        z[1, 7] = 30.0
+        index, g = rng.integers(0, n, (3, 5)), rng.standard_normal((3, 5)).astype("float32")
+        assert not z.flags.aligned
+        same(lsmx.log_prob, z, index)
+        same(lsmx.log_prob_backward, g, z, index)
+        same(lsmx.cross_entropy, z, p, reduction="none")
+        same(of_backward, g[:, 0], z, p)
+        stats = lsmx.token_stats(z, index)
+        assert np.array_equal(stats.rank, (z[:, None, :] > np.take_along_axis(z, index, 1)[..., None]).sum(-1))
+
+
+@pytest.mark.parametrize("passname", ["kl_forward", "js_forward"])
+def test_a_soft_cap_is_refused_by_divergences(passname: str) -> None:
+    """And smoothing by passes that compare with no targets."""
+    module, z, out = core(), np.zeros((2, 3), np.float32), np.zeros(2, np.float32)
+    assert module is not None
+    view = z.ctypes.data, 2, z.shape, z.strides
+    for softcap, smoothing in ((1.0, 0.0), (0.0, 0.1)):
+        more = None, None, None, None, None, softcap, smoothing
+        with pytest.raises(ValueError, match="a soft cap, or smoothing, for a pass that takes none"):
+            module.run(module.passes[passname], False, (1,), view, view, None, None, (out.ctypes.data, 2, (2,), (4,)), 1, *more)
+
+
 @pytest.mark.parametrize(("dtype", "gap"), [("float32", -87.0), ("float64", -707.89)])
 def test_a_divergence_of_classes_that_hardly_are(target: str, dtype: str, gap: float) -> None:
     """Probabilities below twice the least normal number count as 0 in a sum."""

@@ -25,6 +25,7 @@ class Case:
     want: Values
     ignored: int | None
     softcap: float
+    smoothing: float
 
     @property
     def out(self) -> Operand:
@@ -37,8 +38,8 @@ class Case:
         """None if a core, with so many threads, leaves in memory what it should; else what is wrong."""
         memory = [x.copy() for x in self.buffers]
         views = [o and (memory[o.buffer].ctypes.data + o.offset, o.type, o.shape, o.strides) for o in self.operands]
-        more = (*views[INDEX:], self.ignored, self.softcap, 0.0)
-        more = more if any(x is not None for x in more[:-2]) or self.softcap else ()
+        more = (*views[INDEX:], self.ignored, self.softcap, self.smoothing)
+        more = more if more != (None, None, None, None, None, 0.0, 0.0) else ()
         core.run(core.passes[self.passname], self.double, self.axes, *views[: OUT + 1], threads, *more)
         for i, (before, after) in enumerate(zip(self.buffers, memory, strict=True)):
             want = self.want if i == self.out.buffer else before

@@ -15,16 +15,19 @@ from dataclasses import replace
 import numpy as np
 
 from tests.native.call import Case
-from tests.native.definitions import INDEX, ONE, OUT, SUMS, TEMPERATURE, A, B, Given
+from tests.native.definitions import INDEX, ONE, OUT, SUMS, TEMPERATURE, WEIGHT, A, B, Given
 from tests.native.layouts import plain, random_layout
-from tests.native.numbers import IGNORED, SOFTCAPS
+from tests.native.numbers import IGNORED, SMOOTHINGS, SOFTCAPS
 from tests.native.passes import PASSES, Pass, defined
 from tests.native.plans import Plan
 from tests.native.values import DTYPES
 
 
 def dtypes_of(rng: np.random.Generator, p: Pass, dtype: str | None, likely: Sequence[float] = (0.0, 0.3)) -> dict[int, str]:
-    """Those of a pass's arrays, any where none is given; a temperature, and sums of rows, are there as likely as is said."""
+    """Those of a pass's arrays, any where none is given; a temperature, and sums of rows, are there as likely as is said.
+
+    Weights are there in half of the calls that may have them.
+    """
 
     def some() -> str:
         return dtype or str(rng.choice(list(DTYPES)))
@@ -42,21 +45,46 @@ def dtypes_of(rng: np.random.Generator, p: Pass, dtype: str | None, likely: Sequ
         found[TEMPERATURE] = some()
     if p.sums and summed:
         found[SUMS] = computed
+    if p.targets and rng.random() < 0.5:
+        found[WEIGHT] = some()
     return found
 
 
 def ignored_of(rng: np.random.Generator, p: Pass) -> int | None:
     """An index that is ignored, or None."""
-    return int(rng.choice(IGNORED)) if INDEX in p.takes and rng.random() < 0.5 else None
+    return int(rng.choice(IGNORED)) if INDEX in p.takes and not p.several and rng.random() < 0.5 else None
+
+
+def smoothing_of(rng: np.random.Generator, p: Pass) -> float:
+    """A part of targets that goes to all classes alike, in half of the calls that may have one."""
+    return float(rng.choice(SMOOTHINGS)) if p.targets and rng.random() < 0.5 else 0.0
 
 
 def in_line(passname: str, dtype: str, rows: int, n: int, seed: int, offset: int = 0, in_place: int | None = None) -> Plan:
     """Rows one after the other, without gaps."""
     rng, p = np.random.default_rng([seed, 1]), PASSES[passname]
     dtypes, ignored = dtypes_of(rng, p, dtype), ignored_of(rng, p)
-    plan = Plan(passname, (rows, n), (1,), dtypes, in_place=in_place, ignored=ignored, seed=seed)
+    smoothing, weights, times = smoothing_of(rng, p), (rows, n) if rng.random() < 0.3 else (n,), int(rng.choice([1, 2, 3, 40]))
+    plan = Plan(
+        passname,
+        (rows, n),
+        (1,),
+        dtypes,
+        in_place=in_place,
+        ignored=ignored,
+        smoothing=smoothing,
+        weights=weights,
+        indices=times if n < 1000 else 2,
+        seed=seed,
+    )
     shapes = {at: len(plan.shape_of(at)) for at in dtypes}
     return replace(plan, layouts={at: plain(ndim, offset if ndim == 2 else 0) for at, ndim in shapes.items()})
+
+
+def broadcasting(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape that broadcasts to another."""
+    found = tuple(n if rng.random() < 0.7 else 1 for n in shape)
+    return found[int(rng.integers(0, len(shape) + 1)) if rng.random() < 0.3 else 0 :]
 
 
 def random_plan(rng: np.random.Generator, passname: str, dtype: str | None = None) -> Plan:
@@ -67,13 +95,12 @@ def random_plan(rng: np.random.Generator, passname: str, dtype: str | None = Non
         shape = tuple(int(n) for n in rng.integers(1, 70, 2))
     if rng.random() < 0.1:
         shape = (int(rng.integers(1, 4)), int(rng.choice([95, 97, 191, 193, 400])), int(rng.integers(1, 4)))
-    if not shape and p.reduces > 1:  # the sums of rows lie along an axis of them
+    if not shape and (p.reduces > 1 or p.several):  # what belongs to a row lies along an axis of it
         shape = (1,)
     ndim = len(shape)
-    axes = tuple(sorted(int(k) for k in rng.choice(ndim, rng.integers(1, ndim + 1), replace=False))) if ndim else ()
-    mask: tuple[int, ...] | None = None
-    if rng.random() < 0.4:
-        mask = tuple(n if rng.random() < 0.7 else 1 for n in shape)[int(rng.integers(0, ndim + 1)) if rng.random() < 0.3 else 0 :]
+    some = 1 if p.several else rng.integers(1, ndim + 1) if ndim else 0
+    axes = tuple(sorted(int(k) for k in rng.choice(ndim, some, replace=False))) if ndim else ()
+    mask = broadcasting(rng, shape) if rng.random() < 0.4 else None
     plan = Plan(
         passname,
         shape,
@@ -84,6 +111,9 @@ def random_plan(rng: np.random.Generator, passname: str, dtype: str | None = Non
         keepdims=bool(rng.random() < 0.5),
         ignored=ignored_of(rng, p),
         softcap=float(rng.choice(SOFTCAPS)) if p.capped and rng.random() < 0.25 else 0.0,
+        smoothing=smoothing_of(rng, p),
+        weights=broadcasting(rng, shape) if p.targets else (),
+        indices=int(rng.integers(1, 12)) if p.several else 1,
         seed=int(rng.integers(2**31)),
     )
     layouts = {at: random_layout(rng, len(plan.shape_of(at)), may_repeat=at != OUT) for at in plan.places()}
@@ -139,7 +169,7 @@ def written(found: Iterator[Case], path: str) -> None:
                 integers(-1) if o is None else integers(o.buffer, o.offset, o.type, len(o.shape), *o.shape, *o.strides)
                 for o in case.operands
             )
-            file.write(integers(case.ignored is not None, case.ignored or 0) + struct.pack("<d", case.softcap))
+            file.write(integers(case.ignored is not None, case.ignored or 0) + struct.pack("<dd", case.softcap, case.smoothing))
             file.write(lengthened(case.want.tobytes()))
 
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lsmx._definition.cross_entropy import Options, Target, loss
+from lsmx._definition.cross_entropy import loss
+from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.function import Context
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.row import Row
+from lsmx._definition.targets import Options, Target, of_index, of_probabilities
+from lsmx._definition.words import fast_two_sum, two_sum
 from tests.native.values import Values
 
 PLACES = ("A", "B", "ONE", "MASK", "OUT", "INDEX", "TEMPERATURE", "SUMS", "WEIGHT")  # of a pass's arrays, as in core.h
@@ -20,12 +23,13 @@ A, B, ONE, MASK, OUT, INDEX, TEMPERATURE, SUMS, WEIGHT = range(len(PLACES))
 
 @dataclass(frozen=True)
 class Given:
-    """What a pass is given: its arrays by their places, the axes of its rows, an index that is ignored, and a soft cap."""
+    """What a pass is given: its arrays by their places, the axes of its rows, an index that is ignored, a soft cap, smoothing."""
 
     arrays: Mapping[int, Values]
     axes: tuple[int, ...]
     ignored: int | None = None
     softcap: float = 0.0
+    smoothing: float = 0.0
 
     def options(self) -> dict[str, Any]:
         """Those of the functions of the definition."""
@@ -33,9 +37,16 @@ class Given:
         found: dict[str, Any] = {name: self.arrays[at] for name, at in names.items() if at in self.arrays}
         return {"axis": self.axes or None, **found, **({"softcap": self.softcap} if self.softcap else {})}
 
-    def row(self) -> Row:
-        """The rows of the logits of a derivative."""
-        return Row.at(Context(**self.options()), self.arrays[B])
+    def row(self, at: int = B) -> Row:
+        """The rows of the logits, which are those of a derivative if no place is given."""
+        return Row.at(Context(**self.options()), self.arrays[at])
+
+    def targets(self) -> Options:
+        """What belongs to the numbers that rows are compared with."""
+        rows, weight = self.arrays[B if B in self.arrays else A], self.arrays.get(WEIGHT)
+        each = 1.0 if weight is None else np.broadcast_to(weight, rows.shape)
+        ignored = {"ignores": False} if self.ignored is None else {"ignore_index": self.ignored}
+        return Options(each, self.smoothing, **ignored)
 
     def chosen(self, row: Row) -> Values:
         """Where a row is at its index."""
@@ -109,3 +120,43 @@ def cross_entropy_backward(x: Given) -> Any:
     known = np.any(chosen, axis=row.rows.axes, keepdims=True)
     dx = np.where(known, row.minus_s_sum(np.where(chosen, at, elsewhere), (G[0], G[1])), row.x.dtype.type(np.nan))
     return row.leave(np.where(x.left_out(row), row.x.dtype.type(0), dx))
+
+
+def weighted_forward(x: Given) -> Any:
+    """``sum_c q_c (-log s_c)`` with ``q`` of an index, weights and smoothing."""
+    row, options = x.row(A), x.targets()
+    return row.leave_each(loss(row, of_index(row.rows, x.arrays[INDEX], options), options))
+
+
+def weighted_backward(x: Given) -> Any:
+    """Its gradient."""
+    row = x.row()
+    return from_factors(x, row, of_index(row.rows, x.arrays[INDEX], x.targets()))
+
+
+def of_forward(x: Given) -> Any:
+    """``sum_c q_c (-log s_c)`` with ``q`` of probabilities, weights and smoothing."""
+    row, options = x.row(), x.targets()
+    return row.leave_each(loss(row, of_probabilities(row, x.arrays[A], options), options))
+
+
+def of_backward_z(x: Given) -> Any:
+    """Its gradient by the logits."""
+    row = x.row()
+    return from_factors(x, row, of_probabilities(row, x.arrays[A], x.targets()))
+
+
+def of_backward_target(x: Given) -> Any:
+    """Its gradient by the probabilities, which does not depend on them."""
+    z, options = x.arrays[B], {**x.options(), **x.targets().changed()}
+    return CrossEntropyOf.backward(Context(z, z, **options, needs_input_grad=(False, True)), x.arrays[ONE])[1]
+
+
+def from_factors(x: Given, row: Row, target: Target) -> Any:
+    """``g_c - s_c G`` with ``g = -u q`` and ``G = sum(g)`` less a number."""
+    rows, ops, (u, less) = row.rows, row.rows.ops, x.numbers(row)
+    g = -rows.product(np.where(target.counted, u, u.dtype.type(0)), target.q)
+    high, low = rows.sum(g)
+    high, error = two_sum(high, -less)
+    dx = row.minus_s_sum(g, fast_two_sum(high, error + low))
+    return row.leave(ops.where(target.counted, ops.where(target.known, dx, np.nan), 0.0))

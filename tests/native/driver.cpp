@@ -55,7 +55,7 @@ struct Case {
     Place place[OPERANDS];
     bool ignores;
     int64_t ignored;
-    double softcap;
+    double softcap, smoothing;
     const char* want;
 
     explicit Case(Reader& file) {
@@ -84,6 +84,7 @@ struct Case {
         ignores = file.integer() != 0;
         ignored = file.integer();
         memcpy(&softcap, file.bytes(sizeof softcap), sizeof softcap);
+        memcpy(&smoothing, file.bytes(sizeof smoothing), sizeof smoothing);
         if (file.integer() != size[place[OUT].buffer]) stop("a result of another size");
         want = file.bytes(size[place[OUT].buffer]);
     }
@@ -107,6 +108,7 @@ struct Case {
         call.ignores = ignores;
         call.ignored = ignored;
         call.softcap = softcap;
+        call.smoothing = smoothing;
         bool ok = !lay_out(call, pass, in_double ? FLOAT64 : FLOAT32, arrays, arrays[B] ? views[B] : views[A], reduced) && run_all(call, threads);
         for (int64_t i = 0; i < buffers; ++i) {
             ok = ok && !memcmp(memory[i], i == place[OUT].buffer ? want : before[i], size_t(size[i]));

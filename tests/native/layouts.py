@@ -84,10 +84,10 @@ def pattern(width: int) -> np.dtype[Any]:
     return np.dtype(f"u{width}" if width <= 8 else f"V{width}")
 
 
-def bits(x: Values, numbers: int = 0) -> Values:
-    """Bit patterns; of so many numbers that lie together along the last axis, one."""
-    found = np.ascontiguousarray(x).view(pattern(x.dtype.itemsize * max(numbers, 1)))
-    return found[..., 0] if numbers else found.reshape(x.shape)
+def bits(x: Values, together: bool = False) -> Values:
+    """Bit patterns; of numbers that lie together along the last axis, one."""
+    found = np.ascontiguousarray(x).view(pattern(x.dtype.itemsize * (x.shape[-1] if together else 1)))
+    return found[..., 0] if together else found.reshape(x.shape)
 
 
 def repeat(x: Values, layout: Layout) -> Values:

@@ -21,12 +21,22 @@ TEMPERATURES: list[Kind] = [
     lambda r, n, d: np.where(r.random(n) < 0.5, r.choice([0.0, -0.0, -1.0, least(d), largest(d), np.inf, np.nan], n), 1.5),
 ]
 SOFTCAPS = (1.0, 30.0, 0.125, 1e-30, 1e30)
+SMOOTHINGS = (0.1, 0.5, 1.0, 1e-3, 1e-37, 1e-38)
 IGNORED = (-100, -1, 0, 2, 2**40)
 OUTSIDE = (-1, -100, -(2**31), 2**31 - 1, 2**32, 2**32 + 1, -(2**40))
 
 
-def indices(rng: np.random.Generator, logits: Values, axes: tuple[int, ...], dtype: str, ignored: int | None) -> Values:
-    """An index into each row: of the largest logit, of any, and in some calls outside of it, or the one that is ignored."""
+def indices(
+    rng: np.random.Generator, logits: Values, axes: tuple[int, ...], dtype: str, ignored: int | None, times: int = 1
+) -> Values:
+    """An index into each row: of the largest logit, of any, and in some calls outside of it, or the one that is ignored.
+
+    Or so many of them, along one axis.
+    """
+    if times > 1:
+        kept = [1 if k in axes else n for k, n in enumerate(logits.shape)]
+        each = [indices(rng, logits, axes, dtype, ignored).reshape(kept) for _ in range(times)]
+        return np.concatenate(each, axis=axes[0])
     rows = flat(logits, axes)
     count, n = rows.shape
     found = np.where(rng.random(count) < 0.4, np.argmax(rows.astype(np.float64), axis=1), rng.integers(n, size=count))
@@ -70,8 +80,15 @@ def cotangents(rng: np.random.Generator, rows: int, n: int, dtype: str) -> Value
     return np.stack([at, elsewhere, high, low], axis=1)
 
 
-def several(rng: np.random.Generator, count: int, shape: tuple[int, ...], n: int, dtype: str) -> Values:
-    """So many numbers for each of the rows of a shape, along a last axis."""
+def factors(rng: np.random.Generator, rows: int, dtype: str) -> Values:
+    """A row's cotangent, and what its logsumexp takes from the sum of the cotangents of its classes."""
+    u, less = (flushed(drawn(rng, VECTORS, (rows,), (0,), dtype)) for _ in range(2))
+    return np.stack([u, np.where(rng.random(rows) < rng.choice([0.0, 0.5, 1.0]), less.dtype.type(0), less)], axis=1)
+
+
+def together(rng: np.random.Generator, kind: str, shape: tuple[int, ...], n: int, dtype: str) -> Values:
+    """Several numbers for each of the rows of a shape, along a last axis."""
     rows = math.prod(shape)
-    found = shares(rng, rows, dtype) if count == 2 else cotangents(rng, rows, n, dtype)
-    return found.reshape(*shape, count)
+    if kind == "cotangents":
+        return cotangents(rng, rows, n, dtype).reshape(*shape, -1)
+    return {"shares": shares, "factors": factors}[kind](rng, rows, dtype).reshape(*shape, -1)

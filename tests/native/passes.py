@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from lsmx._definition.divergence import KLDivergence
+from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.kinds import PARTS
 from lsmx._definition.log_prob import LogProb
@@ -29,7 +30,12 @@ from tests.native.definitions import (
     ignoring,
     log_prob_backward,
     logsumexp,
+    of_backward_target,
+    of_backward_z,
+    of_forward,
     value,
+    weighted_backward,
+    weighted_forward,
 )
 from tests.native.values import Values
 
@@ -45,15 +51,17 @@ class Pass:
     takes
         The places of its arrays, without what it may be given too.
     logits
-        Those of logits; other arrays that have all of a row are vectors.
+        Those of logits; other arrays that have all of a row are vectors, or numbers that logits are compared with.
     saved
         The pass that what is at ``B`` comes from, if it is no logits.
     reduces
         How many numbers a row the result has, or 0: all of a row.
     numbers
-        How many lie together where it takes one number a row, if several.
-    scales, capped, sums
-        Whether it may be given a temperature, a soft cap, and the sums of its rows.
+        What lies together where it takes one number a row, if it is several.
+    scales, capped, sums, targets
+        Whether it may be given a temperature, a soft cap, the sums of its rows, and weights and smoothing.
+    several
+        Whether it takes any number of indices for each row, and as many cotangents or results.
     """
 
     define: Definition
@@ -61,22 +69,32 @@ class Pass:
     logits: tuple[int, ...] = (B,)
     saved: str = ""
     reduces: int = 0
-    numbers: int = 0
+    numbers: str = ""
     scales: bool = False
     capped: bool = False
     sums: bool = False
+    targets: bool = False
+    several: bool = False
 
 
-def loss_pass(define: Definition, takes: tuple[int, ...], reduces: int = 0, numbers: int = 0, sums: bool = True) -> Pass:
+def loss_pass(
+    define: Definition,
+    takes: tuple[int, ...],
+    reduces: int = 0,
+    numbers: str = "",
+    sums: bool = True,
+    targets: bool = False,
+    several: bool = False,
+) -> Pass:
     """A pass of logits that may be scaled."""
-    return Pass(define, takes, (B,) if B in takes else (A,), "", reduces, numbers, True, True, sums)
+    return Pass(define, takes, (B,) if B in takes else (A,), "", reduces, numbers, True, True, sums, targets, several)
 
 
-def kl(which: int | None) -> Pass:
-    """A pass of the divergence: a value, or a gradient by one of both."""
+def divergence(function: Any, which: int | None = None) -> Pass:
+    """A pass of a divergence: a value, or a gradient by one of both."""
     if which is None:
-        return Pass(value(KLDivergence), (A, B), (A, B), reduces=1, scales=True)
-    return Pass(derivative(KLDivergence, "backward", ONE, which), (A, B, ONE), (A, B), scales=True)
+        return Pass(value(function), (A, B), (A, B), reduces=1, scales=True)
+    return Pass(derivative(function, "backward", ONE, which), (A, B, ONE), (A, B), scales=True)
 
 
 LSE = logsumexp(value(LogSumExp), value(ScaledLogSumExp))
@@ -97,12 +115,23 @@ PASSES = {  # in the order of core.h
     "entropy_forward": loss_pass(value(Entropy), (A,), 1),
     "entropy_backward": loss_pass(derivative(Entropy, "backward", ONE), (B, ONE)),
     "rank_forward": loss_pass(ignoring(value(Rank), -1.0), (A, INDEX), 1),
-    "cross_entropy_forward": loss_pass(cross_entropy_forward, (B, ONE, INDEX), 1, numbers=2),
-    "cross_entropy_backward": loss_pass(cross_entropy_backward, (B, ONE, INDEX), numbers=4),
-    "kl_forward": kl(None),
-    "kl_backward_z": kl(0),
-    "kl_backward_w": kl(1),
+    "cross_entropy_forward": loss_pass(cross_entropy_forward, (B, ONE, INDEX), 1, numbers="shares"),
+    "cross_entropy_backward": loss_pass(cross_entropy_backward, (B, ONE, INDEX), numbers="cotangents"),
+    "kl_forward": divergence(KLDivergence),
+    "kl_backward_z": divergence(KLDivergence, 0),
+    "kl_backward_w": divergence(KLDivergence, 1),
     "row_sums_forward": loss_pass(value(RowSums), (A,), PARTS, sums=False),
+    "weighted_cross_entropy_forward": loss_pass(weighted_forward, (A, INDEX), 1, targets=True),
+    "weighted_cross_entropy_backward": loss_pass(weighted_backward, (B, ONE, INDEX), numbers="factors", targets=True),
+    "cross_entropy_of_forward": loss_pass(of_forward, (A, B), 1, targets=True),
+    "cross_entropy_of_backward_z": loss_pass(of_backward_z, (A, B, ONE), numbers="factors", targets=True),
+    "cross_entropy_of_backward_target": loss_pass(of_backward_target, (B, ONE), targets=True),
+    "js_forward": divergence(JSDivergence),
+    "js_backward_z": divergence(JSDivergence, 0),
+    "js_backward_w": divergence(JSDivergence, 1),
+    "log_probs_forward": loss_pass(value(LogProb), (A, INDEX), 1, several=True),
+    "log_probs_backward": loss_pass(derivative(LogProb, "backward", ONE), (B, ONE, INDEX), several=True),
+    "ranks_forward": loss_pass(value(Rank), (A, INDEX), 1, several=True),
 }
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from lsmx._definition.checks import reduced_shape
 from lsmx._definition.kinds import ROW_SUMS
 from tests.native.call import Case
-from tests.native.definitions import INDEX, MASK, ONE, OUT, PLACES, SUMS, TEMPERATURE, A, B, Given
+from tests.native.definitions import INDEX, MASK, ONE, OUT, PLACES, SUMS, TEMPERATURE, WEIGHT, A, B, Given
 from tests.native.layouts import CANARY, Layout, Operand, bits, pattern, place, repeat
-from tests.native.numbers import TEMPERATURES, indices, several
+from tests.native.numbers import TEMPERATURES, indices, together
 from tests.native.passes import PASSES, Pass, defined
-from tests.native.values import LOGITS, VECTORS, Values, beside, cast, drawn
+from tests.native.values import LOGITS, NUMBERS_OF_CLASSES, VECTORS, Values, beside, cast, drawn
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,12 @@ class Plan:
         The shape of a mask, or None.
     in_place
         The place of the operand whose memory takes the result, or None. It is ignored where the result does not fit.
-    ignored, softcap
-        An index that is ignored, or None; a soft cap, or 0.
+    ignored, softcap, smoothing
+        An index that is ignored, or None; a soft cap, or 0; a part of targets that goes to all classes alike.
+    weights
+        The shape of weights, which broadcasts, if there are some.
+    indices
+        How many each row has, of a pass that takes several.
     arrays
         Values by their places; drawn where there are none.
     """
@@ -51,6 +55,9 @@ class Plan:
     keepdims: bool = False
     ignored: int | None = None
     softcap: float = 0.0
+    smoothing: float = 0.0
+    weights: tuple[int, ...] = ()
+    indices: int = 1
     seed: int = 0
     arrays: Mapping[int, Values] = field(default_factory=dict)
 
@@ -72,8 +79,12 @@ class Plan:
         """Of an array, where several numbers that lie together are one element."""
         if at == MASK:
             return self.mask or ()
+        if at == WEIGHT:
+            return self.weights
         if at == SUMS or (at == OUT and self.called.reduces > 1):
             return ROW_SUMS.shape(self.shape, self.axes)
+        if self.called.several and (at in (ONE, INDEX) or (at == OUT and self.called.reduces)):
+            return tuple(self.indices if k in self.axes else n for k, n in enumerate(self.shape))
         if at in (ONE, INDEX, TEMPERATURE) or (at == OUT and self.called.reduces):
             return reduced_shape(self.shape, self.axes, self.keepdims)
         return self.shape
@@ -90,11 +101,14 @@ class Plan:
             if at == MASK:
                 found[at] = rng.random(shape) < rng.choice([0.1, 0.6, 0.95])
             elif at == INDEX:
-                found[at] = indices(rng, found[p.logits[-1]], self.axes, dtype, self.ignored).reshape(shape)
+                z, times = found[p.logits[-1]], self.indices if p.several else 1
+                found[at] = indices(rng, z, self.axes, dtype, self.ignored, times).reshape(shape)
             elif at == TEMPERATURE:
                 found[at] = drawn(rng, TEMPERATURES, shape, every, dtype)
             elif at == ONE:
-                found[at] = several(rng, p.numbers, shape, n, dtype) if p.numbers else drawn(rng, VECTORS, shape, every, dtype)
+                found[at] = together(rng, p.numbers, shape, n, dtype) if p.numbers else drawn(rng, VECTORS, shape, every, dtype)
+            elif at == WEIGHT or (p.targets and at not in p.logits):
+                found[at] = drawn(rng, NUMBERS_OF_CLASSES, shape, self.along(shape), dtype)
             elif at == B and A in p.logits and rng.random() < 0.6:
                 found[at] = cast(beside(rng, found[A], self.axes), dtype)
             else:
@@ -102,6 +116,11 @@ class Plan:
         if p.saved and B not in self.arrays and rng.random() < 0.7:  # else it is anything: a caller may pass that
             found[B] = defined(p.saved, Given({A: found[B]}, self.axes))
         return found
+
+    def along(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The axes of rows in a shape that broadcasts to them."""
+        lacks = len(self.shape) - len(shape)
+        return tuple(k - lacks for k in self.axes if k >= lacks)
 
     def given(self) -> dict[int, Values]:
         """The arrays, as their layouts leave them."""
@@ -126,7 +145,7 @@ class Plan:
     def layout_of(self, at: int, x: Values) -> Layout:
         """That of an array, as far as it can have it: numbers that lie together are not swapped, nor is a result repeated."""
         layout, called = self.layouts[at], self.called
-        together = at == SUMS or (at == ONE and called.numbers > 0) or (at == OUT and called.reduces > 1)
+        together = at == SUMS or (at == ONE and bool(called.numbers)) or (at == OUT and called.reduces > 1)
         firsts = [np.take(x, [0], axis) for axis in range(x.ndim)]
         repeated = (r and at != OUT and bool(np.all(x == first)) for r, first in zip(layout.repeated, firsts, strict=True))
         return replace(layout, repeated=tuple(repeated), swapped=layout.swapped and not together)
@@ -147,10 +166,10 @@ class Plan:
         operands: list[Operand | None] = [None] * len(PLACES)
         given, buffers = self.given(), list[Values]()
         for at, x in given.items():
-            packed = bits(x, self.called.numbers if at == ONE else 0)
+            packed = bits(x, together=at == ONE and bool(self.called.numbers))
             operands[at], memory = place(packed, self.dtypes.get(at, "bool"), self.layout_of(at, packed), len(buffers))
             buffers.append(memory)
-        entered = Given(self.enter(given), self.axes, self.ignored, self.softcap)
+        entered = Given(self.enter(given), self.axes, self.ignored, self.softcap, self.smoothing)
         result = cast(defined(self.passname, entered), self.dtypes[OUT]).reshape(self.shape_of(OUT))
 
         if self.in_place is not None and self.fits(operands[self.in_place]):
@@ -164,10 +183,12 @@ class Plan:
         want = buffers[out.buffer].copy()
         out.seen(want)[...] = bits(result)
         double, axes = self.computed == "float64", self.axes
-        return Case(str(self), self.passname, double, axes, tuple(operands), tuple(buffers), want, self.ignored, self.softcap)
+        options = self.ignored, self.softcap, self.smoothing
+        return Case(str(self), self.passname, double, axes, tuple(operands), tuple(buffers), want, *options)
 
     def __str__(self) -> str:
         """A name in few words."""
         dtypes = " ".join(f"{PLACES[at]}:{name}" for at, name in sorted(self.dtypes.items()))
-        options = f"mask {self.mask} ignored {self.ignored} softcap {self.softcap}"
+        options = f"mask {self.mask} ignored {self.ignored} softcap {self.softcap} smoothing {self.smoothing}"
+        options += f" weights {self.weights} indices {self.indices}" if self.called.targets or self.called.several else ""
         return f"{self.passname} {dtypes} {self.shape} axes {self.axes} {options} seed {self.seed}"

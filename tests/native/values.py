@@ -74,6 +74,19 @@ VECTORS: list[Rows] = [
     lambda r, n, d: np.where(np.arange(n) == 0, largest(d), 1.0),
 ]
 
+NUMBERS_OF_CLASSES: list[Rows] = [  # probabilities that logits are compared with, and weights
+    lambda r, n, d: r.dirichlet(np.full(n, 0.3)),
+    lambda r, n, d: r.random(n) * (r.random(n) < 0.7),
+    lambda r, n, d: np.where(np.arange(n) == r.integers(n), 1.0, 0.0),
+    lambda r, n, d: np.full(n, r.choice([0.0, -0.0, 1.0, 0.5, 3.0])),
+    lambda r, n, d: r.random(n) * 10.0 ** r.integers(-40, 38, n),
+    lambda r, n, d: r.standard_normal(n) * least(d) * r.choice([0.25, 1.0, 4.0, 2.0**24]),
+    lambda r, n, d: r.standard_normal(n),
+    lambda r, n, d: np.where(r.random(n) < 0.1, r.choice(SPECIAL, n), r.random(n)),
+    lambda r, n, d: np.where(r.random(n) < 0.5, largest(d), 1.0),
+    lambda r, n, d: np.where(np.arange(n) == n - 1, np.nan, 1.0),
+]
+
 
 def flat(x: Values, axes: Sequence[int]) -> Values:
     """The rows of an array, one after the other, each along its axes in the order that they have."""

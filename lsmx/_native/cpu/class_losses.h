@@ -35,7 +35,8 @@ template <class F> ALONE void probability_targets(Lines<F>& l, int64 j) {
     const F* p = l.a[j];
     F* q = l.q[j];
     for (int64 c = 0; c < l.length; ++c) {
-        F value = l.smoothing > 0 ? product(p[c], kept) + each : p[c];
+        F value = read_one(p + c);
+        if (l.smoothing > 0) value = product(value, kept) + each;
         if (l.weighted) value = product(value, q[c]);
         q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : flush(value);
     }
@@ -112,7 +113,7 @@ template <class F> LAW void gradients_of(Lines<F>& l, const LineSumExp<F>& s, co
         }
         const int64 top = R[j] < 1 ? line_find(l.b[j], l.n, s.m[j]) : -1;
         line_minus_probables(l.b[j], l.q[j], l.out[j], l.n, s.m[j], t.L[j], t.w(j), G[j]);
-        if (top >= 0) l.out[j][top] = minus_likely(l.q[j][top], others[j], G[j]);
+        if (top >= 0) write_one(l.out[j] + top, minus_likely(l.q[j][top], others[j], G[j]));
     }
 }
 
@@ -201,7 +202,7 @@ struct OfBackwardTarget {
             if (s.defined[j]) line_by_target(l.b[j], l.q[j], l.out[j], l.n, s.m[j], t.L[j], flush(l.one[j]));
             else
                 for (int64 i = 0; i < l.n; ++i) {
-                    const F value = l.q[j][i] == 0 ? product(flush(l.one[j]), F(0)) : not_a_number<F>();
+                    const F value = l.q[j][i] == 0 ? canonical(product(flush(l.one[j]), F(0))) : not_a_number<F>();
                     __builtin_memcpy(l.out[j] + i, &value, sizeof value);
                 }
         }

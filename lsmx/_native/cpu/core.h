@@ -67,6 +67,8 @@ struct Shape {
     int numbers;      // so many numbers a row lie together where its one is, in the format that is computed in
     Sums sums;        // what it does with the sums of exponentials of its rows, if they are given
     bool targets;     // its rows are compared with a number for each class, made of weights, smoothing, and an index or its first operand
+
+    bool capped() const { return scales && (rows == 1 || targets); }  // divergences take no soft cap
 };
 const Shape& shape_of(Pass);
 

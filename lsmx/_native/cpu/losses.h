@@ -155,7 +155,7 @@ struct LogProbsForward {
         for (int64 j = 0; j < l.rows; ++j)
             for (int64 k = 0; k < l.count; ++k) {
                 const int64 i = l.indices[j][k];
-                l.each[j][k] = s.defined[j] && i >= 0 ? log_softmax_value(l.given ? l.each[j][k] : l.a[j][i], s.m[j], L[j]) : not_a_number<F>();
+                l.each[j][k] = s.defined[j] && i >= 0 ? log_softmax_value(l.given ? l.each[j][k] : read_one(l.a[j] + i), s.m[j], L[j]) : not_a_number<F>();
             }
     }
 };
@@ -284,7 +284,7 @@ struct RanksForward {
             const bool known = l.given ? l.sums[j][0] == l.sums[j][0] : !line_range(l.a[j], l.n).nan;
             for (int64 k = 0; k < l.count; ++k) {
                 const int64 i = l.indices[j][k];
-                l.each[j][k] = known && i >= 0 ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
+                l.each[j][k] = known && i >= 0 ? F(line_above(l.a[j], l.n, read_one(l.a[j] + i))) : F(-1);
             }
         }
     }

@@ -74,7 +74,7 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
         c.smoothing = PyFloat_AsDouble(args[15]);
     }
     if (PyErr_Occurred()) return nullptr;
-    if (c.softcap && !s.scales) return refuse("a soft cap for a pass that takes none");
+    if ((c.softcap && !s.capped()) || (c.smoothing && !s.targets)) return refuse("a soft cap, or smoothing, for a pass that takes none");
     bool ok = true;
     if (c.rows > 0 && c.n > 0) {
         Py_BEGIN_ALLOW_THREADS
