@@ -307,7 +307,7 @@ FAULTS = {  # of a pass, what is written instead of what
     "classes that z alone has": ("kl_forward", "pair.only_z = alone & 1", "pair.only_z = alone & 2"),
     "rows that are close": ("kl_backward_w", "!alone && largest_f <=", "false && largest_f <="),
     "their second words": ("kl_backward_w", "e.low + (D.low - E.low)", "e.low"),
-    "classes that w lacks": ("kl_backward_w", "where(is_in(x) && !is_in(y), F(0) - s,", "where(false, F(0) - s,"),
+    "classes that w lacks": ("kl_backward_w", "where(is_in(c.x) && !is_in(c.y), F(0) - c.p,", "where(false, F(0) - c.p,"),
     "teams that do not wait": ("kl_backward_z", "largest_f = team", "if (!alone) largest_f = team"),
 }
 

@@ -13,9 +13,7 @@ constexpr double LN2 = 0.6931471805599453;
 // body(i) at every vector of a row, of which the last may overlap the one before
 template <class F, class Body> LAW void each_vector(int64 n, Body body) {
     constexpr int W = lanes<F>;
-    int64 i = 0;
-    for (; i + W <= n; i += W) body(i);
-    if (i < n) body(n - W);
+    for (int64 i = 0; i < n; i += W) body(i + W <= n ? i : n - W);
 }
 
 // e at z's maximum, the least of ties
@@ -35,12 +33,23 @@ template <class F> ALONE Words<F> line_base(const PairOf<F>& pair, const F* z, c
     return finite(base.high) ? base : Words<F>{0, 0};
 }
 
+// What is kept of a pair, in rows of scratch: p, and f in close rows, else e
+template <class F> struct Kept {
+    F *p, *high, *low;
+    LAW Words<One<F>> ahead(int64 i) const { return {load<One<F>>(high + i), load<One<F>>(low + i)}; }
+    LAW void ahead(int64 i, Words<One<F>> e) const {
+        store(high + i, e.high);
+        store(low + i, e.low);
+    }
+};
+
 // Whether only z, or only w, has some class, and the largest f where both have
 template <class F> struct Together {
     bool only_z, only_w;
     F largest;
 };
-template <class F> ALONE Together<F> line_together(const PairOf<F>& pair, const F* z, const F* w, int64 n) {
+// The same, and f is kept: of a pair that is taken as close
+template <class F> ALONE Together<F> line_together(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, int64 n) {
     using N = One<F>;
     N most = spread<N>(-infinity<F>());
     Truth<Signed<F>, 1> only_z{}, only_w{}, nan{};
@@ -49,68 +58,89 @@ template <class F> ALONE Together<F> line_together(const PairOf<F>& pair, const 
         auto in_z = x > -infinity<F>(), in_w = y > -infinity<F>();
         only_z = only_z | (in_z && !in_w);
         only_w = only_w | (in_w && !in_z);
-        const N f = pair.from_base(pair.lead(x, y)).high;
-        most = larger(unless(!(in_z && in_w), f), most);
-        nan = nan | (in_z && in_w && unordered(f));
+        const Words<N> f = pair.ahead(x, y);
+        kept.ahead(i, f);
+        most = larger(f.high, most);
+        nan = nan | unordered(f.high);
     });
     return {any(only_z), any(only_w), any(nan) ? not_a_number<F>() : largest<F>(most.v[0])};
 }
 
-// What pair.h makes of a vector of classes: calls, as each is long, and would be there four times in every loop
-template <class F> ALONE One<F> vector_moved(const PairOf<F>& pair, One<F> x, One<F> y) { return pair.moved(x, y); }
-template <class F> ALONE One<F> vector_term(const PairOf<F>& pair, One<F> x, One<F> y) { return pair.term(x, y); }
-template <class F> ALONE One<F> vector_by_z(const PairOf<F>& pair, One<F> x, One<F> y, F kl, F g) { return canonical(pair.by_z(x, y, kl, g)); }
-template <class F> ALONE One<F> vector_by_w(const PairOf<F>& pair, One<F> x, One<F> y, F g) { return canonical(pair.by_w(x, y, g)); }
+// p (e^f - 1) of a close pair, and p is kept
+template <class F> ALONE void line_moved(const PairOf<F>& pair, const F* z, const Kept<F>& kept, F* out, int64 n) {
+    each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
+        const One<F> p = pair.p(load<One<F>>(z + i));
+        store(kept.p + i, p);
+        store(out + i, pair.moved(p, kept.ahead(i)));
+    });
+}
+// p and e are kept, of a pair that is not
+template <class F> ALONE void line_apart(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, int64 n) {
+    each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
+        const One<F> x = load<One<F>>(z + i);
+        store(kept.p + i, pair.p(x));
+        kept.ahead(i, pair.ahead(x, load<One<F>>(w + i)));
+    });
+}
 
-#define LSMX_PAIR_LINE(NAME, MADE)                                                                       \
-    template <class F> ALONE void NAME(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) { \
-        each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {                                  \
-            store(out + i, MADE<F>(pair, load<One<F>>(z + i), load<One<F>>(w + i)));                     \
-        });                                                                                              \
-    }
-LSMX_PAIR_LINE(line_moved, vector_moved)
-LSMX_PAIR_LINE(line_divergence, vector_term)
-LSMX_LINE_MAP_OF_ONE(line_divergence_by_z, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F kl, F g),
-                     vector_by_z<F>(pair, load<N>(z + i), load<N>(w + i), kl, g))
-LSMX_LINE_MAP_OF_ONE(line_divergence_by_w, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F g),
-                     vector_by_w<F>(pair, load<N>(z + i), load<N>(w + i), g))
+template <class F> using AtPair = typename PairOf<F>::template At<One<F>>;
+template <class F> LAW AtPair<F> pair_at(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, int64 i) {
+    return pair.at(load<One<F>>(z + i), load<One<F>>(w + i), load<One<F>>(kept.p + i), kept.ahead(i));
+}
+
+template <class F> ALONE void line_divergence(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n) {
+    each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) { store(out + i, pair.term(pair_at(pair, z, w, kept, i))); });
+}
+// What pair.h makes of a vector of classes: calls, as each is long, and would be there four times in every loop
+template <class F> ALONE One<F> vector_by_z(const PairOf<F>& pair, const AtPair<F>& c, F kl, F g) { return canonical(pair.by_z(c, kl, g)); }
+template <class F> ALONE One<F> vector_by_w(const PairOf<F>& pair, const AtPair<F>& c, F g) { return canonical(pair.by_w(c, g)); }
+template <class F>
+ALONE void line_divergence_by_z(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n, F kl, F g) {
+    map_line<F, 1>(out, n, [&](auto, int64 i) __attribute__((always_inline)) { return vector_by_z<F>(pair, pair_at(pair, z, w, kept, i), kl, g); });
+}
+template <class F>
+ALONE void line_divergence_by_w(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n, F g) {
+    map_line<F, 1>(out, n, [&](auto, int64 i) __attribute__((always_inline)) { return vector_by_w<F>(pair, pair_at(pair, z, w, kept, i), g); });
+}
 
 // (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them has not the class
-template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
+template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
-        const N x = load<N>(z + i), y = load<N>(w + i);
-        auto in_z = x > -infinity<F>(), in_w = y > -infinity<F>();
-        const N each = where((in_z && !in_w) || (in_w && !in_z), spread<N>(F(LN2)), psi(pair.difference(x, y)).value);
-        store(out + i, product(flush((pair.p(x) + pair.q(y)) * F(0.5)), each));
+        const AtPair<F> c = pair_at(pair, z, w, kept, i);
+        auto in_z = c.x > -infinity<F>(), in_w = c.y > -infinity<F>();
+        const N each = where((in_z && !in_w) || (in_w && !in_z), spread<N>(F(LN2)), psi(c.d).value);
+        store(out + i, product(flush((c.p + pair.q(c.y)) * F(0.5)), each));
     });
 }
 
 // v = ln(p / m) / 2 of the side that the gradient is by: of z, or of w, whose d is the other's with its sign changed
-template <class F, bool BY_W> ALONE One<F> js_log_ratio(const PairOf<F>& pair, One<F> x, One<F> y, One<F> p) {
+template <class F, bool BY_W> ALONE One<F> js_log_ratio(const AtPair<F>& c, One<F> p) {
     using N = One<F>;
-    Words<N> d = pair.difference(x, y);
+    Words<N> d = c.d;
     const Words<N> log1p = psi(d).log1p;
     if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};
-    const N other = BY_W ? x : y;
+    const N other = BY_W ? c.x : c.y;
     const N v = where(other > -infinity<F>(), half_log_ratio(d, log1p), spread<N>(F(LN2) * F(0.5)));
     return unless(!(p > F(0)), v);
 }
 // p v
-template <class F, bool BY_W> ALONE void line_js_mean(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
+template <class F, bool BY_W> ALONE void line_js_mean(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
-        const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
-        store(out + i, product(p, flush(js_log_ratio<F, BY_W>(pair, x, y, p))));
+        const AtPair<F> c = pair_at(pair, z, w, kept, i);
+        const N p = BY_W ? pair.q(c.y) : c.p;
+        store(out + i, product(p, flush(js_log_ratio<F, BY_W>(c, p))));
     });
 }
 // g p (v - sum(p v))
 template <class F, bool BY_W>
-ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, Words<F> mean, F g) {
+ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n, Words<F> mean, F g) {
     map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
         using N = decltype(number);
-        const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
-        const Words<N> s = two_sum(js_log_ratio<F, BY_W>(pair, x, y, p), spread<N>(-mean.high));
+        const AtPair<F> c = pair_at(pair, z, w, kept, i);
+        const N p = BY_W ? pair.q(c.y) : c.p;
+        const Words<N> s = two_sum(js_log_ratio<F, BY_W>(c, p), spread<N>(-mean.high));
         return canonical(product(spread<N>(g), product(p, flush(s.high + (s.low - spread<N>(mean.low))))));
     });
 }
@@ -118,6 +148,7 @@ ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, F* ou
 // Up to a vector of pairs
 template <class F> struct LinePairs {
     PairOf<F> at[lanes<F>];
+    Kept<F> kept[lanes<F>];
 
     ONCE explicit LinePairs(Lines<F>& l) {
         LineSumExp<F> z(l.a, l.n, l.rows, l.after_a, l.to), w(l.b, l.n, l.rows, l.next_b, l.to);
@@ -125,22 +156,27 @@ template <class F> struct LinePairs {
         sides(w, &PairOf<F>::w, l.rows);
         for (int64 j = 0; j < l.rows; ++j) {
             PairOf<F>& pair = at[j];
-            pair.close = pair.only_z = false;
+            kept[j] = {l.kept[0][j], l.kept[1][j], l.kept[2][j]};
+            pair.close = true;
+            pair.only_z = false;
             pair.base = pair.less = {0, 0};
             fill_line(l.work[j], l.n, F(0));
             if (!pair.defined()) continue;
             pair.base = line_base(pair, l.a[j], l.b[j], l.n);
-            const Together<F> found = line_together(pair, l.a[j], l.b[j], l.n);
+            const Together<F> found = line_together(pair, l.a[j], l.b[j], kept[j], l.n);
             pair.only_z = found.only_z;
             pair.close = found.largest <= PairOf<F>::FAR && !found.only_z && !found.only_w;
-            if (pair.close) line_moved(pair, l.a[j], l.b[j], l.work[j], l.n);
+            if (pair.close) line_moved(pair, l.a[j], kept[j], l.work[j], l.n);
+            else line_apart(pair, l.a[j], l.b[j], kept[j], l.n);
         }
         LineValueSum<F> R(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
         for (int64 j = 0; j < l.rows; ++j) {
             PairOf<F>& pair = at[j];
             if (!pair.defined()) continue;
             const F r = unordered(R.high[j]) ? F(0) : R.high[j];
-            pair.close = pair.close && r >= PairOf<F>::LEAST;
+            const bool near = pair.close;
+            pair.close = near && r >= PairOf<F>::LEAST;
+            if (near && !pair.close) line_apart(pair, l.a[j], l.b[j], kept[j], l.n);
             const Words<F> apart = two_sum(pair.w.L, -pair.z.L);
             pair.less = pair.close ? signed_log1p(Words<F>{r, R.low[j]}) : Words<F>{apart.high, apart.low + (pair.w.L_low - pair.z.L_low)};
         }
@@ -158,7 +194,7 @@ template <class F> struct LinePairs {
 // The sums of what a line makes of each pair that is defined, in the rows' scratch
 template <class F, class Line> LAW LineValueSum<F> pair_sums(Lines<F>& l, const LinePairs<F>& pairs, Line line) {
     for (int64 j = 0; j < l.rows; ++j)
-        if (pairs.at[j].defined()) line(pairs.at[j], l.a[j], l.b[j], l.work[j], l.n);
+        if (pairs.at[j].defined()) line(pairs.at[j], l.a[j], l.b[j], pairs.kept[j], l.work[j], l.n);
     return LineValueSum<F>(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
 }
 
@@ -187,7 +223,7 @@ struct KlBackwardZ {
         const LineKls<F> sums(l, pairs);
         for (int64 j = 0; j < l.rows; ++j) {
             if (!finite(sums.kl[j])) fill_line(l.out[j], l.n, not_a_number<F>());
-            else line_divergence_by_z(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, sums.kl[j], flush(l.one[j]));
+            else line_divergence_by_z(pairs.at[j], l.a[j], l.b[j], pairs.kept[j], l.out[j], l.n, sums.kl[j], flush(l.one[j]));
         }
     }
 };
@@ -198,7 +234,7 @@ struct KlBackwardW {
         const LinePairs<F> pairs(l);
         for (int64 j = 0; j < l.rows; ++j) {
             if (!pairs.at[j].defined()) fill_line(l.out[j], l.n, not_a_number<F>());
-            else line_divergence_by_w(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, flush(l.one[j]));
+            else line_divergence_by_w(pairs.at[j], l.a[j], l.b[j], pairs.kept[j], l.out[j], l.n, flush(l.one[j]));
         }
     }
 };
@@ -219,7 +255,7 @@ template <bool BY_W> struct JsBackward {
         const LineValueSum<F> mean = pair_sums(l, pairs, line_js_mean<F, BY_W>);
         for (int64 j = 0; j < l.rows; ++j) {
             if (!pairs.at[j].defined()) fill_line(l.out[j], l.n, not_a_number<F>());
-            else line_js_gradient<F, BY_W>(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, Words<F>{mean.high[j], mean.low[j]}, flush(l.one[j]));
+            else line_js_gradient<F, BY_W>(pairs.at[j], l.a[j], l.b[j], pairs.kept[j], l.out[j], l.n, Words<F>{mean.high[j], mean.low[j]}, flush(l.one[j]));
         }
     }
 };

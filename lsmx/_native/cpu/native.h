@@ -12,6 +12,9 @@ namespace LSMX_TARGET {
 #if defined(__AVX512F__) && LSMX_BYTES == 64
 LAW Native<float> minus_exact_product(Native<float> a, Native<float> b, Native<float> c) { return _mm512_fnmadd_ps(b, c, a); }
 LAW Native<double> minus_exact_product(Native<double> a, Native<double> b, Native<double> c) { return _mm512_fnmadd_pd(b, c, a); }
+#define LSMX_FUSED
+LAW Native<float> product_error(Native<float> a, Native<float> b, Native<float> h) { return _mm512_fmsub_ps(a, b, h); }
+LAW Native<double> product_error(Native<double> a, Native<double> b, Native<double> h) { return _mm512_fmsub_pd(a, b, h); }
 LAW Native<float> larger_of(Native<float> a, Native<float> b) { return _mm512_max_ps(a, b); }
 LAW Native<double> larger_of(Native<double> a, Native<double> b) { return _mm512_max_pd(a, b); }
 LAW Native<float> smaller_of(Native<float> a, Native<float> b) { return _mm512_min_ps(a, b); }
@@ -21,6 +24,9 @@ LAW bool any_of(Native<int64> t) { return _mm512_movepi64_mask((__m512i)t) != 0;
 #elif defined(__AVX2__) && LSMX_BYTES == 32
 LAW Native<float> minus_exact_product(Native<float> a, Native<float> b, Native<float> c) { return _mm256_fnmadd_ps(b, c, a); }
 LAW Native<double> minus_exact_product(Native<double> a, Native<double> b, Native<double> c) { return _mm256_fnmadd_pd(b, c, a); }
+#define LSMX_FUSED
+LAW Native<float> product_error(Native<float> a, Native<float> b, Native<float> h) { return _mm256_fmsub_ps(a, b, h); }
+LAW Native<double> product_error(Native<double> a, Native<double> b, Native<double> h) { return _mm256_fmsub_pd(a, b, h); }
 LAW Native<float> larger_of(Native<float> a, Native<float> b) { return _mm256_max_ps(a, b); }
 LAW Native<double> larger_of(Native<double> a, Native<double> b) { return _mm256_max_pd(a, b); }
 LAW Native<float> smaller_of(Native<float> a, Native<float> b) { return _mm256_min_ps(a, b); }

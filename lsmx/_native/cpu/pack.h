@@ -162,6 +162,13 @@ template <class T, int U> LAW Pack<T, U> minus_exact_product(Pack<T, U> a, Pack<
     LSMX_EACH(U, r.v[i] = minus_exact_product(a.v[i], b.v[i], c - Native<T>{}))
     return r;
 }
+#ifdef LSMX_FUSED
+template <class T, int U> LAW Pack<T, U> product_error(Pack<T, U> a, Pack<T, U> b, Pack<T, U> h) {
+    Pack<T, U> r;
+    LSMX_EACH(U, r.v[i] = product_error(a.v[i], b.v[i], h.v[i]))
+    return r;
+}
+#endif
 template <class T, int U> LAW Pack<T, U> larger(Pack<T, U> a, Pack<T, U> b) {
     Pack<T, U> r;
     LSMX_EACH(U, r.v[i] = larger_of(a.v[i], b.v[i]))

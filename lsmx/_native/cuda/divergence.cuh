@@ -34,10 +34,10 @@ template <class F, class Values> LAW Words<F> base_of(const Team& team, const Va
 }
 
 // What is made of each class, as functions: many times in the place of a call, it takes compilers a quarter of a minute
-template <class F> RARE F moved(const PairOf<F>& pair, F x, F y) { return pair.moved(x, y); }
-template <class F> RARE F term(const PairOf<F>& pair, F x, F y) { return pair.term(x, y); }
-template <class F> RARE F by_z(const PairOf<F>& pair, F x, F y, F kl, F g) { return pair.by_z(x, y, kl, g); }
-template <class F> RARE F by_w(const PairOf<F>& pair, F x, F y, F g) { return pair.by_w(x, y, g); }
+template <class F> RARE F moved(const PairOf<F>& pair, F x, F y) { return pair.moved(pair.p(x), pair.ahead(x, y)); }
+template <class F> RARE F term(const PairOf<F>& pair, F x, F y) { return pair.term(pair.at(x, y)); }
+template <class F> RARE F by_z(const PairOf<F>& pair, F x, F y, F kl, F g) { return pair.by_z(pair.at(x, y), kl, g); }
+template <class F> RARE F by_w(const PairOf<F>& pair, F x, F y, F g) { return pair.by_w(pair.at(x, y), g); }
 
 template <class F> struct Divergence {
     PairOf<F> pair;

@@ -14,13 +14,16 @@ template <class N> LAW Words<N> halves(N a) {
     N big = a * Constants<N>::splitter, high = big - (big - a);
     return {high, a - high};
 }
+// a b - h for h = round(a b), which is exact: so it is one operation where there is one for it
+template <class N> LAW N product_error(N a, N b, N h) {
+    Words<N> x = halves(a), y = halves(b);
+    return ((x.high * y.high - h) + x.high * y.low + x.low * y.high) + x.low * y.low;
+}
 
 // (h, l) with h = round(a b) and h + l = a b
 template <class N> LAW Words<N> two_product(N a, N b) {
     N h = a * b;
-    Words<N> x = halves(a), y = halves(b);
-    N low = (x.high * y.high - h) + x.high * y.low + x.low * y.high;
-    return settled(h, low + x.low * y.low);
+    return settled(h, product_error(a, b, h));
 }
 
 template <class N> LAW Words<N> times(Words<N> a, Words<N> b) {
@@ -42,6 +45,12 @@ template <class N> struct Expm1 {
     N rest;
     Words<N> exp;  // e^d
 };
+// phi = d^2/2 + d^3 r(d) for |d| <= 1
+template <class N> LAW N small_phi(Words<N> d) {
+    Words<N> h = half_square(d);
+    N cube = flush(flush((h.high + h.high) * d.high) * Constants<N>::phi_polynomial(d.high));
+    return h.high + (h.low + cube);
+}
 template <class N> LAW Expm1<N> expm1(Words<N> d) {
     using C = Constants<N>;
     auto below = !(d.high > C::underflow);
@@ -53,10 +62,7 @@ template <class N> LAW Expm1<N> expm1(Words<N> d) {
     // (2^k - 1 - d) + 2^k E
     Words<N> u = two_sum(scale - Element<N>(1), Element<N>(0) - d.high), s = two_sum(u.high, E);
     N large = s.high + (s.low + (u.low + (low - d.low)));
-    // d^2/2 + d^3 r(d)
-    Words<N> h = half_square(n);
-    N cube = flush(flush((h.high + h.high) * n.high) * C::phi_polynomial(n.high));
-    N rest = where(far, large, h.high + (h.low + cube));
+    N rest = where(far, large, small_phi(n));
 
     Words<N> v = two_sum(scale - Element<N>(1), E), most = fast_two_sum(v.high, v.low + low), small = fast_two_sum(n.high, rest + n.low);
     Words<N> whole = two_sum(e.expm1, spread<N>(1));

@@ -6,6 +6,21 @@
 
 namespace LSMX_TARGET {
 
+LAW bool any(bool x) { return x; }
+
+// e^d - 1, of which only the first word is asked for, and phi: without an exponential where no |d| is above 1
+template <class N> struct Change {
+    N value, rest;
+};
+template <class N> LAW Change<N> change_by(Words<N> d) {
+    if (any(!(magnitude(d.high) <= Element<N>(1)))) {
+        Expm1<N> e = expm1(d);
+        return {e.value.high, e.rest};
+    }
+    N rest = small_phi(d);
+    return {fast_two_sum(d.high, rest + d.low).high, flush(rest)};
+}
+
 // What is known of one row
 template <class F> struct Side {
     F m, L, L_low;  // max,  L = ln(1 + R)
@@ -39,41 +54,52 @@ template <class F> struct PairOf {
     template <class N> LAW N p(N x) const { return softmax_value(x, spread<N>(z.m), spread<N>(z.L), each<N>(z.w)); }
     template <class N> LAW N q(N y) const { return softmax_value(y, spread<N>(w.m), spread<N>(w.L), each<N>(w.w)); }
 
-    // d, 0 where either is absent
-    template <class N> LAW Words<N> difference(N x, N y) const {
+    // f in close rows, else e; 0 where either is absent
+    template <class N> LAW Words<N> ahead(N x, N y) const {
         Words<N> e = lead(x, y);
         if (close) e = from_base(e);
+        auto apart = !is_in(x) || !is_in(y);
+        return {unless(apart, e.high), unless(apart, e.low)};
+    }
+    // d, 0 where either is absent
+    template <class N> LAW Words<N> difference(N x, N y, Words<N> e) const {
         Words<N> d = two_sum(e.high, spread<N>(-less.high));
         d = fast_two_sum(d.high, d.low + (e.low - spread<N>(less.low)));
         auto apart = !is_in(x) || !is_in(y);
         return settled(unless(apart, d.high), unless(apart, d.low));
     }
-    template <class N> LAW Expm1<N> change(N x, N y, N p) const {
-        Words<N> d = difference(x, y);
-        auto dead = !(p > F(0));
-        return expm1(Words<N>{unless(dead, d.high), unless(dead, d.low)});
+
+    // What is known of a class
+    template <class N> struct At {
+        N x, y, p;
+        Words<N> d;
+    };
+    template <class N> LAW At<N> at(N x, N y, N p, Words<N> e) const { return {x, y, p, difference(x, y, e)}; }
+    template <class N> LAW At<N> at(N x, N y) const { return at(x, y, p(x), ahead(x, y)); }
+
+    // p times what is made of d, or what is made of q where p is 0
+    template <class N, class Make, class Other> LAW N by_p(const At<N>& c, Make make, Other other) const {
+        auto dead = !(c.p > F(0));
+        N made = product(c.p, make(change_by(Words<N>{unless(dead, c.d.high), unless(dead, c.d.low)})));
+        return any(dead) ? where(dead, other(q(c.y)), made) : made;
     }
 
     // p (e^f - 1)
-    template <class N> LAW N moved(N x, N y) const {
-        Words<N> f = from_base(lead(x, y));
-        auto apart = !is_in(x) || !is_in(y);
-        return product(p(x), expm1(Words<N>{unless(apart, f.high), unless(apart, f.low)}).value.high);
-    }
+    template <class N> LAW N moved(N p, Words<N> f) const { return product(p, change_by(f).value); }
     // A term of the divergence:  p (e^d - 1 - d), q where p is 0, and 0 where z alone has the class
-    template <class N> LAW N term(N x, N y) const {
-        N s = p(x);
-        return unless(is_in(x) && !is_in(y), where(s > F(0), product(s, change(x, y, s).rest), q(y)));
+    template <class N> LAW N term(const At<N>& c) const {
+        N value = by_p(c, [](const Change<N>& e) { return e.rest; }, [](N q) { return flush(q); });
+        return unless(is_in(c.x) && !is_in(c.y), value);
     }
     // dz = -g p (d + KL)
-    template <class N> LAW N by_z(N x, N y, F kl, F g) const {
-        Words<N> d = difference(x, y), s = two_sum(d.high, spread<N>(kl));
-        return flush(F(0) - product(spread<N>(g), product(p(x), flush(s.high + (s.low + d.low)))));
+    template <class N> LAW N by_z(const At<N>& c, F kl, F g) const {
+        Words<N> s = two_sum(c.d.high, spread<N>(kl));
+        return flush(F(0) - product(spread<N>(g), product(c.p, flush(s.high + (s.low + c.d.low)))));
     }
     // dw = g (q - p),  q - p = p (e^d - 1)
-    template <class N> LAW N by_w(N x, N y, F g) const {
-        N s = p(x), moves = where(s > F(0), product(s, change(x, y, s).value.high), q(y));
-        return product(spread<N>(g), where(is_in(x) && !is_in(y), F(0) - s, moves));
+    template <class N> LAW N by_w(const At<N>& c, F g) const {
+        N moves = by_p(c, [](const Change<N>& e) { return e.value; }, [](N q) { return q; });
+        return product(spread<N>(g), where(is_in(c.x) && !is_in(c.y), F(0) - c.p, moves));
     }
 };
 
