@@ -1,4 +1,4 @@
-"""The digests that hold the promise across machines and releases: one per function, dtype and generated case."""
+"""The digests that hold the promise across machines and releases: one per function or loss, dtype and generated case."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import json
 from importlib import resources
 from typing import Any
 
-from lsmx import ARITHMETIC_VERSION
+from lsmx import ARITHMETIC_VERSION, registered
+from lsmx.extend import FORMAT_OF
 from lsmx.testing.bits import digest
 
 FILE = "golden.json"
+FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @functools.cache
@@ -28,6 +31,12 @@ def key(function: str, dtype: str, case: str) -> str:
     return f"{function}/{dtype}/{case}"
 
 
-def digest_of(results: dict[str, Any], dtype: str) -> str:
+def digest_of(function: str, dtype: str, results: dict[str, Any]) -> str:
     """One digest for all directions."""
-    return digest(*((results[direction], dtype) for direction in sorted(results)))
+    return digest(*((results[direction], dtype_of(function, dtype, direction)) for direction in sorted(results)))
+
+
+def dtype_of(function: str, dtype: str, direction: str) -> str:
+    """That of a result: values and JVPs of a loss are in the format that is computed in."""
+    widens = registered()[function].function.widens and not direction.startswith("backward")
+    return FORMAT_OF[dtype].dtype if widens else dtype

@@ -62,7 +62,7 @@ def test_inside_reference(backend: Target, dtype: str, function: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_golden(function: str, dtype: str, case: str) -> None:
-    assert digest_of(expected(function, dtype, case), dtype) == golden()[key(function, dtype, case)]
+    assert digest_of(function, dtype, expected(function, dtype, case)) == golden()[key(function, dtype, case)]
 
 
 def test_golden_is_complete() -> None:
@@ -76,10 +76,10 @@ def test_golden_is_complete() -> None:
 
 def test_a_digest_sees_one_bit() -> None:
     results = dict(expected("log_softmax", "float32", "normal"))
-    before = digest_of(results, "float32")
+    before = digest_of("log_softmax", "float32", results)
     results["backward"] = results["backward"].copy()
     results["backward"].view(np.uint32)[3, 5] ^= 1
-    assert digest_of(results, "float32") != before
+    assert digest_of("log_softmax", "float32", results) != before
     assert differing(results["backward"], expected("log_softmax", "float32", "normal")["backward"]) is not None
 
 

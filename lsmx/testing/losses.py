@@ -1,0 +1,86 @@
+"""The losses: on which inputs and with which options their bits are held, and what takes too long to be looked at each time."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+
+from lsmx import registered
+from lsmx.extend import PER_CLASS, PER_ROW
+from lsmx.testing.drawn import SUMS
+from lsmx.testing.inputs import Case, cases, normal, uniform
+
+LOSSES = (
+    "log_prob",
+    "entropy",
+    "rank",
+    "row_sums",
+    "scaled_logsumexp",
+    "cross_entropy",
+    "cross_entropy_of",
+    "target_weight",
+    "target_total",
+    "kl_divergence",
+    "js_divergence",
+    "mean_of_rows",
+)
+"""By their names in the registry: ``cross_entropy`` is that with classes, ``cross_entropy_of`` that with probabilities."""
+PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "scalar", "no-entries")
+"""Generated cases that have no options, by name."""
+QUICK = {
+    "float16": ("rank", "row_sums", "target_weight"),
+    "bfloat16": ("rank", "row_sums", "target_weight"),
+    "float32": ("log_prob", "entropy", "rank", "row_sums", "cross_entropy", "target_weight", "target_total"),
+    "float64": ("rank", "row_sums", "target_weight"),
+}
+"""What XLA compiles soon, by dtype, on these cases."""
+QUICK_CASES = ("nasty", "masked", "temperatures", "z-loss", "mean")
+
+
+@functools.cache
+def loss_cases() -> tuple[Case, ...]:
+    """Some of the generated inputs, and others with options."""
+    z = 4 * normal(30, 9, 33)
+    spread = np.array(z)
+    spread[::2] *= 16.0
+    mask = uniform(32, 9, 33) < 0.7
+    mask[4] = False
+    hard = [case for case in cases() if case.name == "nasty"]
+    return (
+        *(case for case in cases() if case.name in PLAIN),
+        Case("blocks", 5 * normal(33, 2, 5000), seed=33),
+        Case("scaled", spread, where=mask, seed=34, options={"temperature": 0.7, "softcap": 20.0}),
+        *(replace(case, name="scaled-nasty", options={"temperature": 3.0, "softcap": 30.0}) for case in hard),
+        Case("temperatures", z, seed=35, options={"temperature": PER_ROW, "weight": PER_CLASS}),
+        Case("smoothed", spread, where=mask, seed=36, options={"label_smoothing": 0.1, "weight": PER_CLASS, "ignore_index": 3}),
+        Case("z-loss", z, seed=37, options={"z_loss": 0.01, "label_smoothing": 0.25, "ignore_index": -100}),
+        Case("several", 3 * normal(31, 2, 4, 7), seed=38, options={"index": 4}),
+        Case("known", z, where=mask, seed=39, options={SUMS: True, "temperature": PER_ROW, "softcap": 10.0}),
+        Case("mean", 1000 * normal(40, 6, 50), axis=None, seed=46, options={"zero_if_empty": True}),
+    )
+
+
+def fits(function: str, case: Case) -> bool:
+    """Whether a case is one for a function: it has some of the options that the case is for."""
+    rules, numbers = registered()[function].function, registered()[function].operations["forward"].options
+    if function == "mean_of_rows":
+        return case.axis is None
+    if function == SUMS and not case.z.ndim:  # no axis to put them along
+        return False
+    if SUMS in case.options:
+        return SUMS in rules.optional
+    return not case.options or any(name in (*numbers, *rules.optional, *rules.takes) for name in case.options)
+
+
+def cases_of(function: str) -> list[Case]:
+    """The inputs on which a function's bits are held."""
+    return [case for case in loss_cases() if fits(function, case)] if function in LOSSES else cases()
+
+
+def looked_at(library: str, function: str, dtype: str) -> list[Case]:
+    """Those on which a library is looked at each time: XLA compiles some losses for seconds, and others for minutes."""
+    if library.partition("-")[0] != "jax" or function not in LOSSES:
+        return cases_of(function)
+    return [case for case in cases_of(function) if function in QUICK[dtype] and case.name in QUICK_CASES]
