@@ -81,8 +81,8 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
     mask = None if case.where is None else where.from_numpy(case.where, "bool")
     options = {name: made(x) if isinstance(x, np.ndarray) else x for name, x in options_of(function, case).items()}
     if takes_sums(function, case):
-        z, found_with = next(iter(given.values())), options_of_sums(options)
-        options[SUMS] = registered()[SUMS](z, axis=case.axis, where=mask, **found_with)
+        rows, found_with = next(iter(given.values())), options_of_sums(options)
+        options[SUMS] = registered()[SUMS](rows, axis=case.axis, where=mask, **found_with)
     out = operator(*given.values(), axis=case.axis, where=mask, **options)
     known = given | {"output": out}
     results = {"forward": where.to_numpy(out)}
@@ -123,8 +123,8 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     options = {name: narrow(x) if isinstance(x, np.ndarray) else x for name, x in options_of(function, case).items()} | place
     with using("reference"), np.errstate(over="ignore", invalid="ignore"):
         if takes_sums(function, case):
-            find, z = registered()[SUMS].rule("forward"), next(iter(given.values()))
-            options[SUMS] = find(Context(), z, **options_of_sums(options), **place)
+            find, rows = registered()[SUMS].rule("forward"), next(iter(given.values()))
+            options[SUMS] = find(Context(), rows, **options_of_sums(options), **place)
         out = result(operator.rule("forward")(Context(), *given.values(), **options))
         known = given | {"output": out}
         results = {"forward": out}

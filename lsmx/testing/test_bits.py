@@ -11,15 +11,14 @@ import pytest
 
 import lsmx
 from lsmx.testing import DIRECTIONS, Case, Target, cases, differing, evaluate, host_target, wanted
-from lsmx.testing.golden import digest_of, golden, key
+from lsmx.testing.golden import DTYPES, FUNCTIONS, digest_of, golden, key
+from lsmx.testing.losses import LOSSES, cases_of
 from lsmx.testing.tasks import directions
 
 Result = npt.NDArray[Any]
-FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 CASES = {case.name: case for case in cases()}
 KINDS = ("dominated", "far", "short", "nasty", "masked", "axes-0-2", "scalar")  # one of each, where kernels are passed over
 TASKS = [(f, d) for f in FUNCTIONS for d in directions(f)]
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @functools.cache
@@ -71,7 +70,8 @@ def test_golden_is_complete() -> None:
     assert {(f, d) for f, d in TASKS if d not in of_16_bits} == {(f, d) for f in FUNCTIONS for d in DIRECTIONS} - {
         ("logsumexp", "jacobian")  # which is softmax
     }
-    assert set(golden()) == {key(f, d, c) for f in FUNCTIONS for d in DTYPES for c in CASES}
+    every = dict.fromkeys(FUNCTIONS, CASES) | {f: {case.name: case for case in cases_of(f)} for f in LOSSES}
+    assert set(golden()) == {key(f, d, c) for f, named in every.items() for d in DTYPES for c in named}
 
 
 def test_a_digest_sees_one_bit() -> None:
