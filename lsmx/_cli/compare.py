@@ -106,7 +106,7 @@ def recorded(side: Side, beside: str, record: Record, inputs: Inputs, progress: 
     facts = {**inputs.facts, "digest": inputs.digest(progress)}
     check(side.name, {**here(), "inputs": facts}, beside, record)
     rows, definition = measured({side.way.name: side.way}, side.dtypes, inputs, progress, say=lambda text: None)
-    fell = [row.why for row in rows if row.digest is None and row.result != "left out"]
+    fell = [row.why for row in rows if row.digest is None and row.result != "omitted"]
     if fell:
         raise InputError(f"{side.name}: {fell[0]}")
     return record_of({side.way.name: side.way}, rows, definition, facts)

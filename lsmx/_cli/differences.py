@@ -35,7 +35,7 @@ def compare_bits(a: Way, b: Way, dtypes: Sequence[str], inputs: Inputs, progress
     tasks = [(function, dtype) for function in functions_of(inputs) for dtype in dtypes]
     for way, dtype in [(way, dtype) for way in (a, b) for dtype in dtypes if inputs.losses]:
         if (words := said(way, dtype)) is not None:
-            progress.say(f"{way.name} {dtype}: left out: {wrapped(words, 10)}")
+            progress.say(f"{way.name} {dtype}: omitted: {wrapped(words, 10)}")
     for i, (function, dtype) in enumerate(tasks):
         if is_left_out(a, function, dtype) or is_left_out(b, function, dtype):
             continue

@@ -138,7 +138,7 @@ def measured(
             if dtype not in way.where.dtypes and not way.confined:
                 show(Row(way.name, "all", dtype, "unavailable", why=f"{way.name} has no {dtype}"))
             elif dtype in way.where.dtypes and inputs.losses and (words := said(way, dtype)) is not None:
-                show(Row(way.name, "losses", dtype, "left out", why=words))
+                show(Row(way.name, "losses", dtype, "omitted", why=words))
     tasks = [(function, dtype) for function in functions_of(inputs) for dtype in dtypes]
     for i, (function, dtype) in enumerate(tasks):
         able = [way for way in usable if dtype in way.where.dtypes and not is_left_out(way, function, dtype)]
@@ -157,7 +157,7 @@ def measured(
 def record_of(ways: dict[str, Way | str], rows: list[Row], definition: dict[str, str], facts: dict[str, Any]) -> dict[str, Any]:
     """What a run found, for other programs."""
     libraries = {name: way.version for name, way in ways.items() if isinstance(way, Way) and not way.confined}
-    counts = {result: sum(row.result == result for row in rows) for result in ("equal", "differs", "unavailable", "left out")}
+    counts = {result: sum(row.result == result for row in rows) for result in ("equal", "differs", "unavailable", "omitted")}
     return {
         "command": "verify",
         **here(),
