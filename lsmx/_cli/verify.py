@@ -117,6 +117,11 @@ def functions_of(inputs: Inputs) -> tuple[str, ...]:
     return (*FUNCTIONS, *LOSSES) if inputs.losses else FUNCTIONS
 
 
+def named(inputs: Inputs) -> str:
+    """The same in words."""
+    return "all functions" if inputs.losses else ", ".join(FUNCTIONS)
+
+
 def measured(
     ways: dict[str, Way | str], dtypes: Sequence[str], inputs: Inputs, progress: Progress, say: Callable[[str], None]
 ) -> tuple[list[Row], dict[str, str]]:
@@ -173,8 +178,7 @@ def verify(given: argparse.Namespace, progress: Progress) -> int:
     """Run everything everywhere and compare: 0 if all is equal, 1 if something differs, 2 if nothing could be compared."""
     inputs = chosen(given.logits)
     lsmx.get_num_threads()  # raises now, if the environment asks for none
-    what = "all functions" if inputs.losses else ", ".join(FUNCTIONS)
-    progress.say(f"lsmx {lsmx.__version__}: {what}, all directions,")
+    progress.say(f"lsmx {lsmx.__version__}: {named(inputs)}, all directions,")
     progress.say(f"on {inputs.name};")
     progress.say("equal: bit for bit that of the definition on NumPy" + (", and of the stored digest." if inputs.stored else "."))
     ways, alone = all_ways(progress)

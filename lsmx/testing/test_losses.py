@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import lsmx
 from lsmx.testing import Case, Target, differing, evaluate, wanted
 from lsmx.testing.golden import DTYPES, digest_of, golden, key
-from lsmx.testing.losses import LOSSES, cases_of, looked_at
+from lsmx.testing.losses import LOSSES, QUICK_CASES, cases_of, looked_at
 
 Result = npt.NDArray[Any]
 
@@ -26,7 +27,12 @@ def mismatches(where: Target, function: str, dtype: str, chosen: list[Case]) -> 
     """What differs from the definition on NumPy."""
     found = []
     for case in chosen:
-        got = evaluate(where, function, dtype, case)
+        try:
+            got = evaluate(where, function, dtype, case)
+        except lsmx.DTypeError as error:  # of a device that lacks what a sum over rows is made of
+            if function != "mean_of_rows" or "needs 64-bit integers" not in str(error):
+                raise
+            pytest.skip(f"{where.name}: {error}")
         want = expected(function, dtype)[case.name]
         found += [f"{case.name} {d}: {text}" for d in want if (text := differing(got[d], want[d])) is not None]
         assert got.keys() == want.keys()
@@ -39,6 +45,15 @@ def test_losses(backend: Target, dtype: str, function: str) -> None:
     if not chosen:
         pytest.skip(f"{backend.name}: takes too long to compile {function} in {dtype}")
     assert mismatches(backend, function, dtype, chosen) == []
+
+
+@pytest.mark.parametrize("function", LOSSES)
+def test_losses_inside_reference(backend: Target, dtype: str, function: str) -> None:
+    """Without kernels."""
+    if len(looked_at(backend.name, function, dtype)) < len(cases_of(function)):
+        pytest.skip(f"{backend.name}: takes too long to compile the definition of the losses")
+    with lsmx.using("reference"):
+        assert mismatches(backend, function, dtype, [case for case in cases_of(function) if case.name in QUICK_CASES]) == []
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
