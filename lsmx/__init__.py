@@ -4,7 +4,7 @@ PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for py
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from lsmx._api import (
     log_softmax,
@@ -46,7 +46,7 @@ from lsmx._errors import (
 )
 from lsmx._native.threads import get_num_threads, set_num_threads
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from lsmx._linear import linear_cross_entropy, linear_cross_entropy_backward, linear_log_prob
     from lsmx._loss_gradients import (
         cross_entropy_backward,
@@ -156,7 +156,7 @@ _LATER = {
 """Names that are looked up when they are asked for, and their modules."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     """The losses, and ``__version__``: importing them, or looking it up, takes longer than all the rest."""
     if name in _LATER:
         value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)

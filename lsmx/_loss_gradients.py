@@ -17,7 +17,7 @@ from lsmx._call.losses import (
     one_tangent,
     scaling,
 )
-from lsmx._call.operator import Operator
+from lsmx._call.operator import Operator, shortcut
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.ops import Array
 from lsmx._losses import Reduction, rows_of_cross_entropy
@@ -71,6 +71,10 @@ def log_prob_backward(
     """
     if extra or unknown:
         raise misspelt(log_prob_backward, extra, unknown)
+    if softcap is row_sums is None and type(temperature) is float and temperature == 1.0:
+        short = shortcut("log_prob", "backward", type(z))
+        if short is not None and (value := short(grad_output, z, index, axis, where, None, None)) is not None:
+            return value
     check_classes("index", index, z, axis)
     given = {"z": z, "index": index}
     options = scaling(z, axis, temperature, softcap, row_sums)
@@ -165,6 +169,10 @@ def entropy_backward(
     """
     if extra or unknown:
         raise misspelt(entropy_backward, extra, unknown)
+    if softcap is row_sums is None and type(temperature) is float and temperature == 1.0:
+        short = shortcut("entropy", "backward", type(z))
+        if short is not None and (value := short(grad_output, z, axis, where, None, None)) is not None:
+            return value
     options = scaling(z, axis, temperature, softcap, row_sums)
     return ENTROPY.derivative("backward", {"grad_output": grad_output}, {"z": z}, axis, where, options=options)
 

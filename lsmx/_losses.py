@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Any, Literal, NamedTuple, Never
 
 from lsmx._call.deferred import publish
@@ -31,6 +32,7 @@ from lsmx._call.losses import (
     targets_are_classes,
     where_not_zero,
 )
+from lsmx._call.operator import shortcut
 from lsmx._call.spelling import honest, misspelt
 from lsmx._call.support import kept
 from lsmx._definition.logits import Scaling
@@ -48,12 +50,22 @@ class TokenStats(NamedTuple):
     lse: Any
     rank: Any
 
+    @classmethod
+    def __class_getitem__(cls, kinds: Any, /) -> GenericAlias:
+        """Its type for checkers: that of the arrays of floats, and that of the ranks."""
+        return GenericAlias(cls, kinds)
+
 
 class CrossEntropyParts(NamedTuple):
     """What `cross_entropy` returns on request: the whole loss, and what of it is ``z_loss``."""
 
     loss: Any
     z_loss: Any
+
+    @classmethod
+    def __class_getitem__(cls, kind: Any, /) -> GenericAlias:
+        """Its type for checkers: that of both arrays."""
+        return GenericAlias(cls, kind)
 
 
 @honest
@@ -135,6 +147,10 @@ def log_prob(
     """
     if extra or unknown:
         raise misspelt(log_prob, extra, unknown)
+    if softcap is support is row_sums is None and type(temperature) is float and temperature == 1.0:
+        short = shortcut("log_prob", "forward", type(z))
+        if short is not None and (value := short(z, index, axis, where, dtype, out)) is not None:
+            return value
     options = scaling(z, axis, temperature, softcap, row_sums, dtype)
     check_classes("index", index, z, axis)
     if support is not None:
@@ -246,6 +262,10 @@ def entropy(
     """
     if extra or unknown:
         raise misspelt(entropy, extra, unknown)
+    if softcap is support is row_sums is None and type(temperature) is float and temperature == 1.0:
+        short = shortcut("entropy", "forward", type(z))
+        if short is not None and (value := short(z, axis, where, dtype, out)) is not None:
+            return value
     options = scaling(z, axis, temperature, softcap, row_sums, dtype)
     if support is not None:
         z, _, where = kept(logits_in(z, dtype), None, support, axis, where)
@@ -467,12 +487,11 @@ def rows_of_cross_entropy(
     classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap, row_sums, dtype)
     options, ignored = options_of_cross_entropy(classes, ignore_index, label_smoothing, z_loss)
     weights = class_weights("weight", weight)
-    if classes:
-        check_classes("target", target, z, axis, ignore_index)
+    counted = check_classes("target", target, z, axis, ignore_index) if classes else None
     divisor = checked_normalizer(normalizer, reduction)
     if divisor is None and reduction == "mean":
-        divisor = rows_of(z, axis)
-        if classes:
+        divisor = counted if classes else rows_of(z, axis)
+        if classes and (divisor is None or weights):
             divisor = Reduced("sum").forward(TARGET_WEIGHT(z, target, axis=axis, dtype=dtype, **weights, **ignored))
     return RowsOfCrossEntropy(classes, scaled | options | weights, ignored, divisor)
 

@@ -8,9 +8,10 @@ from lsmx._call.backend import DIRECTIONS, Backend, Kernel
 from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.cross_entropy_kernels import cross_entropy_plans
+from lsmx._call.device import fused
+from lsmx._call.family import FEW_ELEMENTS
 from lsmx._call.functions import by_full_name, registered
 from lsmx._call.host import core_kernels
-from lsmx._call.kernels import fused
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, serving, unregister
@@ -51,6 +52,7 @@ __all__ = [
     "DIRECTIONS",
     "DOUBLE",
     "EACH",
+    "FEW_ELEMENTS",
     "FORMAT_OF",
     "HOST_TYPES",
     "INDEX",

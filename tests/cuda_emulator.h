@@ -37,7 +37,7 @@ inline unsigned short float_to_half(float x) { _Float16 y = x; unsigned short z;
 namespace emulator {
 
 constexpr int MOST = 1024, STACK = 1 << 16, ROOM = 1 << 18, POISON = 0xA5;
-enum Error { NONE, STUCK, BEYOND_SHARED_MEMORY, BAD_SHUFFLE };
+enum Error { NONE, STUCK, BEYOND_SHARED_MEMORY, BAD_SHUFFLE, OTHER_ARGUMENTS };
 
 struct Barrier {
     int arrived, generation;
@@ -55,12 +55,16 @@ static Error error;
 
 template <size_t> using Integer = long long;
 template <size_t... I> static void (*signature(std::index_sequence<I...>))(Integer<I>...);
-using Arguments = std::make_index_sequence<22>;
-using Kernel = decltype(signature(Arguments()));
-static Kernel kernel;
+static const void* kernel;
 static const long long* arguments;
+static void (*call)();
 
-template <size_t... I> static void call(std::index_sequence<I...>) { kernel(arguments[I]...); }
+// Kernels of so many arguments
+template <size_t... I> static void call_with(std::index_sequence<I...> given) {
+    reinterpret_cast<decltype(signature(given))>(const_cast<void*>(kernel))(arguments[I]...);
+}
+template <size_t N> static void call_of() { call_with(std::make_index_sequence<N>()); }
+constexpr int OF_FUNCTIONS = 22, OF_LOSSES = 37;
 
 // Let the next fiber go on.
 inline void rest() {
@@ -80,7 +84,7 @@ inline void wait(Barrier& barrier, int count) {
 
 static void fiber() {
     for (;;) {
-        call(Arguments());
+        call();
         done[current] = true;
         ++progress;
         rest();
@@ -118,8 +122,10 @@ static void run_block(int threads) {
 }
 
 // Run a kernel: 0, or what went wrong. Shared memory is full of garbage at first, and none beyond what was asked for is written to.
-static int launch(Kernel which, int blocks, int threads, int shared, const long long* given, char* room) {
+static int launch(const void* which, int blocks, int threads, int shared, const long long* given, int count, char* room) {
     kernel = which;
+    call = count == OF_FUNCTIONS ? call_of<OF_FUNCTIONS> : count == OF_LOSSES ? call_of<OF_LOSSES> : nullptr;
+    if (!call) return OTHER_ARGUMENTS;
     arguments = given;
     gridDim.x = blocks;
     blockDim.x = threads;
@@ -154,6 +160,6 @@ template <class V> V __shfl_xor_sync(unsigned mask, V v, int step) {
     namespace lsmx {                                                                                                   \
     alignas(16) long long room[emulator::ROOM / 8];                                                                    \
     }                                                                                                                  \
-    extern "C" int emulate(emulator::Kernel kernel, int blocks, int threads, int shared, const long long* arguments) { \
-        return emulator::launch(kernel, blocks, threads, shared, arguments, reinterpret_cast<char*>(lsmx::room));      \
+    extern "C" int emulate(const void* kernel, int blocks, int threads, int shared, const long long* given, int count) { \
+        return emulator::launch(kernel, blocks, threads, shared, given, count, reinterpret_cast<char*>(lsmx::room));   \
     }

@@ -18,12 +18,18 @@ import torch
 
 import lsmx
 from lsmx import extend
-from lsmx._native.cuda.source import source
+from lsmx._native.cuda.source import LOSSES, common, kernels, source
 
 COMPILER = shutil.which("g++")
 FLAGS = ("-O1", "-ffp-contract=off")
 SHARED = 227 * 1024  # bytes that a block may have on sm_90
-ERRORS = ("", "threads wait for others that do not come", "shared memory that was not asked for", "a shuffle beyond the team")
+ERRORS = (
+    "",
+    "threads wait for others that do not come",
+    "shared memory that was not asked for",
+    "a shuffle beyond the team",
+    "arguments of no kernel",
+)
 BUILDS = pathlib.Path(tempfile.gettempdir())  # a folder of the test run
 HEADER = pathlib.Path(__file__).parent / "cuda_emulator.h"
 
@@ -56,6 +62,11 @@ def built(text: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
+def losses(dtype: str) -> str:
+    """All the passes of the losses at once: what they share is compiled once."""
+    return "\n".join([common(device=False, losses=True), *(kernels(passname, dtype) for passname in LOSSES), ""])
+
+
 def emulated(
     flags: tuple[str, ...] = FLAGS, edit: Callable[[str], str] = str, shared: int = SHARED, seen: list[Any] | None = None
 ) -> extend.CudaDevice:
@@ -64,11 +75,12 @@ def emulated(
     def launch(
         like: Any, passname: str, dtype: str, kernel: str, blocks: int, threads: int, room: int, values: Sequence[int]
     ) -> None:
-        library = built(edit(source(passname, dtype, device=False)), flags)
+        text = losses(dtype) if passname in LOSSES and edit is str else edit(source(passname, dtype, device=False))
+        library = built(text, flags)
         if seen is not None:
             seen.append((kernel, blocks, threads, room, list(values)))
         given = (ctypes.c_longlong * len(values))(*values)
-        code = library.emulate(getattr(library, kernel), blocks, threads, room, given)
+        code = library.emulate(getattr(library, kernel), blocks, threads, room, given, len(given))
         assert code == 0, f"{kernel}: {ERRORS[code]}"
 
     return extend.CudaDevice(unavailable=lambda: None, shared=lambda like: shared, launch=launch)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx._bench import first, instructions, large, layouts, measure, picture, report, scaling, works
-from lsmx._bench.groups import GROUPS, rows
+from lsmx._bench import first, groups, instructions, large, layouts, measure, picture, report, works
+from lsmx._bench.groups import LOG_SOFTMAX, rows, rows_of
 from lsmx._bench.works import Row, Target
 from lsmx._cli import main
 from lsmx.testing import differing
@@ -128,7 +128,7 @@ def test_summary() -> None:
 
 # --- the rows -------------------------------------------------------------------------------------------------------------------
 
-EVERY = [row for group in (*GROUPS, scaling.scaling_rows) for row in group(TINY)]
+EVERY = [row for part in groups.SUBJECTS[LOG_SOFTMAX] for group in groups.PARTS[part] for row in group(TINY)]
 
 
 def by_rows(x: Any, parts: int) -> np.ndarray:
@@ -206,7 +206,7 @@ def test_groups() -> None:
 
 @pytest.mark.parametrize("group", ISSUED)
 def test_every_target_has_a_row(group: str) -> None:
-    targets = [target for row in [*rows(False), *rows(False, scaling=True)] for target in row.targets if target.group == group]
+    targets = [target for row in rows_of(LOG_SOFTMAX, quick=False) for target in row.targets if target.group == group]
     assert targets
     assert {target.ratio for target in targets} <= ISSUED[group]
 
@@ -228,8 +228,8 @@ def test_fresh_outputs_are_large() -> None:
 
 def test_all_works_have_names_of_their_own() -> None:
     for quick in (False, True):
-        names = [row.name for row in [*rows(quick), *rows(quick, scaling=True)]]
-        assert len(set(names)) == len(names) >= 50
+        names = [row.name for subject in groups.SUBJECTS for row in rows_of(subject, quick)]
+        assert len(set(names)) == len(names) >= 80
 
 
 def test_only() -> None:

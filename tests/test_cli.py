@@ -553,7 +553,7 @@ def test_two_machines(tmp_path: pathlib.Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert main(["verify", "--compare", str(here), str(there)]) == 0
     text = capsys.readouterr().out
-    [torch] = [line for line in text.splitlines() if line.startswith("torch ") and "float32" in line]
+    [torch] = [line for line in text.splitlines() if line.startswith("torch ") and " log_softmax " in line and "float32" in line]
     mark = record["definition"]["log_softmax/float32"]
     assert torch.split() == ["torch", "log_softmax", "float32", mark, mark, "(d)", "equal"]
 
@@ -650,6 +650,7 @@ def test_what_a_library_raises_ends_a_comparison(capsys: Capture, monkeypatch: p
         (["verfy"], "'verify'"),
         (["verify", "--logits"], "--logits"),
         (["verify", "--compare", "numpy"], "--compare"),
+        (["bench", "loses"], "invalid choice: 'loses' (choose from"),
         (["bench", "--threads", "0"], "--threads: '0'"),
         (["bench", "--threads", "2", "-1"], "--threads: '-1'"),
         (["bench", "--threads", "1.5"], "--threads: '1.5'"),

@@ -114,7 +114,7 @@ def test_ctrl_c_in_what_measures_is_silent() -> None:
         "import os, signal, sys\nfrom lsmx._bench import measure\nmeasure.child = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
     )
     code = measure.code(1, 1, quick=True)
-    assert code.endswith("child(1, 1, True, '', False)")
+    assert code.endswith("child(1, 1, True, '', 'log-softmax')")
     first, _, rest = code.partition("; from ")
     source = f"{first}\n{script}\nfrom {rest}"
     run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, env=environment(), check=False)

@@ -20,8 +20,12 @@ import lsmx
 from lsmx._native.compiled import core as compiled_core
 from lsmx._native.compiled import missing
 from lsmx.testing import differing
-from tests.native import cases
-from tests.native.cases import DTYPES, LENGTHS, MASK, ONE, OUT, PASSES, A, B, Layout, Plan, in_line, plain, random_plan
+from tests.native.cases import LENGTHS, SOFTCAPS, dtypes_of, in_line, random_plan
+from tests.native.definitions import INDEX, MASK, ONE, OUT, SUMS, TEMPERATURE, A, B
+from tests.native.layouts import Layout, plain
+from tests.native.passes import PASSES
+from tests.native.plans import Plan
+from tests.native.values import DTYPES, LOGITS, cast, drawn
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"{missing()}")
 THREADS = (1, 2, 3, 7)
@@ -109,6 +113,10 @@ def test_many(passname: str, seed: int, core: Any) -> None:
         ("logsumexp_forward", "bfloat16", 100003, 10),
         ("logsumexp_jvp", "float16", 3000, 301),
         ("logsumexp_backward", "float32", 2, 500000),
+        ("log_prob_backward", "float32", 3000, 301),
+        ("cross_entropy_forward", "float16", 977, 130),
+        ("kl_backward_z", "float64", 301, 190),
+        ("row_sums_forward", "bfloat16", 20003, 10),
     ],
 )
 def test_threads(passname: str, dtype: str, rows: int, n: int, core: Any) -> None:
@@ -119,9 +127,8 @@ def test_threads(passname: str, dtype: str, rows: int, n: int, core: Any) -> Non
 def test_threads_with_strides_and_masks(core: Any) -> None:
     plan = in_line("softmax_backward", "float32", 1, 1, seed=3)
     turned = replace(plain(3), order=(2, 0, 1), flipped=(True, False, True))
-    check(
-        core, replace(plan, shape=(31, 100, 97), axes=(0, 2), mask=(100, 1), layouts=(turned, plain(3), plain(2), turned)), THREADS
-    )
+    layouts = {A: turned, B: plain(3), MASK: plain(2), OUT: turned}
+    check(core, replace(plan, shape=(31, 100, 97), axes=(0, 2), mask=(100, 1), layouts=layouts), THREADS)
 
 
 @pytest.mark.parametrize("passname", ["log_softmax_backward", "logsumexp_forward"])
@@ -142,7 +149,7 @@ def test_sums_that_64_bits_do_not_hold(core: Any) -> None:
     plan = in_line("logsumexp_forward", "float64", 1, 2**24 + 2**20, seed=0)
     z = np.full(plan.shape, -1e-9)  # terms just below twice the power of two that the grid goes by
     z[0, 0] = 0.0
-    check(core, replace(plan, arrays=(z,)))
+    check(core, replace(plan, arrays={A: z}))
 
 
 # ---- by hypothesis
@@ -190,28 +197,36 @@ def layouts(draw: st.DrawFn, ndim: int, may_repeat: bool) -> Layout:
 def plans(draw: st.DrawFn) -> Plan:
     passname = draw(st.sampled_from(list(PASSES)))
     p = PASSES[passname]
-    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, max_side=9).filter(lambda s: math.prod(s) <= 200))
+    shape = draw(hnp.array_shapes(min_dims=int(p.reduces > 1), max_dims=4, max_side=9).filter(lambda s: math.prod(s) <= 200))
     ndim = len(shape)
     axes = tuple(sorted(draw(st.sets(st.integers(0, ndim - 1), min_size=1)))) if ndim else ()
-    if draw(st.booleans()):
-        dtypes = (draw(st.sampled_from(list(DTYPES))),) * (len(p.operands()) + 1)
-    else:
-        dtypes = tuple(draw(st.sampled_from(list(DTYPES))) for _ in range(len(p.operands()) + 1))
+    rng, dtype = np.random.default_rng(draw(st.integers(0, 999))), draw(st.sampled_from([*DTYPES, None]))
+    dtypes = dtypes_of(rng, p, dtype, (0.5, 0.5 if ndim else 0.0))
     mask = None
     if draw(st.booleans()):
         mask = tuple(draw(st.sampled_from([n, 1])) for n in shape)[draw(st.integers(0, ndim)) :]
-    place = draw(st.sampled_from([None, A, B, ONE]))
-    plan = Plan(passname, shape, axes, dtypes[:-1], dtypes[-1], (), mask, in_place=place, keepdims=draw(st.booleans()))
+    plan = Plan(
+        passname,
+        shape,
+        axes,
+        dtypes,
+        mask=mask,
+        in_place=draw(st.sampled_from([None, A, B, ONE, TEMPERATURE])),
+        keepdims=draw(st.booleans()),
+        ignored=draw(st.sampled_from([None, 0, -100])) if INDEX in dtypes else None,
+        softcap=draw(st.sampled_from([0.0, *SOFTCAPS])) if p.capped else 0.0,
+    )
     numbers = st.one_of(st.sampled_from(HARD), st.floats(-100, 100), st.floats())
-    arrays = [
-        cases.cast(draw(hnp.arrays(np.float64, plan.shape_of(at), elements=numbers)), dtype)
-        for at, dtype in zip(p.operands(), plan.dtypes, strict=True)
-    ]
-    if mask is not None:
-        arrays.append(draw(hnp.arrays(bool, mask)))
-    places = [*p.operands(), *([MASK] if mask is not None else []), OUT]
-    found = tuple(draw(layouts(len(plan.shape_of(at)), at != OUT)) for at in places)
-    return replace(plan, arrays=tuple(arrays), layouts=found)
+    arrays: dict[int, Any] = {}
+    for at in plan.places():
+        if at == MASK:
+            arrays[at] = draw(hnp.arrays(bool, plan.shape_of(at)))
+        elif at == INDEX:
+            arrays[at] = draw(hnp.arrays(dtypes[at], plan.shape_of(at), elements=st.integers(-2, 20)))
+        elif at not in (OUT, SUMS) and not (at == ONE and p.numbers):  # which are made of others
+            arrays[at] = cast(draw(hnp.arrays(np.float64, plan.shape_of(at), elements=numbers)), dtypes[at])
+    found = {at: draw(layouts(len(plan.shape_of(at)), at != OUT)) for at in plan.places()}
+    return replace(plan, arrays=arrays, layouts=found)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -281,7 +296,7 @@ def by_definition(call: Callable[[], Any]) -> Any:
 
 def hard(shape: tuple[int, ...], dtype: str, seed: int) -> Any:
     with np.errstate(all="ignore"):
-        return cases.drawn(np.random.default_rng(seed), cases.LOGITS, shape, (len(shape) - 1,), dtype)
+        return drawn(np.random.default_rng(seed), LOGITS, shape, (len(shape) - 1,), dtype)
 
 
 def calls(function: str, z: Any, g: Any, one: Any, **options: Any) -> dict[str, Callable[..., Any]]:
@@ -391,7 +406,7 @@ def test_tensors(function: str, dtype: str, target: str) -> None:
         return x.double().numpy()
 
     for shape, axis in (((8, 10), -1), ((3, 300), -1), ((60, 40), 0), ((3, 5, 7), (0, 2)), ((50, 160), 1)):
-        z, g = (torch.from_numpy(cases.cast(hard(shape, dtype, i), "float64")).to(getattr(torch, dtype)) for i in (1, 2))
+        z, g = (torch.from_numpy(cast(hard(shape, dtype, i), "float64")).to(getattr(torch, dtype)) for i in (1, 2))
         for x, v in ((z, g), (z.mT.contiguous().mT, g), (z[..., :1].expand(shape), g), (z, g.mT.contiguous().mT)):
             one = by_definition(lambda v=v, axis=axis: lsmx.logsumexp(v, axis=axis))
             for name, call in calls(function, x, v, one, axis=axis).items():

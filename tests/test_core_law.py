@@ -19,7 +19,7 @@ from lsmx._definition.rows import Rows
 from lsmx._native.compiled import core
 from tests import core_programs
 from tests.core_programs import BYTES, COMPILER, WITHOUT, built, driver, kernels, library, passes, run
-from tests.law_changes import CHANGES, MORE_CHANGES
+from tests.law_changes import CHANGES, LOSS_CHANGES, MORE_CHANGES
 from tests.native.cases import cases, written
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason=WITHOUT)
@@ -161,13 +161,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Cases of the passes that are kept, in the format that is."""
     path = tmp_path_factory.mktemp("cases") / "cases"
     kept = ("log_softmax_forward", "log_softmax_backward", "softmax_forward")
-    written((case for case in cases(1500) if case.passname in kept and not case.double), str(path))
+    written((case for case in cases(1000, names=kept) if not case.double), str(path))
     return path
 
 
-def changed(name: str, old: str, new: str) -> core_programs.Edit:
+def changed(name: str, old: str, new: str, kept: tuple[str, ...] = KEPT) -> core_programs.Edit:
     def edit(source: str, text: str) -> str:
-        text = passes(*KEPT)(source, text)
+        text = passes(*kept)(source, text)
         if source == name:
             assert old in text, f"{name} has no {old}"
             text = text.replace(old, new)
@@ -196,6 +196,15 @@ def test_a_change_is_seen(change: str, file: pathlib.Path) -> None:
 @pytest.mark.parametrize("change", MORE_CHANGES)
 def test_more_changes_are_seen(change: str, file: pathlib.Path) -> None:
     assert wrong(driver("-O1", edit=changed(*MORE_CHANGES[change])), file)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("change", LOSS_CHANGES)
+def test_changes_of_the_losses_are_seen(change: str, tmp_path: pathlib.Path) -> None:
+    passname, kept, *edited = LOSS_CHANGES[change]
+    written((case for case in cases(400, names=(passname,)) if not case.double), str(tmp_path / "cases"))
+    assert not wrong(driver("-O1", edit=passes(kept)), tmp_path / "cases")
+    assert wrong(driver("-O1", edit=changed(*edited, kept=(kept,))), tmp_path / "cases")
 
 
 def test_contraction_is_seen(file: pathlib.Path) -> None:

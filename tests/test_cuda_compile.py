@@ -12,13 +12,19 @@ import lsmx_torch.cuda
 import pytest
 
 from lsmx import extend
-from lsmx._native.cuda.source import PASSES, kernel_name, packs, source
+from lsmx._native.cuda.source import LOSSES, PASSES, kernel_name, packs, source
 from lsmx._native.memory import WIDTH
 
 nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed: pip install 'lsmx[test]'")
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 KERNELS = list(itertools.product(PASSES, WIDTH))
-ROUNDED = re.compile(r"(add|sub|mul|fma)\.rn(\.ftz)?\.f(32|64)")
+DTYPES = tuple(WIDTH)
+OF_LOSSES = [  # for one dtype each, by turns; the others take minutes
+    pytest.param(passname, dtype, marks=() if (i + j) % len(DTYPES) == 0 else pytest.mark.nightly)
+    for i, passname in enumerate(LOSSES)
+    for j, dtype in enumerate(DTYPES)
+]
+ROUNDED = re.compile(r"(add|sub|mul|div|fma)\.rn(\.ftz)?\.f(32|64)")
 ARITHMETIC = re.compile(
     r"^\s*(?:@!?%p\d+\s+)?((?:add|sub|mul|fma|mad|div|rcp|sqrt|rsqrt|ex2|lg2|sin|cos|tanh)\.\S*f(?:16x2|16|32|64))\s", re.MULTILINE
 )
@@ -110,6 +116,25 @@ def test_nothing_is_contracted(passname: str, dtype: str, ftz: str) -> None:
     )
     loads = {2: r"ld\.global\.v4\.(u|f|b)32", 4: r"ld\.global\.v4\.(u|f|b)32", 8: r"ld\.global\.v2\.(u|f|b)64"}
     assert re.search(loads[WIDTH[dtype]], text)
+
+
+@pytest.mark.parametrize(("passname", "dtype"), OF_LOSSES)
+def test_nothing_is_contracted_in_losses(passname: str, dtype: str) -> None:
+    """For an architecture each; a quotient is rounded as IEEE says."""
+    arch = ARCHITECTURES[list(LOSSES).index(passname) % len(ARCHITECTURES)].replace("sm_", "compute_")
+    text = ptx(source(passname, dtype), f"--gpu-architecture={arch}", *extend.CUDA_OPTIONS, "-ftz=true")
+    assert contractions(text, dtype) == []
+    assert len(re.findall(r"fma\.rn", text)) >= (0 if passname == "rank_forward" else 4)
+    assert len(re.findall(r"div\.rn", text)) == 1  # in a function of its own
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("passname", "dtype"), list(itertools.product(LOSSES, WIDTH)))
+def test_every_kernel_of_losses_compiles(
+    passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    check_compiles(passname, dtype, ARCHITECTURES[:: len(ARCHITECTURES) - 1])
 
 
 def test_contraction_is_seen() -> None:

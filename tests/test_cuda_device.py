@@ -69,6 +69,37 @@ def test_views(device: Target, dtype: str, function: str, n: int) -> None:
             assert differing(device.to_numpy(dz), device.to_numpy(same)) is None, name
 
 
+@pytest.mark.parametrize("n", [1, 33, 1000, 9001, 60000])
+def test_losses(device: Target, dtype: str, n: int) -> None:
+    """All passes, with temperatures; against the definition on NumPy, in what the dtype widens to."""
+    rng, fmt = np.random.default_rng(n), "float64" if dtype == "float64" else "float32"
+    z, w = (quantise(nasty(seed, 2 * KINDS, n)[: 2 * KINDS if n < 2000 else 7], dtype) for seed in (n, n + 1))
+    index, g = rng.integers(0, n, len(z)), rng.standard_normal(len(z)).astype(fmt)
+    each = rng.uniform(0.3, 3, len(z)).astype(fmt)
+    here = [device.from_numpy(x, dtype) for x in (z, w)]
+    there = [x.astype(fmt) for x in (z, w)]
+    i, g_here, each_here = device.from_numpy(index, "int64"), device.from_numpy(g, fmt), device.from_numpy(each, fmt)
+    calls: dict[str, Callable[..., Any]] = {
+        "row_sums": lambda z, w, i, g, T: lsmx.row_sums(z, temperature=T),
+        "log_prob": lambda z, w, i, g, T: lsmx.log_prob(z, i, temperature=T),
+        "known": lambda z, w, i, g, T: lsmx.log_prob(z, i, temperature=T, row_sums=lsmx.row_sums(z, temperature=T)),
+        "entropy": lambda z, w, i, g, T: lsmx.entropy(z, temperature=T),
+        "smoothed": lambda z, w, i, g, T: lsmx.cross_entropy(
+            z, i, reduction="none", label_smoothing=0.1, z_loss=1e-3, temperature=T
+        ),
+        "kl_divergence": lambda z, w, i, g, T: lsmx.kl_divergence(z, w, temperature=T),
+        "log_prob backward": lambda z, w, i, g, T: lsmx.log_prob_backward(g, z, i, temperature=T),
+        "entropy backward": lambda z, w, i, g, T: lsmx.entropy_backward(g, z, temperature=T),
+    }
+    for name, call in calls.items():
+        got = device.to_numpy(call(*here, i, g_here, each_here))
+        with lsmx.using("reference"):
+            want = call(*there, index, g, each)
+        narrow = quantise(want, dtype).astype(fmt) if name.endswith("backward") else want
+        assert differing(got.astype(fmt), narrow) is None, name
+    assert lsmx.explain(here[0], i, function="log_prob").runs == "cuda"
+
+
 def streams(device: Target) -> tuple[Callable[[], contextlib.AbstractContextManager[Any]], Callable[[], None]]:
     """How to enter a new stream, and how to wait for everything."""
     if device.name == "cupy":

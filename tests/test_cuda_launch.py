@@ -264,10 +264,11 @@ class Module:
         return Function()
 
 
-@pytest.mark.skipif(COMPILER is None, reason="no g++ here, which compiles the kernels for the host")
-@pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
-def test_launches_through_cupy(function: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def module(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """CuPy's module of the backend, with arrays and a compiler that pretend."""
+    if COMPILER is None:
+        pytest.skip("no g++ here, which compiles the kernels for the host")
     monkeypatch.setattr(cuda_host, "BUILDS", tmp_path)
     pretended: Any = types.ModuleType("cupy")
     pretended.ndarray, pretended.RawModule = Pretended, Module
@@ -278,8 +279,13 @@ def test_launches_through_cupy(function: str, tmp_path: pathlib.Path, monkeypatc
     spec = importlib.util.spec_from_file_location("pretended_cuda", path)
     assert spec is not None
     assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
+def test_launches_through_cupy(function: str, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = {(k.function, k.direction): k for k in module.KERNELS}
     forward, backward, jvp = (kernels[function, direction] for direction in ("forward", "backward", "jvp"))
 
@@ -304,3 +310,34 @@ def test_launches_through_cupy(function: str, tmp_path: pathlib.Path, monkeypatc
     assert forward.plan(extend.Context(), z.view(Pretended)) == why
     assert forward.plan(extend.Context(), z) == "a ndarray, not a plain cupy.ndarray"
     assert forward.plan(extend.Context(), np.ones((2, 3), np.int64).view(Pretended)) == "dtype int64"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_losses_through_cupy(dtype: str, module: Any) -> None:
+    """Numbers a row are in the format that is computed in; an index is of int32 or int64."""
+    kernels = {(k.function, k.direction): k for k in module.KERNELS}
+    rng = np.random.default_rng(4)
+    z, index = rng.standard_normal((23, 150)).astype(dtype), rng.integers(0, 150, 23).astype(np.int32)
+    fmt = np.float64 if dtype == "float64" else np.float32
+    g, each = rng.standard_normal(23).astype(fmt), rng.uniform(0.5, 2, 23).astype(fmt)
+    rules = lsmx.registered()["log_prob"].function
+    for options in ({}, {"temperature": 0.7}, {"temperature": each}, {"where": rng.random(z.shape) < 0.6}):
+        one, two = extend.Context(), extend.Context()
+        want = rules.forward(one, z, index, **options)
+        dz = rules.backward(one, g)
+        given = {k: v.view(Pretended) if hasattr(v, "shape") else v for k, v in options.items()}
+        got = kernels["log_prob", "forward"].plan(two, z.view(Pretended), index.view(Pretended), **given)()
+        assert (type(got), got.dtype) == (Pretended, fmt)
+        assert differing(np.asarray(got), want) is None
+        assert differing(np.asarray(kernels["log_prob", "backward"].plan(two, g.view(Pretended))()), dz) is None
+    why = kernels["log_prob", "forward"].plan(extend.Context(), z.view(Pretended), index.astype(np.uint8).view(Pretended))
+    assert why == "dtype uint8"
+
+
+def test_fewer_elements_of_two_rows_of_logits() -> None:
+    """4 to a thread, or as many as are loaded together: losses.cuh and divergence.cuh have places for no more."""
+    has = (2, 2, 1, 0, 0, 0, 1)
+    for dtype, n, size in (("float32", 2048, 512), ("float32", 2052, 512), ("float16", 4096, 512), ("float64", 100, 32)):
+        launch = launch_for("kl_forward", dtype, has, (True,) * 7, in_line(n, 9, has), SHARED)
+        assert launch.size == size
+        assert ("held" in launch.kernel) == (n != 2052)

@@ -18,7 +18,7 @@ from lsmx.testing import Diagnosis, diagnose, quantise
 from lsmx.testing.answers import EPS_AND_TINY, Answer
 from lsmx.testing.candidate import Candidate
 from lsmx.testing.explaining import explanation
-from lsmx.testing.gradients import RESIDUALS, correct, evaluate_lines
+from lsmx.testing.gradients import OF_CLASSES, RESIDUALS, correct, evaluate_lines
 from lsmx.testing.mistakes import LEAKS, MISTAKES, UNSAFE
 from lsmx.testing.probes import MATRICES, SHAPES, masked, ordinary
 from tests.own_gradients import RIGHT, Own, kept, less_one, softmax, total
@@ -364,11 +364,13 @@ def test_what_a_rule_with_targets_is_read_as() -> None:
 
 
 @pytest.mark.parametrize("like", LIKE, ids=name_of)
-def test_cross_entropy_has_the_bits_of_log_softmax(like: Any) -> None:
+def test_cross_entropy_has_its_own_bits(like: Any) -> None:
     def backward(g: Any, log_probs: Any, y: Any) -> Any:
         return lsmx.log_softmax_backward(-g[:, None] * y, log_probs)
 
     found = diagnose(backward, function="cross_entropy", like=like)
+    assert found.right, str(found)
+    found = diagnose(lambda *x: lsmx.cross_entropy_backward(*x, reduction="none"), function="cross_entropy", like=like)
     assert found.right, str(found)
     assert found.equal_bits
 
@@ -639,7 +641,7 @@ def planted(answers: list[Answer], lines: str) -> list[Answer]:
     ]
 
 
-TABLES = [(f, saves, one_hot) for f in MISTAKES for saves in RESIDUALS[f] for one_hot in {False, f == "cross_entropy"}]
+TABLES = [(f, saves, one_hot) for f in MISTAKES for saves in RESIDUALS[f] for one_hot in {False, f in OF_CLASSES}]
 
 
 @pytest.mark.parametrize(("axes", "dtype"), [(True, "bfloat16"), (False, "float64")])
@@ -648,7 +650,7 @@ def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...
     right = correct(function, saves, one_hot=one_hot)
     like = torch.zeros((), dtype=getattr(torch, dtype))
     candidate = Candidate.of(lambda g, *saved, **_: g, function, like, saves, one_hot)
-    shapes = MATRICES if function == "cross_entropy" else SHAPES
+    shapes = MATRICES if function in OF_CLASSES else SHAPES
     answers = [candidate.answer(p) for p in ordinary(shapes, axes, candidate.reduces)]
     assert all(a.right for a in planted(answers, right))
     for mistake in MISTAKES[function]:
@@ -659,7 +661,7 @@ def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...
             continue  # is e, in so few digits
         wrong = planted(answers, lines)
         if not axes and all(a.right for a in wrong):
-            matrices = ("1", "[:, None]") if function == "cross_entropy" else ("-1", "[..., None]")
+            matrices = ("1", "[:, None]") if function in OF_CLASSES else ("-1", "[..., None]")
             assert any(last in mistake.wrong for last in (*matrices, "[..., None]")), mistake  # it is right along the last axis
             continue
         assert not all(a.right for a in wrong), mistake

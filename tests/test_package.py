@@ -24,7 +24,7 @@ DERIVED = [n for n in PUBLIC if n.startswith(("log_softmax", "softmax", "logsume
 def test_all_is_what_is_there() -> None:
     assert len(lsmx.__all__) == len(set(lsmx.__all__))
     modules = {n for n, v in vars(lsmx).items() if inspect.ismodule(v)}
-    assert {n for n in vars(lsmx) if not n.startswith("_")} - modules == set(lsmx.__all__) - {"__version__"}
+    assert {n for n in dir(lsmx) if not n.startswith("_")} - modules == set(lsmx.__all__) - {"__version__"}
 
 
 @pytest.mark.parametrize("name", lsmx.__all__)

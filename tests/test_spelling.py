@@ -139,7 +139,8 @@ def test_help_shows_what_is_accepted() -> None:
         parameters = inspect.signature(getattr(lsmx, name)).parameters.values()
         assert tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY) == arrays
         assert {p.kind for p in parameters} == {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY}
-    assert list(inspect.signature(lsmx.explain).parameters) == ["arrays", "function", "direction", "axis", "where", "dtype"]
+    named = ["arrays", "function", "direction", "axis", "where", "dtype"]
+    assert list(inspect.signature(lsmx.explain).parameters) == [*named, "options"]  # those of the function
 
 
 def test_inside_torch_compile(power: extend.Operator) -> None:

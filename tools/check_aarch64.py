@@ -26,7 +26,7 @@ SOURCES = [
     HOME / "tests" / "native" / "driver.cpp",
     *(NATIVE / "cpu" / f"{x}.cpp" for x in ("geometry", "targets", "threads", "totals", "kernels")),
 ]
-CASES = HOME / "tests" / "native" / "cases.py"
+CASES = "tests.native.cases"
 INCLUDED = [f"-I{NATIVE / 'include'}", f"-I{NATIVE / 'cpu'}"]
 
 
@@ -53,7 +53,7 @@ def compiled(sources: list[pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(compile_one, zip(sources, objects, strict=True)))
     program = folder / "program"
-    subprocess.run([*zig, "-O3", "-static", "-nostdlib++", "-pthread", *objects, "-o", str(program)], check=True)
+    subprocess.run([*zig, "-O2", "-static", "-nostdlib++", "-pthread", *objects, "-o", str(program)], check=True)
     return program
 
 
@@ -69,7 +69,7 @@ def main(number: str = "3000") -> int:
         if not shutil.which(QEMU):
             print(f"compiled for aarch64, but not run: there is no {QEMU} here (apt-get install qemu-user)")
             return 0
-        subprocess.run([sys.executable, str(CASES), str(folder / "cases"), number], check=True)
+        subprocess.run([sys.executable, "-m", CASES, str(folder / "cases"), number], cwd=HOME, check=True)
         status = subprocess.run([QEMU, str(program), str(folder / "cases")], check=False).returncode
     print(f"on aarch64, under {QEMU}: " + ("right" if status == 0 else f"WRONG, status {status}"))
     return 1 if status else 0

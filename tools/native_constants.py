@@ -93,7 +93,7 @@ def constants(fmt: Format) -> str:
     lines += [f"    static constexpr int {name} = {value};" for name, value in integers.items()]
     for name, (value, meaning) in floats.items():
         lines.append(f"    static constexpr F {name} = {number(value)};{f'  // {meaning}' if meaning else ''}")
-    for name, coefficients in {"exp": fmt.exp, "log": fmt.log, "inv": fmt.inv[:-1], "phi": fmt.phi}.items():
+    for name, coefficients in {"exp": fmt.exp, "log": fmt.log, "inv": fmt.inv[:-1], "phi": fmt.phi, "psi": fmt.psi}.items():
         lines.append(f"    template <class N> LAW static N {name}_polynomial(N x) {{ return horner(x, {listed(coefficients)}); }}")
     lines.append(f"    LAW static const F* table(int i) {{ return {kind}_table[i]; }}")
     return "\n".join([*lines, "};", ""])

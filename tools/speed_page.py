@@ -1,8 +1,8 @@
-"""Write the figures of ``benchmarks/speed-*.json`` into ``docs/speed.md`` and ``README.md``, between their markers.
+"""Write the figures of ``benchmarks/`` into ``docs/speed.md``, ``docs/losses.md`` and ``README.md``, between their markers.
 
 ``python tools/speed_page.py`` writes, ``--check`` says whether the pages are what the files say, and ``--measure`` measures this
-machine first: on each of the core's targets named, or on the one that it chooses. PyTorch and JAX are held to the same
-instructions.
+machine first: on each of the core's targets named, or on the one that it chooses; the losses with ``--losses``, or log-softmax.
+PyTorch and JAX are held to the same instructions. The files are ``speed-*.json`` for log-softmax, and ``losses-*.json``.
 """
 
 from __future__ import annotations
@@ -23,19 +23,31 @@ from lsmx.extend import core_status
 
 HOME = pathlib.Path(__file__).parents[1]
 FOLDER = HOME / "benchmarks"
+PAGES = ("docs/speed.md", "docs/losses.md", "README.md")
 TORCH = {"baseline": "default", "avx2": "avx2", "avx512": "avx512"}  # what PyTorch calls the instructions of our targets
 XLA = {"baseline": "SSE4_2", "avx2": "AVX2", "avx512": "AVX512"}  # and XLA
 IN_README = ("first call", "rows of 1000 to 128256", "fresh output", "rows of 10", "masks", "small calls on NumPy")
-NONE = "No figures of this version yet: `python tools/speed_page.py --measure` measures this machine and fills the tables."
+NONE = "No figures of this version yet: `python tools/speed_page.py --measure%s` measures this machine and fills the tables."
 
 Machines = dict[str, Results]
 
 
-def read() -> tuple[Machines, Results | None]:
-    """The results of each host by its name, and those of a CUDA device."""
-    found = {path.stem.removeprefix("speed-"): json.loads(path.read_text()) for path in sorted(FOLDER.glob("speed-*.json"))}
-    hosts = {name: results for name, results in found.items() if "rows" in results and not results["quick"]}
-    return hosts, next((results for results in found.values() if "device" in results), None)
+def results_of(subject: str) -> Machines:
+    """The results in all files of a subject, by the rest of their names."""
+    return {
+        path.stem.removeprefix(f"{subject}-"): json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{subject}-*.json"))
+    }
+
+
+def of_hosts(machines: Machines) -> Machines:
+    """Those of hosts, without trials."""
+    return {name: results for name, results in machines.items() if "rows" in results and not results["quick"]}
+
+
+def read() -> tuple[Machines, Machines, Results | None]:
+    """The results of each host, of log-softmax and of the losses, and those of a CUDA device."""
+    machines, losses = results_of("speed"), results_of("losses")
+    return of_hosts(machines), of_hosts(losses), next((results for results in machines.values() if "device" in results), None)
 
 
 def cell(pairs: list[tuple[Any, Any]]) -> str:
@@ -89,13 +101,16 @@ def of_device(results: Results) -> str:
     )
 
 
-def parts(hosts: Machines, device: Results | None) -> dict[str, Callable[[], str]]:
+def parts(speed: Machines, losses: Machines, device: Results | None) -> dict[str, Callable[[], str]]:
     """What stands between the markers of each name."""
+    none, none_of_losses = NONE % "", NONE % " --losses"
     return {
-        "machines": lambda: machine_table(hosts) if hosts else NONE,
-        "rows": lambda: "\n\n".join(of_host(*host) for host in hosts.items()) or NONE,
-        "cuda": lambda: of_device(device) if device else NONE,
-        "readme": lambda: machine_table(hosts, IN_README) if hosts else NONE,
+        "machines": lambda: machine_table(speed) if speed else none,
+        "rows": lambda: "\n\n".join(of_host(*host) for host in speed.items()) or none,
+        "cuda": lambda: of_device(device) if device else none,
+        "readme": lambda: machine_table(speed, IN_README) if speed else none,
+        "losses": lambda: machine_table(losses) if losses else none_of_losses,
+        "loss_rows": lambda: "\n\n".join(of_host(f"losses, {name}", r) for name, r in losses.items()) or none_of_losses,
     }
 
 
@@ -109,13 +124,14 @@ def filled(text: str, made: dict[str, Callable[[], str]]) -> str:
     return re.sub(r"(<!-- figures: (\w+) -->).*?(<!-- end of figures -->)", fill, text, flags=re.DOTALL)
 
 
-def measure(target: str) -> None:
+def measure(target: str, losses: bool) -> None:
     """Measure this machine, with the core on one of its targets."""
     limits = {"LSMX_CPU": target}
     if target in TORCH:
         limits |= {"ATEN_CPU_CAPABILITY": TORCH[target], "XLA_FLAGS": f"--xla_cpu_max_isa={XLA[target]}"}
     threads = [str(n) for n in (1, 2) if n <= (os.cpu_count() or 1)]
-    command = [sys.executable, "-m", "lsmx", "bench", "--threads", *threads, "--json", str(FOLDER / f"speed-{target}.json")]
+    words, subject = (["losses"], "losses") if losses else (["--threads", *threads], "speed")
+    command = [sys.executable, "-m", "lsmx", "bench", *words, "--json", str(FOLDER / f"{subject}-{target}.json")]
     subprocess.run(command, env={**os.environ, **limits}, check=True)
 
 
@@ -124,16 +140,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; say whether the pages are current")
     parser.add_argument("--measure", nargs="*", metavar="TARGET", help="measure first, on these targets of the core")
+    parser.add_argument("--losses", action="store_true", help="what is measured is the losses, in place of log-softmax")
     given = parser.parse_args(argv)
     if given.measure is not None:
         for target in given.measure or [core_status()["target"]]:
-            measure(target)
+            measure(target, given.losses)
     made, code = parts(*read()), 0
-    for page in (HOME / "docs" / "speed.md", HOME / "README.md"):
+    for page in (HOME / name for name in PAGES):
         before = page.read_text(encoding="utf-8")
         after = filled(before, made)
         if given.check:
-            print(f"{page.name}: {'as measured' if after == before else 'DIFFERS from benchmarks/speed-*.json'}")
+            print(f"{page.name}: {'as measured' if after == before else 'DIFFERS from benchmarks/*.json'}")
             code |= after != before
         else:
             page.write_text(after, encoding="utf-8")

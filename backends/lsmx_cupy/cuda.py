@@ -13,6 +13,7 @@ _kernels: dict[tuple[int, str], Any] = {}
 _shared: dict[int, int] = {}
 _old: dict[int, str | None] = {}
 DTYPES = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("int32", "int64")
 
 
 def shared(x: Any) -> int:
@@ -48,11 +49,11 @@ def old(device: Any) -> str | None:
     return _old[device.id]
 
 
-def refuse(x: Any) -> str | None:
+def refuse(x: Any, dtypes: Sequence[str] = DTYPES) -> str | None:
     """Kernels read the memory of plain arrays."""
     if type(x) is not cupy.ndarray:
         return f"a {type(x).__name__}, not a plain cupy.ndarray"
-    if x.dtype.name not in DTYPES:
+    if x.dtype.name not in dtypes:
         return f"dtype {x.dtype.name}"
     if x.data.ptr % x.itemsize or any(s % x.itemsize for s in x.strides):
         return "elements that are not aligned in memory"
@@ -64,10 +65,10 @@ def simple(x: Any) -> str | None:
     return x.dtype.name if refuse(x) is None and x.flags.c_contiguous and x.size and x.ndim else None
 
 
-def empty(shape: tuple[int, ...], like: Any) -> Any:
+def empty(shape: tuple[int, ...], like: Any, widens: bool = False) -> Any:
     """A new array on the device of another."""
     with like.device:
-        return cupy.empty(shape, like.dtype)
+        return cupy.empty(shape, "float32" if widens and like.itemsize == 2 else like.dtype)
 
 
 def masked(x: Any, where: Any, value: float) -> Any:
@@ -85,6 +86,7 @@ def fill_in(x: Any, where: Any, value: float) -> Any:
 
 MEMORY = Memory(
     refuse=refuse,
+    refuse_index=lambda x: refuse(x, INTEGERS),
     dtype=lambda x: x.dtype.name,
     address=lambda x: x.data.ptr,
     strides=lambda x: tuple(s // x.itemsize for s in x.strides),

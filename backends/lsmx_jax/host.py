@@ -22,8 +22,9 @@ Found = str | Callable[[], Any]
 
 def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
-    # those of the losses take other arrays, and have plans of their own
-    offered = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
+    own = {(k.function, k.direction) for k in loss_kernels()}  # those of the losses take other arrays, and have plans of their own
+    cores = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
+    offered = [k for k in cores if (k.function, k.direction) not in own]
     return tuple(
         Kernel(
             k.name,
@@ -140,12 +141,17 @@ def run(pass_name: str, given: Operands, shape: tuple[int, ...], out: Any) -> An
         "mask": given.where is not None,
         "temperature": temperature is not None,
         "sums": given.row_sums is not None,
+        "weight": given.weight is not None,
     }
     numbers: dict[str, Any] = {name: np.uint64(value) for name, value in attributes.items()}
+    for name in ("softcap", "smoothing"):
+        if value := getattr(given, name):
+            numbers[name] = np.float64(value).view(np.uint64)
     if given.ignored is not None:
         numbers["ignored"] = np.int64(given.ignored)
     one = given.one if given.numbers is None else given.numbers
-    arrays = [x for x in (one, given.z, given.w, given.index, given.where, temperature, given.row_sums) if x is not None]
+    rows = one, given.probabilities, given.z, given.w
+    arrays = [x for x in (*rows, given.index, given.where, temperature, given.row_sums, given.weight) if x is not None]
     return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct(shape, dtype))(*arrays, **numbers)
 
 

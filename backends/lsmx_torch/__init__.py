@@ -36,6 +36,7 @@ from lsmx_torch.bind import PLAIN, at_hand, bind, define
 from lsmx_torch.cuda import DEVICE, old
 
 LARGE = 2**20  # elements from which on the pages of a new tensor matter
+INTEGERS = (torch.int32, torch.int64)
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
 
 
@@ -125,6 +126,7 @@ def memory(device: str) -> Memory:
     refuse = refusing(device)
     return Memory(
         refuse=refuse,
+        refuse_index=refusing(device, INTEGERS),
         dtype=lambda x: NAMES[x.dtype],
         address=methodcaller("data_ptr"),
         strides=methodcaller("stride"),
@@ -152,7 +154,7 @@ def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TYPES = {getattr(torch, name): code for name, code in HOST_TYPES.items()}
-why_not, why_no_index = refusing("cpu"), refusing("cpu", (torch.int32, torch.int64))
+why_not, why_no_index = refusing("cpu"), refusing("cpu", INTEGERS)
 
 
 def view(x: Any) -> HostView | str:

@@ -54,6 +54,11 @@ def kept(operation: Operation) -> tuple[int, ...]:
     return tuple(map(names.index, operation.saves))
 
 
+def beforehand(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> Any:
+    """What is computed before an operation, or None. The CUDA kernels of 16-bit log-softmax find it themselves."""
+    return operation.on(arrays).beforehand if arrays[0].device.type == "cpu" or operation.narrow is None else None
+
+
 def computed(
     operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: torch.Tensor | None, options: Mapping[str, Any]
 ) -> torch.Tensor:
@@ -73,10 +78,11 @@ class Plain(_SingleLevelFunction):
     def forward(ctx: Any, call: tuple[Bind, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for."""
         bind, operation, axis, where, options = call
-        if operation.beforehand is not None:
-            operation, arrays = operation.beforehand(computed, arrays, axis, where, options)
-        result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
+        first = beforehand(operation, arrays)
+        if first is not None:
+            operation, arrays = first(computed, arrays, axis, where, options)
         rules = operation.on(arrays)
+        result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
         ctx.call = bind, rules, axis, where, options
         given = (*arrays, result)
         # the mask too: PyTorch notices if it is changed in place
@@ -168,9 +174,10 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
         if not followed(operation, args[:n]):
             return below(*args)
         check_differentiable(operation)
-        if operation.beforehand is not None:
+        first = beforehand(operation, args[:n])
+        if first is not None:
             axes, where, *values = args[n:]
-            other, arrays = operation.beforehand(bind, args[:n], operation.axis(args[:n], axes), where, operation.named(values))
+            other, arrays = first(bind, args[:n], operation.axis(args[:n], axes), where, operation.named(values))
             if other is not operation:
                 found: torch.Tensor = bind(other, arrays, operation.axis(args[:n], axes), where, operation.named(values))
                 return found

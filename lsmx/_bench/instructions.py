@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from lsmx._bench.groups import rows
+from lsmx._bench.groups import LOG_SOFTMAX, SUBJECTS, rows_of
 from lsmx._bench.works import Call, Row, left_out
 
 CALLS, WARM = 1000, 50
@@ -32,7 +32,7 @@ def made(row: Row, contestant: str) -> Call:
 
 def child(name: str, contestant: str, count: int) -> None:
     """Make so many calls: what runs under callgrind."""
-    call = made(next(row for row in rows(quick=True) if row.name == name), contestant)
+    call = made(next(row for subject in SUBJECTS for row in rows_of(subject, quick=True) if row.name == name), contestant)
     for _ in range(WARM + count):
         call()
 
@@ -55,10 +55,10 @@ def of_a_call(name: str, contestant: str) -> float:
     return (instructions(name, contestant, 2 * CALLS) - instructions(name, contestant, CALLS)) / CALLS
 
 
-def count_all(only: str) -> list[dict[str, Any]]:
+def count_all(only: str, subject: str = LOG_SOFTMAX) -> list[dict[str, Any]]:
     """A record for each small row: instructions by contestant."""
     counted = []
-    for row in rows(quick=True, only=only):
+    for row in rows_of(subject, quick=True, only=only):
         if row.elements < SMALL:
             print(f"callgrind: {row.name}", file=sys.stderr, flush=True)
             counted.append({"work": row.name, "instructions": {name: of_a_call(row.name, name) for name in row.contestants()}})

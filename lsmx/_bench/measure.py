@@ -15,7 +15,7 @@ from typing import Any
 
 from lsmx import ARITHMETIC_VERSION
 from lsmx._bench.first import GROUP, first_names, measure_first
-from lsmx._bench.groups import rows
+from lsmx._bench.groups import LOG_SOFTMAX, SUBJECTS, TWO_THREADS, rows, rows_of
 from lsmx._bench.scaling import THREADS as SCALING_THREADS
 from lsmx._bench.works import Call, Row, optional
 from lsmx.extend import core_status
@@ -58,7 +58,7 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {"median": middle, "low": low, "high": high}
 
 
-def child(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> None:
+def child(threads: int, turns: int, quick: bool, only: str = "", part: str = LOG_SOFTMAX) -> None:
     """Measure every row and print them as JSON: what ``measure`` runs in a process of its own."""
     import lsmx
 
@@ -66,7 +66,7 @@ def child(threads: int, turns: int, quick: bool, only: str = "", scaling: bool =
     if torch := optional("torch"):
         torch.set_num_threads(threads)
     results = []
-    for row in rows(quick, only, scaling):
+    for row in rows(quick, only, part):
         print(f"{threads} thread{'s' * (threads > 1)}: {row.name}", file=sys.stderr, flush=True)
         times = interleaved(row.contestants(), turns)
         results.append(entry(row, threads, {name: summary(taken) for name, taken in times.items()}))
@@ -79,22 +79,22 @@ def entry(row: Row, threads: int, seconds: dict[str, dict[str, float]]) -> dict[
     return {"work": row.name, "threads": threads, "elements": row.elements, "seconds": seconds, "targets": targets}
 
 
-def code(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> str:
+def code(threads: int, turns: int, quick: bool, only: str = "", part: str = LOG_SOFTMAX) -> str:
     """What confines itself to so many processors, before any library makes threads, and runs ``child``.
 
     Ctrl-C on a terminal reaches that process, too, which then ends without a word.
     """
     quiet = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
     confined = f"hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])"
-    return f"{quiet}; {confined}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick}, {only!r}, {scaling})"
+    return f"{quiet}; {confined}; from lsmx._bench.measure import child; child({threads}, {turns}, {quick}, {only!r}, {part!r})"
 
 
-def measure(threads: int, turns: int, quick: bool, only: str = "", scaling: bool = False) -> list[dict[str, Any]]:
+def measure(threads: int, turns: int, quick: bool, only: str = "", part: str = LOG_SOFTMAX) -> list[dict[str, Any]]:
     """The results of a process that may use so many processors; an empty list where nothing is chosen."""
-    if not rows(quick, only, scaling):
+    if not rows(quick, only, part):
         return []
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-c", code(threads, turns, quick, only, scaling)]
+    command = [sys.executable, "-c", code(threads, turns, quick, only, part)]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     results: list[dict[str, Any]] = json.loads(run.stdout)
     return results
@@ -105,28 +105,26 @@ def available() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure_all(threads: list[int], turns: int, quick: bool, only: str) -> list[dict[str, Any]]:
-    """Every row: first calls, the groups for each number of threads, and two threads against one where there are two processors."""
-    results = list(measure_first(only, quick))
-    for number in threads:
-        results += measure(number, turns, quick, only)
-    if available() >= SCALING_THREADS:
-        results += measure(SCALING_THREADS, turns, quick, only, scaling=True)
+def measure_all(threads: list[int], turns: int, quick: bool, only: str, subject: str = LOG_SOFTMAX) -> list[dict[str, Any]]:
+    """Every row: first calls, each part for each number of threads, and two threads against one where there are two processors."""
+    results = list(measure_first(only, quick)) if subject == LOG_SOFTMAX else []
+    for part in SUBJECTS[subject]:
+        for number in [SCALING_THREADS] if part == TWO_THREADS else threads:
+            if part != TWO_THREADS or available() >= SCALING_THREADS:
+                results += measure(number, turns, quick, only, part)
     return results
 
 
-def names(quick: bool, only: str = "") -> list[str]:
+def names(quick: bool, only: str = "", subject: str = LOG_SOFTMAX) -> list[str]:
     """Of all rows that are chosen."""
-    return [*first_names(only), *(row.name for scaling in (False, True) for row in rows(quick, only, scaling))]
+    started = first_names(only) if subject == LOG_SOFTMAX else []
+    return [*started, *(row.name for row in rows_of(subject, quick, only))]
 
 
-def groups() -> list[str]:
+def groups(subject: str = LOG_SOFTMAX) -> list[str]:
     """Of all rows."""
-    return list(
-        dict.fromkeys(
-            [GROUP, *(target.group for scaling in (False, True) for row in rows(True, "", scaling) for target in row.targets)]
-        )
-    )
+    started = [GROUP] if subject == LOG_SOFTMAX else []
+    return list(dict.fromkeys([*started, *(target.group for row in rows_of(subject, quick=True) for target in row.targets)]))
 
 
 def host() -> dict[str, Any]:

@@ -7,7 +7,21 @@ from typing import Any
 
 from lsmx._call.functions import operators
 from lsmx._call.operation import Operation, Options
-from lsmx._call.steps import ACROSS, EXP, MINUS, NEGATIVE, PICK, PLACE, PRODUCT, SPREAD, SUM, TIMES_EXP, TIMES_SUM, TOTAL
+from lsmx._call.steps import (
+    ACROSS,
+    EXP,
+    MINUS,
+    NEGATIVE,
+    PICK,
+    PLACE,
+    PRODUCT,
+    SPREAD,
+    SUM,
+    TIMES_EXP,
+    TIMES_NUMBER,
+    TIMES_SUM,
+    TOTAL,
+)
 from lsmx._definition.ops import Array
 
 Family = Mapping[str, Operation]
@@ -53,10 +67,11 @@ class Calculus:
         """Another registered function, along the same rows."""
         return Calculus(self.bind, operators[name].operations, self.axis, self.where)
 
-    def beside(self, name: str) -> Calculus:
-        """Another registered function, along the same rows and with the same options as far as it has them."""
+    def beside(self, name: str, without: tuple[str, ...] = ()) -> Calculus:
+        """Another registered function, along the same rows and with the same options as far as it has them, but some."""
         variants = operators[name].variants
-        given = {option: x for option, x in self.given.items() if option in operators[name].function.optional}
+        optional = operators[name].function.optional.keys() - set(without)
+        given = {option: x for option, x in self.given.items() if option in optional}
         return Calculus(self.bind, variants[tuple(given)].operations, self.axis, self.where, self.options, given)
 
     def direction(self, direction: str, arrays: tuple[Array, ...]) -> Array:
@@ -118,6 +133,10 @@ class Calculus:
     def times(self, a: Array, b: Array) -> Array:
         """``a * b``, 0 where masked."""
         return self.bind(PRODUCT, (a, b), self.axis, self.where)
+
+    def times_number(self, x: Array, factor: float) -> Array:
+        """``factor * x`` of an array that has one number for each row."""
+        return self.bind(TIMES_NUMBER, (x,), None, None, {"factor": factor})
 
     def minus(self, a: Array, b: Array) -> Array:
         """``a - b``, 0 where masked."""

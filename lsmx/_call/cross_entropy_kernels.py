@@ -1,7 +1,8 @@
-"""The compiled kernels of cross-entropy of classes, by the passes of ``log_prob`` and of its own.
+"""The compiled kernels of cross-entropy, by the passes of ``log_prob`` and of its own.
 
-Without smoothing it is that of ``log_prob``: ``loss = w (-log s_t)``, with the gradient of the cotangent ``-u w``. With smoothing
-``q`` is one number at the target and another elsewhere, and the sum of ``-u q`` is known without a walk.
+Of classes without smoothing it is that of ``log_prob``: ``loss = w (-log s_t)``, with the gradient of the cotangent ``-u w``. With
+smoothing ``q`` is one number at the target and another elsewhere, and the sum of ``-u q`` is known without a walk. With weights or
+a mask too, or of probabilities, the passes make ``q`` of each row.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any
 from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, row_length
-from lsmx._definition.cross_entropy import CrossEntropy, Options, at_and_elsewhere, weight_at
+from lsmx._definition.cross_entropy import CrossEntropy
+from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.function import keep, recall
+from lsmx._definition.kinds import PER_CLASS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
+from lsmx._definition.targets import Options, at_and_elsewhere, weight_at
 from lsmx._definition.words import Words, fast_two_sum, two_sum
 from lsmx._errors import LsmxError
 
@@ -38,19 +42,21 @@ class Targets:
         Those of the targets.
     weight
         That of each target, or None.
+    made
+        Whether the passes make ``q`` of each row.
     """
 
     runner: Runner
     given: Operands
     rows: Rows
     options: Options
-    weight: Array | None
+    weight: Array | None = None
+    made: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one number a row."""
-        assert self.given.index is not None
-        return tuple(self.given.index.shape)
+        return reduced_shape(tuple(self.given.z.shape), self.given.axes, False)
 
     def counted(self, x: Array) -> Array:
         """``x``, 0 in rows that are ignored."""
@@ -58,7 +64,9 @@ class Targets:
 
     def lse(self) -> Array:
         """The logarithm of the sum of the exponentials."""
-        return self.runner.run("logsumexp_forward", replace(self.given, index=None), self.shape, None)
+        return self.runner.run(
+            "logsumexp_forward", replace(self.given, index=None, probabilities=None, weight=None, smoothing=0.0), self.shape, None
+        )
 
     def together(self, *numbers: Array) -> Array:
         """Several numbers a row, along a last axis."""
@@ -67,11 +75,9 @@ class Targets:
 
 
 def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array | None, given: dict[str, Any]) -> Targets | str:
-    """The operands of a call, or why there is no kernel for it."""
+    """The operands of a call with classes, or why there is no kernel for it."""
     options = Options(**{name: value for name, value in given.items() if name in Options._fields})
     weighted, smooth = hasattr(options.weight, "shape"), bool(options.label_smoothing)
-    if smooth and (weighted or where is not None):
-        return f"label smoothing with {'class weights' if weighted else 'a mask'}"
     operands = operands_of(runner, arrays, axis, where, given, options.ignore_index if options.ignores else None)
     if isinstance(operands, str):
         return operands
@@ -80,9 +86,9 @@ def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array |
         return "targets with an axis of length 1"
     try:
         rows = Rows.of("z", operands.z, operands.axes, None).widened()
-        made = Targets(runner, operands, rows, options, None)
-        if smooth and row_length(rows.shape, rows.axes) >= 2**20:
-            return "label smoothing of rows that are too long"
+        if smooth and (weighted or where is not None or row_length(rows.shape, rows.axes) >= 2**20):
+            return with_classes(Targets(runner, operands, rows, options, made=True))
+        made = Targets(runner, operands, rows, options)
         if not weighted:
             return made
         index = rows.ops.xp.reshape(operands.index, reduced_shape(rows.shape, rows.axes, True))
@@ -90,6 +96,33 @@ def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array |
         return Targets(runner, operands, rows, options, weight)
     except LsmxError as error:
         return str(error)
+
+
+def targets_of(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array | None, given: dict[str, Any]) -> Targets | str:
+    """The operands of a call with probabilities."""
+    z, target = arrays
+    operands = operands_of(runner, (z,), axis, where, given)
+    if isinstance(operands, str):
+        return operands
+    options = Options(**{name: value for name, value in given.items() if name in Options._fields})
+    try:
+        rows = Rows.of("z", z, operands.axes, None).widened()
+        ROWS.check("target", target, z.dtype, rows.shape, rows.axes)
+        return with_classes(Targets(runner, replace(operands, probabilities=target), rows, options, made=True))
+    except LsmxError as error:
+        return str(error)
+
+
+def with_classes(of: Targets) -> Targets | str:
+    """The same with what goes with each class."""
+    weight = of.options.weight
+    given = replace(of.given, smoothing=of.options.label_smoothing)
+    if hasattr(weight, "shape"):
+        PER_CLASS.check("weight", weight, of.given.z.dtype, of.rows.shape, of.rows.axes)
+        given = replace(
+            given, weight=of.rows.ops.xp.reshape(weight, PER_CLASS.aligned(tuple(weight.shape), len(of.rows.shape), of.rows.axes))
+        )
+    return of.runner.refuse(given) or replace(of, given=given)
 
 
 def cross_entropy_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
@@ -108,21 +141,60 @@ def cross_entropy_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., F
         return run
 
     def backward(ctx: Any, g: Array, /) -> Found:
-        names = (*Options._fields, *Scaling._fields)
-        options = {name: getattr(ctx, name) for name in names if hasattr(ctx, name)}
-        found = targets(runner, ctx.saved_tensors, *recall(ctx), options)
+        found = targets(runner, ctx.saved_tensors, *recall(ctx), options_on(ctx))
         if isinstance(found, str):
             return found
         reason = cotangent_refused(runner, replace(found.given, one=g))
         return reason or (lambda: gradient(found, g, ctx.out))
 
-    return {("cross_entropy", "forward"): forward, ("cross_entropy", "backward"): backward}
+    def forward_of(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
+        found = targets_of(runner, arrays, axis, where, options)
+        if isinstance(found, str):
+            return found
+
+        def run() -> Array:
+            value = found.rows.ops.xp.asarray(found.rows.result(loss(found)))
+            keep(ctx, CrossEntropyOf, arrays, value, axis, where, **options)
+            return value
+
+        return run
+
+    def backward_of(ctx: Any, g: Array, /) -> Found:
+        z, target = ctx.saved_tensors
+        found = targets_of(runner, ctx.saved_tensors, *recall(ctx), options_on(ctx))
+        if isinstance(found, str):
+            return found
+        if target.dtype != z.dtype:
+            return "logits and probabilities of different dtypes"
+        needed = getattr(ctx, "needs_input_grad", None) or (True, True)
+        reason = cotangent_refused(runner, replace(found.given, one=g))
+
+        def by_target() -> Array:
+            return runner.run(
+                "cross_entropy_of_backward_target", replace(found.given, probabilities=None, one=g), tuple(z.shape), None
+            )
+
+        return reason or (lambda: (gradient(found, g, None) if needed[0] else None, by_target() if needed[1] else None))
+
+    return {
+        ("cross_entropy", "forward"): forward,
+        ("cross_entropy", "backward"): backward,
+        ("cross_entropy_of", "forward"): forward_of,
+        ("cross_entropy_of", "backward"): backward_of,
+    }
+
+
+def options_on(ctx: Any) -> dict[str, Any]:
+    """The options of a context."""
+    return {name: getattr(ctx, name) for name in (*Options._fields, *Scaling._fields) if hasattr(ctx, name)}
 
 
 def loss(of: Targets) -> Array:
     """``sum_c q_c (-log s_c) + c lse^2``."""
     rows, ops, options = of.rows, of.rows.ops, of.options
-    if options.label_smoothing:
+    if of.made:
+        value = of.runner.run(f"{made_by(of)}_forward", of.given, of.shape, None)
+    elif options.label_smoothing:
         value = of.runner.run(
             "cross_entropy_forward", replace(of.given, numbers=of.together(*at_and_elsewhere(of.rows, of.options))), of.shape, None
         )
@@ -141,9 +213,16 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
     """``g_c - s_c G`` with ``g_c = -u q_c``, ``G = sum(g) - u 2 c lse``."""
     rows, ops, options = of.rows, of.rows.ops, of.options
     u, shape = of.counted(rows.flush(ops.floating(g))), tuple(of.given.z.shape)
-    if not options.label_smoothing and not options.z_loss:
+    if not of.made and not options.label_smoothing and not options.z_loss:
         one = -u if of.weight is None else -rows.product(u, of.weight)
         return of.runner.run("log_prob_backward", replace(of.given, one=one), shape, out)
+    bent = None
+    if options.z_loss:
+        bent = rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), of.lse()))
+    if of.made:
+        numbers = of.together(u, ops.xp.zeros_like(u) if bent is None else bent)
+        passname = f"{made_by(of)}_backward" if of.given.index is not None else f"{made_by(of)}_backward_z"
+        return of.runner.run(passname, replace(of.given, numbers=numbers), shape, out)
     zero = ops.xp.zeros_like(u)
     if options.label_smoothing:
         at, elsewhere = (-rows.product(u, q) for q in at_and_elsewhere(of.rows, options))
@@ -151,11 +230,15 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
     else:
         at, elsewhere = -u if of.weight is None else -rows.product(u, of.weight), zero
         G = ops.where(ops.xp.isfinite(at), at, NAN), zero
-    if options.z_loss:
-        bent = rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), of.lse()))
+    if bent is not None:
         high, error = two_sum(-bent, G[0])  # G second: XLA takes (G + x) - G for x where all rows have one cotangent
         G = fast_two_sum(high, error + G[1])
     return of.runner.run("cross_entropy_backward", replace(of.given, numbers=of.together(at, elsewhere, *G)), shape, out)
+
+
+def made_by(of: Targets) -> str:
+    """The passes that make ``q``."""
+    return "cross_entropy_of" if of.given.index is None else "weighted_cross_entropy"
 
 
 def equal_but_one(of: Targets, one: Array, others: Array) -> Words:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Never
+from typing import Any, Literal
 
 from lsmx._call.backend import DIRECTIONS
 from lsmx._call.functions import every
-from lsmx._call.operator import cast, serving
+from lsmx._call.operator import Operator, cast, serving
 from lsmx._call.plan import Plan, plan
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.function import Context
@@ -22,7 +22,7 @@ def explain(
     axis: Axis = -1,
     where: AnyArray | None = None,
     dtype: DTypeLike | None = None,
-    **unknown: Never,
+    **options: Any,
 ) -> Plan:
     """Say what a call would use, without computing anything: the very plan that the call runs.
 
@@ -39,6 +39,8 @@ def explain(
         log-softmax at its input, which autograds take in 16 bits.
     axis, where, dtype
         As in the call.
+    **options
+        Those of the function, as in the call: ``temperature``, ``label_smoothing``, ``weight``, ...
 
     Returns
     -------
@@ -60,11 +62,10 @@ def explain(
       not core: no elements
       not row blocks: 0 elements: no more than one block of 131072
     """
-    if unknown:
-        raise misspelt(explain, (), unknown)
     operator = every().get(function)
     if operator is None:
         raise BackendError(f"function: {function!r} is not registered; there are {', '.join(every())}")
+    given = options_of_rules(operator, options)
     kind, at, _ = direction.partition("_")
     rules = operator.function.narrow if at else operator.function
     if kind not in DIRECTIONS or rules is None or not any(key.split()[0] == direction for key in operator.operations):
@@ -81,6 +82,16 @@ def explain(
     backend = serving(names[-1], arrays[-1])
     if direction == "forward":
         arrays = arrays if dtype is None else cast(backend, operator, arrays, dtype)
-        return plan(operator, direction, backend, Context(), arrays, {"axis": axis, "where": where})
-    ctx = Context(*arrays[len(vectors) :], axis=axis, where=where)
+        return plan(operator, direction, backend, Context(), arrays, {"axis": axis, "where": where, **given})
+    ctx = Context(*arrays[len(vectors) :], axis=axis, where=where, **given)
     return plan(operator, direction, backend, ctx, arrays[: len(vectors)], {})
+
+
+def options_of_rules(operator: Operator, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call as the function's rules take them: an option that is None is not there."""
+    known = {**operator.operations["forward"].options, **dict.fromkeys(operator.function.optional)}
+    if unknown := options.keys() - known.keys():
+        raise misspelt(explain, (), {name: options[name] for name in unknown}, also=sorted(known.keys() - {"ignores"}))
+    if "ignores" in known and "ignore_index" in options and options["ignore_index"] is None:
+        options = {**options, "ignores": False}
+    return {name: value for name, value in options.items() if value is not None}

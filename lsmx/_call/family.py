@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from lsmx._call.functions import operators
 from lsmx._call.operation import JACOBIAN, Beforehand, Bind, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
 from lsmx._call.registry import _forced, backend_at_work, computed
+from lsmx._definition.checks import normal_axes, row_length
 from lsmx._definition.function import Context, Function, remember
 from lsmx._definition.kinds import ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import Array
@@ -19,6 +21,11 @@ from lsmx._errors import BackendError
 
 if TYPE_CHECKING:
     from lsmx._call.operator import Operator
+
+FEW_ELEMENTS = 2**14
+"""Up to so many the rows are walked again for what could have been known."""
+SHORT = 192
+"""Elements of a row of `log_softmax` below which the compiled core takes many rows at once, each a lane."""
 
 
 def operations_of(operator: Operator) -> Family:
@@ -39,7 +46,7 @@ def operations_of(operator: Operator) -> Family:
         push=rules_of(operator, function, "jvp"),
         inert=constants(operator) if function.gradients else (*function.takes, *operator.given),
         family=family,
-        beforehand=sums_beforehand(operator),
+        beforehand=None if function.narrow else sums_beforehand(operator),
     )
     if function.narrow is not None:
         suffix = suffix_of(function.narrow)
@@ -48,9 +55,10 @@ def operations_of(operator: Operator) -> Family:
             forward,
             narrow=replace(
                 forward,
-                saves=function.narrow.residual,
+                saves=(*function.narrow.residual, *operator.given),
                 pull=rules_of(operator, function.narrow, "backward", suffix),
                 push=rules_of(operator, function.narrow, "jvp", suffix),
+                beforehand=sums_beforehand(operator),
             ),
         )
     family["forward"] = forward
@@ -68,6 +76,13 @@ def constants(operator: Operator) -> tuple[str, ...]:
     return tuple(name for name, kind in kinds_given(operator).items() if kind is ROW_SUMS)
 
 
+def too_few(shape: tuple[Any, ...], axis: Any, narrow: bool) -> bool:
+    """Whether rows are so few and so short that finding their sums again costs less than another call; unless that is not known."""
+    if not all(type(n) is int for n in shape):
+        return False
+    return math.prod(shape) < FEW_ELEMENTS or (narrow and row_length(shape, normal_axes(axis, len(shape))) < SHORT)
+
+
 def sums_beforehand(operator: Operator) -> Beforehand | None:
     """What finds the sums of the rows first, where a function can be given them: then its derivatives need not find them again."""
     if "row_sums" not in operator.function.optional or "row_sums" in operator.given:
@@ -76,11 +91,12 @@ def sums_beforehand(operator: Operator) -> Beforehand | None:
     def beforehand(
         bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
     ) -> tuple[Operation, tuple[Array, ...]]:
-        if not len(arrays[0].shape):  # no axis to put them along
-            return operator.operations["forward"], arrays
+        own, shape = operator.operations["forward"], tuple(arrays[0].shape)
+        if not shape or too_few(shape, axis, operator.function.narrow is not None):
+            return own, arrays
         sums = operators["row_sums"]
         find = sums.variants[tuple(name for name in operator.given if name in sums.function.optional)].operations["forward"]
-        at = dict(zip(operator.operations["forward"].names, arrays, strict=True))
+        at = dict(zip(own.names, arrays, strict=True))
         known = {name: value for name, value in options.items() if name in find.options}
         found = bind(find, tuple(at[name] for name in find.names), axis, where, known)
         return operators[operator.name].variants[(*operator.given, "row_sums")].operations["forward"], (*arrays, found)

@@ -14,7 +14,7 @@ from lsmx._call.kernels import FUNCTIONS
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._definition.checks import check_mask, normal_axes, reduced_shape, same_shape
 from lsmx._definition.function import keep, recall
-from lsmx._definition.kinds import Axes
+from lsmx._definition.kinds import ROW_SUMS, Axes
 from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
 from lsmx._errors import LsmxError
@@ -22,6 +22,9 @@ from lsmx._native.compiled import core, missing
 from lsmx._native.host import BOOL, FLOAT32, FLOAT64, INT32, INT64, SWAPPED, HostMemory, View
 
 NAME = "core"
+SHORT_LOSSES = ("log_prob_forward", "log_prob_backward", "entropy_forward", "entropy_backward")
+"""Passes that the core has a short way for, of logits as they are."""
+IN_FORMAT = ("z", "w", "one", "numbers", "probabilities", "weight")
 Found = str | Callable[[], Array]
 
 
@@ -40,7 +43,9 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
     passes = runner(memory)
     for (name, direction), plan in (loss_plans(passes) | cross_entropy_plans(passes)).items():
-        kernels.append(Kernel(NAME, name, direction, plan, warns=True, unavailable=without))
+        passname = f"{name}_{direction}"
+        way = partial(short_way, memory, passname) if passname in SHORT_LOSSES else None
+        kernels.append(Kernel(NAME, name, direction, plan, warns=True, direct=way, unavailable=without))
     for direction, plan in mean_plans(memory).items():
         kernels.append(Kernel(NAME, "mean_of_rows", direction, plan, warns=False, unavailable=without))
     return tuple(kernels)
@@ -100,12 +105,13 @@ def mean_plans(memory: HostMemory) -> dict[str, Callable[..., Found]]:
 def runner(memory: HostMemory) -> Runner:
     """How the passes of the losses are run on arrays in a memory."""
 
-    def views(given: Operands) -> tuple[list[View], View | None, View | None, View | None] | str:
-        """Of the arrays in the format, with the mask; of the index; of a temperature for each row; of sums."""
-        floats = [x for x in (given.z, given.w, given.one, given.numbers) if x is not None]
-        found = views_of(memory, floats, given.where)
-        if isinstance(found, str):
-            return found
+    def views(given: Operands) -> tuple[dict[str, View], View | None, View | None, View | None] | str:
+        """Of the arrays in the format and the mask, by name; of the index; of a temperature for each row; of sums."""
+        floats = {name: x for name in IN_FORMAT if (x := getattr(given, name)) is not None}
+        listed = views_of(memory, list(floats.values()), given.where)
+        if isinstance(listed, str):
+            return listed
+        found = dict(zip((*floats, "where"), listed, strict=False))
         index = None if given.index is None else memory.view(given.index)
         if isinstance(index, str) or (index is not None and index[1] % SWAPPED not in (INT32, INT64)):
             return index if isinstance(index, str) else "an index of neither int32 nor int64"
@@ -113,7 +119,7 @@ def runner(memory: HostMemory) -> Runner:
         sums = None if given.row_sums is None else memory.view(given.row_sums)
         if isinstance(each, str) or isinstance(sums, str):
             return each if isinstance(each, str) else str(sums)
-        if sums is not None and sums[1] != (FLOAT64 if found[0][1] % SWAPPED == FLOAT64 else FLOAT32):
+        if sums is not None and sums[1] != (FLOAT64 if found["z"][1] % SWAPPED == FLOAT64 else FLOAT32):
             return "row_sums that are not of the format that is computed in"
         return found, index, each, sums
 
@@ -127,23 +133,24 @@ def runner(memory: HostMemory) -> Runner:
         module, found = core(), views(given)
         assert module is not None
         assert not isinstance(found, str)
-        (z, *others), index, each, sums = found
+        arrays, index, each, sums = found
+        z, one = arrays["z"], arrays.get("one")
         reduces, double = "_backward" not in passname, z[1] % SWAPPED == FLOAT64
-        mask = None if given.where is None else others.pop()
-        w = others.pop(0) if given.w is not None else None
-        one = others[0] if others else None
-        if one is not None and given.numbers is not None:  # of several that lie together, the first
-            one = (*one[:2], one[2][:-1], one[3][:-1])
+        if "numbers" in arrays:  # of several that lie together, the first
+            address, kind, sizes, strides = arrays["numbers"]
+            one = address, kind, sizes[:-1], strides[:-1]
         number = None
         if each is None and given.temperature != 1.0:
             number = np.full(1, given.temperature, np.float64 if double else np.float32)
             to = reduced_shape(tuple(given.z.shape), given.axes, False)
             each = number.ctypes.data, FLOAT64 if double else FLOAT32, to, (0,) * len(to)
+        a, b = (z, arrays.get("w")) if one is None or "w" in arrays else (None, z)
+        if "probabilities" in arrays:
+            a, b = arrays["probabilities"], z
         result = memory.empty(shape, given.z, reduces)
-        a, b = (z, w) if one is None or w is not None else (None, z)
-        to_view = memory.view(result)
-        threads = memory.threads()
-        module.run(module.passes[passname], double, given.axes, a, b, one, mask, to_view, threads, index, each, sums, given.ignored)
+        beside = index, each, sums, arrays.get("weight"), given.ignored, given.softcap, given.smoothing
+        to_view, threads = memory.view(result), memory.threads()
+        module.run(module.passes[passname], double, given.axes, a, b, one, arrays.get("where"), to_view, threads, *beside)
         return result
 
     return Runner(refuse, run)
@@ -195,6 +202,7 @@ def planned(
     axis: Any,
     where: Array | None,
     one: bool,
+    row_sums: Array | None = None,
 ) -> Found:
     """What runs a pass on arrays of which the last one has all of a row; ``check`` raises, or says the shape of the result."""
     module = core()
@@ -211,6 +219,8 @@ def planned(
         if where is not None:
             check_mask(where, tuple(rows.shape))
         shape = check(axes, where)
+        if row_sums is not None:
+            ROW_SUMS.check("row_sums", row_sums, rows.dtype, tuple(rows.shape), axes)
     except LsmxError as error:
         return str(error)
     like = views[len(arrays) - 1]
@@ -218,11 +228,15 @@ def planned(
     mask = None if where is None else views[-1]
     a, b = views[0], views[1] if len(arrays) > 1 else None
     operands = (None, b, a) if one else (a, b, None)
+    sums = None if row_sums is None else memory.view(row_sums)
+    if isinstance(sums, str):
+        return sums
+    beside = () if sums is None else (None, None, sums, None, None, 0.0, 0.0)
 
     def run() -> Array:
         result = memory.empty(shape, rows) if out is None else ctx.out
         to = memory.view(result) if out is None else out
-        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, *operands, mask, to, memory.threads())
+        module.run(module.passes[passname], like[1] % SWAPPED == FLOAT64, axes, *operands, mask, to, memory.threads(), *beside)
         return result
 
     return run
@@ -232,17 +246,27 @@ def forward(memory: HostMemory, name: str, passname: str) -> Callable[..., Found
     """The plan of a forward pass."""
     function = FUNCTIONS[name]
 
-    def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Found:
+    def plan(
+        ctx: Any,
+        z: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        keepdims: bool = False,
+        row_sums: Array | None = None,
+    ) -> Found:
         def result(axes: Axes, where: Array | None) -> tuple[int, ...]:
             return reduced_shape(tuple(z.shape), axes, keepdims) if function.reduces else tuple(z.shape)
 
-        found = planned(memory, passname, ctx, (z,), result, axis, where, False)
+        found = planned(memory, passname, ctx, (z,), result, axis, where, False, row_sums)
         if isinstance(found, str):
             return found
 
         def run() -> Array:
             value = found()
-            keep(ctx, function, (z,), value, axis, where, **({"keepdims": True} if keepdims else {}))
+            known = {} if row_sums is None else {"row_sums": row_sums}
+            keep(ctx, function, (z,), value, axis, where, **({"keepdims": True} if keepdims else {}), **known)
             return value
 
         return run
@@ -265,6 +289,7 @@ def derivative(memory: HostMemory, name: str, direction: str, passname: str) -> 
             same_shape(vector, tuple(v.shape), *(reduced if each and kind == "backward" else [shape]), of="the rows")
             return reduced[getattr(ctx, "keepdims", False)] if each and kind == "jvp" else shape
 
-        return planned(memory, passname, ctx, (v, y), result, *recall(ctx), each and kind == "backward")
+        known = getattr(ctx, "row_sums", None) if direction.endswith("_z") else None
+        return planned(memory, passname, ctx, (v, y), result, *recall(ctx), each and kind == "backward", known)
 
     return plan

@@ -24,8 +24,8 @@ FUNCTIONS: dict[str, type[Function]] = {"log_softmax": LogSoftmax, "softmax": So
 Found = str | Callable[[], Array]
 
 
-def fused(memory: Memory, engine: Engine) -> tuple[Kernel, ...]:
-    """The compiled kernels for arrays in a memory, run by an engine: every direction of the three functions but Jacobians.
+def function_kernels(memory: Memory, engine: Engine) -> tuple[Kernel, ...]:
+    """The kernels of the library's own functions, run by an engine: every direction of the three but Jacobians.
 
     Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
     """
@@ -54,9 +54,8 @@ def unsuitable(memory: Memory, engine: Engine, *arrays: Array) -> str | None:
     return engine.unavailable() if len(names) == 1 else f"dtypes that differ: {', '.join(sorted(names))}"
 
 
-def offered(memory: Memory, ctx: Any, shape: tuple[int, ...], like: Array, read: Sequence[Array]) -> Array | None:
+def offered(memory: Memory, out: Array | None, shape: tuple[int, ...], like: Array, read: Sequence[Array]) -> Array | None:
     """The caller's ``out``, if the result can be written there while the others are read."""
-    out = ctx.out
     fits = (
         out is not None
         and type(out) is type(like)
@@ -96,7 +95,18 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
     function, passname = FUNCTIONS[name], f"{name}_forward"
     has = (Has.ALL, Has.NOTHING, Has.NOTHING, Has.ONE if function.reduces else Has.ALL)
 
-    def plan(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, keepdims: bool = False) -> Found:
+    def plan(
+        ctx: Any,
+        z: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        keepdims: bool = False,
+        row_sums: Array | None = None,
+    ) -> Found:
+        if row_sums is not None:
+            return "sums that are given: these kernels find them"
         shape = tuple(z.shape)
         if where is None and ctx.out is None and (dtype := in_rows(memory, shape, axis, (z,))) is not None:
             reason = engine.unavailable() or engine.limit(dtype, shape[-1], None)
@@ -113,7 +123,7 @@ def forward(memory: Memory, engine: Engine, name: str) -> Callable[..., Found]:
                 check_mask(where, shape)
         except LsmxError as error:
             return str(error)
-        out = offered(memory, ctx, to, z, (z,) if where is None else (z, where))
+        out = offered(memory, ctx.out, to, z, (z,) if where is None else (z, where))
         found = walked(memory, engine, z, axis, axes, [z if where is None else shape, None, None, to], out)
         if isinstance(found, str):
             return found
@@ -171,7 +181,7 @@ def derivative(memory: Memory, engine: Engine, name: str, function: type[Functio
         except LsmxError as error:
             return str(error)
         to = reduced_shape(shape, axes, getattr(ctx, "keepdims", False)) if gives_one else shape
-        out = offered(memory, ctx, to, y, (v, y) if where is None else (v, y, where))
+        out = offered(memory, ctx.out, to, y, (v, y) if where is None else (v, y, where))
         a = v if where is None or one else shape
         found = walked(memory, engine, y, axis, axes, [a, y if where is None else shape, None, to], out)
         if isinstance(found, str):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lsmx._definition.checks import check_mask, dtype_name, normal_axes, reduced_shape
-from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf
+from lsmx._definition.cross_entropy import CrossEntropy
+from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF
@@ -38,6 +39,8 @@ LOSSES: dict[str, type[Function]] = {
     "js_divergence": JSDivergence,
 }
 """The functions of rows that kernels may be given, by name."""
+SEVERAL = {"log_prob": "log_probs", "rank": "ranks"}
+"""What the passes of functions are called that take several indices for each row."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,20 @@ class Operands:
         A number for each row: a cotangent.
     temperature
         A number, or one for each row.
+    softcap
+        A number, 0 for none.
     row_sums
         What the pass of this name found of the rows.
     w
         Other logits beside them.
     numbers
         Several numbers for each row, along a last axis, in the format that is computed in.
+    probabilities
+        Of each class, that the logits are compared with.
+    weight
+        Numbers for each class, so that they broadcast to the rows.
+    smoothing
+        The part of targets that goes to all classes alike.
     """
 
     z: Array
@@ -75,9 +86,24 @@ class Operands:
     ignored: int | None = None
     one: Array | None = None
     temperature: Any = 1.0
+    softcap: float = 0.0
     row_sums: Array | None = None
     w: Array | None = None
     numbers: Array | None = None
+    probabilities: Array | None = None
+    weight: Array | None = None
+    smoothing: float = 0.0
+
+    @property
+    def several(self) -> bool:
+        """Whether there is any number of indices for each row, along its axis."""
+        shape = tuple(self.z.shape)
+        return self.index is not None and tuple(self.index.shape) not in [reduced_shape(shape, self.axes, k) for k in (False, True)]
+
+    @property
+    def index_is_empty(self) -> bool:
+        """Whether there is no index for any row."""
+        return self.index is not None and 0 in self.index.shape
 
 
 @dataclass(frozen=True)
@@ -107,11 +133,13 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         ("rank", Rank, "rank"),
         ("row_sums", RowSums, "row_sums"),
     ):
-        plans[name, "forward"] = forward(runner, function, f"{passname}_forward")
+        plans[name, "forward"] = forward(runner, function, name, passname)
         if function.gradients:
-            plans[name, "backward"] = backward(runner, function, f"{passname}_backward")
-    plans["kl_divergence", "forward"] = divergence_forward(runner, KLDivergence, "kl_forward")
-    plans["kl_divergence", "backward"] = divergence_backward(runner, ("kl_backward_z", "kl_backward_w"))
+            plans[name, "backward"] = backward(runner, name, passname)
+    for passname, divergence in (("kl", KLDivergence), ("js", JSDivergence)):
+        name = f"{passname}_divergence"
+        plans[name, "forward"] = divergence_forward(runner, divergence, f"{passname}_forward")
+        plans[name, "backward"] = divergence_backward(runner, (f"{passname}_backward_z", f"{passname}_backward_w"))
     return plans
 
 
@@ -171,11 +199,10 @@ def operands_of(
 ) -> Operands | str:
     """The operands for logits, and perhaps an index; or why there is no kernel for them."""
     z, *index = arrays
-    shape, temperature, row_sums = tuple(z.shape), options.get("temperature", 1.0), options.get("row_sums")
-    if options.get("softcap"):
-        return "a soft cap, which the core does not compute"
-    if 0 in shape:
-        return "no elements"
+    by, shape = Scaling._make(options.get(name, default) for name, default in Scaling._field_defaults.items()), tuple(z.shape)
+    temperature, softcap, row_sums = by
+    if 0 in shape or not shape:
+        return "no elements" if shape else "no axes"
     try:
         axes = normal_axes(axis, len(shape))
         if where is not None:
@@ -189,26 +216,28 @@ def operands_of(
             PER_ROW.check("temperature", temperature, z.dtype, shape, axes)
         elif not fmt.least <= temperature < 2.0**fmt.huge:
             return "a temperature that is none"
+        if softcap and not fmt.least <= softcap < 2.0**fmt.huge:
+            return "a soft cap that is none"
     except (LsmxError, KeyError) as error:
         return str(error)
-    if index and tuple(index[0].shape) not in [reduced_shape(shape, axes, keepdims) for keepdims in (False, True)]:
-        return "several indices for each row"
-    found = Operands(z, axes, where, index[0] if index else None, ignored, temperature=temperature, row_sums=row_sums)
+    found = Operands(z, axes, where, index[0] if index else None, ignored, None, *by)
     return runner.refuse(found) or found
 
 
-def forward(runner: Runner, function: type[Function], passname: str) -> Callable[..., Found]:
+def forward(runner: Runner, function: type[Function], name: str, passname: str) -> Callable[..., Found]:
     """The plan of a value of one number a row."""
 
     def plan(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
         given = operands_of(runner, arrays, axis, where, options)
         if isinstance(given, str):
             return given
+        if given.several and (name not in SEVERAL or given.index_is_empty):
+            return "several indices for each row, or none"
         shape = tuple(given.z.shape)
         shape = function.result().shape(shape, given.axes) if given.index is None else tuple(given.index.shape)
 
         def run() -> Array:
-            value = runner.run(passname, given, shape, ctx.out)
+            value = runner.run(f"{SEVERAL[name] if given.several else passname}_forward", given, shape, ctx.out)
             keep(ctx, function, arrays, value, axis, where, **options)
             return value
 
@@ -217,7 +246,7 @@ def forward(runner: Runner, function: type[Function], passname: str) -> Callable
     return plan
 
 
-def backward(runner: Runner, function: type[Function], passname: str) -> Callable[..., Found]:
+def backward(runner: Runner, name: str, passname: str) -> Callable[..., Found]:
     """The plan of its gradient."""
 
     def plan(ctx: Any, g: Array, /) -> Found:
@@ -226,8 +255,11 @@ def backward(runner: Runner, function: type[Function], passname: str) -> Callabl
         if isinstance(found, str):
             return found
         given = replace(found, one=g)
+        if found.index_is_empty:
+            return "no indices"
         reason = cotangent_refused(runner, given)
-        return reason or (lambda: runner.run(passname, given, tuple(given.z.shape), ctx.out))
+        own = f"{SEVERAL[name] if given.several else passname}_backward"
+        return reason or (lambda: runner.run(own, given, tuple(given.z.shape), ctx.out))
 
     return plan
 
@@ -241,7 +273,7 @@ def cotangent_refused(runner: Runner, given: Operands) -> str | None:
     except LsmxError as error:
         return str(error)
     assert given.one is not None
-    if tuple(given.one.shape) not in shapes or (given.index is not None and given.one.shape != given.index.shape):
+    if tuple(given.one.shape) not in (shapes if given.index is None else [tuple(given.index.shape)]):
         return "a cotangent of another shape"
     return runner.refuse(given)
 

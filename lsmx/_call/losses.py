@@ -10,8 +10,10 @@ import numpy as np
 
 from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
-from lsmx._definition.cross_entropy import CrossEntropy, CrossEntropyOf, TargetTotal, TargetWeight
+from lsmx._definition.cross_entropy import CrossEntropy
+from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
+from lsmx._definition.divided_logits import DividedLogits
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.log_prob import LogProb
@@ -20,6 +22,7 @@ from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
+from lsmx._definition.targets import TargetTotal, TargetWeight
 from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
@@ -34,6 +37,7 @@ TARGET_WEIGHT = enroll("target_weight", TargetWeight)
 enroll("target_total", TargetTotal)
 KL = enroll("kl_divergence", KLDivergence)
 JS = enroll("js_divergence", JSDivergence)
+enroll("divided_logits", DividedLogits)
 MEAN = enroll("mean_of_rows", Mean)
 
 
@@ -96,23 +100,30 @@ def where_is(bad: Any) -> str:
     return f"at {', '.join(map(str, np.argwhere(bad)[0]))} " if bad.ndim else ""
 
 
-def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> None:
-    """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN."""
+def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> int | None:
+    """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN, and this is None.
+
+    How many are not ignored.
+    """
+    serving("z", z)
     backend = serving(name, index)
     if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
-        return
+        return None
     n = row_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
     values = np.asarray(backend.to_numpy(index))
+    counts = None if ignored is None else values != ignored
     bad = (values < 0) | (values >= n)
-    if ignored is not None:
-        bad &= values != ignored
+    if counts is not None:
+        bad &= counts
     if bad.any():
         also = "" if ignored is None else f", or ignore_index={ignored}"
         raise ClassError(f"{name}: {values[bad][0]} {where_is(bad)}is no class of a row of {n}; accepted are 0 to {n - 1}{also}")
+    return values.size if counts is None else int(np.count_nonzero(counts))
 
 
 def targets_are_classes(target: Array) -> bool:
     """Whether targets are classes, and not probabilities: by their dtype."""
+    serving("target", target)
     return dtype_name(target.dtype)[:3] in ("int", "uin")
 
 

@@ -180,6 +180,7 @@ class Operation:
         rule: Rule | None = getattr(self, which).get(name)
         if rule is None:
             raise NotImplementedError(
-                f"{self.name}: has no {'VJP' if which == 'pull' else 'JVP'} along {name}; detach {name} from the autograd first"
+                f"{self.name.partition('_with_')[0]}: has no {'VJP' if which == 'pull' else 'JVP'} along {name}; detach {name} "
+                "from the autograd first"
             )
         return rule

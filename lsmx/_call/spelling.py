@@ -38,11 +38,13 @@ def honest(function: F) -> F:
     return function
 
 
-def misspelt(function: Callable[..., Any], extra: Sequence[object], unknown: Mapping[str, object]) -> ArgumentError:
-    """The error for a call of a function with an ``honest`` signature."""
+def misspelt(
+    function: Callable[..., Any], extra: Sequence[object], unknown: Mapping[str, object], also: Sequence[str] = ()
+) -> ArgumentError:
+    """The error for a call of a function with an ``honest`` signature, which takes options ``also`` that are not in it."""
     parameters = inspect.signature(function).parameters.values()
     arrays = [str(p).partition(":")[0] for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
-    options = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    options = [*(p.name for p in parameters if p.kind is p.KEYWORD_ONLY), *also]
     return refused(function.__name__, arrays, options, (*arrays, *extra), unknown)
 
 

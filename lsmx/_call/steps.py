@@ -23,9 +23,9 @@ def computed_by(step: Callable[..., Array]) -> Compute:
     def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
         quiet = backend_at_work(arrays[0]).quiet
         if quiet is nullcontext:
-            return step(Rows.of("x", arrays[0], axis, where), *arrays)
+            return step(Rows.of("x", arrays[0], axis, where), *arrays, **options)
         with quiet():
-            return step(Rows.of("x", arrays[0], axis, where), *arrays)
+            return step(Rows.of("x", arrays[0], axis, where), *arrays, **options)
 
     return compute
 
@@ -71,6 +71,16 @@ MINUS = Operation(
     compute=computed_by(steps.minus),
     pull={"a": lambda d, w, at: d.negative(d.negative(w)), "b": lambda d, w, at: d.negative(w)},  # 0 where masked
     push={"a": lambda d, v, at: d.negative(d.negative(v)), "b": lambda d, v, at: d.negative(v)},
+)
+
+TIMES_NUMBER = Operation(
+    name="times_number",
+    takes={"x": ROWS},
+    rows="x",
+    compute=computed_by(steps.times_number),
+    options={"factor": 1.0},
+    pull={"x": lambda d, w, at: d.times_number(w, d.option("factor", 1.0))},
+    push={"x": lambda d, v, at: d.times_number(v, d.option("factor", 1.0))},
 )
 
 SUM = Operation(
@@ -156,4 +166,4 @@ PLACE = Operation(
     push={"a": lambda d, v, at: d.place(v, at["index"], at["like"])},
 )
 
-STEPS = (EXP, PRODUCT, NEGATIVE, MINUS, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)
+STEPS = (EXP, PRODUCT, NEGATIVE, MINUS, TIMES_NUMBER, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)

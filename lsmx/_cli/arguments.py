@@ -70,7 +70,10 @@ def parser() -> Parser:
     verify.add_argument("--compare", nargs=2, metavar=("A", "B"), help=text)
     add_json(verify, "versions, digests and results")
 
-    bench = commands.add_parser("bench", help="time log-softmax beside SciPy, NumPy, PyTorch and JAX, in interleaved runs")
+    text = "time log-softmax beside SciPy, NumPy, PyTorch and JAX, or the losses beside PyTorch, in interleaved runs"
+    bench = commands.add_parser("bench", help=text, usage="%(prog)s [{log-softmax,losses}] [options]")
+    text = "what is timed: log-softmax (the default), or losses: log_prob, cross_entropy, entropy, token_stats, kl_divergence"
+    bench.add_argument("subject", nargs="?", choices=["log-softmax", "losses"], default="log-softmax", help=text)
     bench.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where: on the host (cpu), or on a CUDA device")
     bench.add_argument("--threads", type=positive, nargs="+", default=[1], metavar="N", help="numbers of threads, one table each")
     bench.add_argument("--turns", type=positive, default=7, metavar="N", help="turns of all contestants, two measurements each (7)")

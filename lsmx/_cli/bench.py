@@ -15,9 +15,13 @@ from lsmx._cli.progress import Progress
 
 def bench(given: argparse.Namespace, progress: Progress) -> int:
     """On the host or on a device."""
-    missing = [name for name in ("tabulate", *(["matplotlib"] if given.plot else [])) if importlib.util.find_spec(name) is None]
+    losses = given.subject == "losses"
+    needed = ("tabulate", *(["matplotlib"] if given.plot else []), *(["torch"] if losses else []))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f'{", ".join(missing)} not installed: pip install "lsmx[bench]"')
+    if losses and given.device == "cuda":
+        raise InputError("--device: losses are timed on the host; leave out --device cuda, or losses to time log-softmax there")
     if given.plot:
         check_picture(given.plot)
     return bench_device(given, progress) if given.device == "cuda" else bench_host(given, progress)
@@ -56,14 +60,15 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
 
     if given.callgrind and not instructions.installed():
         raise InputError(f"--callgrind: {instructions.WANTED}")
-    if not measure.names(given.quick, given.only):
-        raise InputError(f"--only: {given.only!r} is in no name of a row or a group; the groups are: {'; '.join(measure.groups())}")
+    if not measure.names(given.quick, given.only, given.subject):
+        known = "; ".join(measure.groups(given.subject))
+        raise InputError(f"--only: {given.only!r} is in no name of a row or a group; the groups are: {known}")
     progress.rest()  # what measures says itself what it is at
     results: dict[str, Any] = {"machine": measure.host(), "turns": given.turns, "quick": given.quick}
     try:
-        results["rows"] = measure.measure_all(given.threads, given.turns, given.quick, given.only)
+        results["rows"] = measure.measure_all(given.threads, given.turns, given.quick, given.only, given.subject)
         if given.callgrind:
-            results["callgrind"] = instructions.count_all(given.only)
+            results["callgrind"] = instructions.count_all(given.only, given.subject)
     except subprocess.CalledProcessError as error:
         complain(f"lsmx bench: the process that measures has ended with {error.returncode}; what it said is above")
         return 1
@@ -76,5 +81,5 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
         progress.say(f"\n{report.instruction_table(results)}")
     write(results, given.json, progress)
     if given.plot:
-        picture.plot(results, given.plot)
+        picture.plot(results, given.plot, picture.LOOKS[given.subject])
     return 0

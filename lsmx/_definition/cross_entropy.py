@@ -5,48 +5,17 @@ The whole gradient is ``u (s sum(q) - q)``, and with ``z_loss`` it is that plus 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from lsmx._definition.checks import reduced_shape, row_length
-from lsmx._definition.function import Function, Once, keep
+from lsmx._definition.function import Function, keep
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import lse_of
 from lsmx._definition.ops import NAN, Array
-from lsmx._definition.products import quotient
-from lsmx._definition.row import INF, Row, unscaled
-from lsmx._definition.rows import Rows
+from lsmx._definition.row import INF, AtLogits, Row
+from lsmx._definition.targets import Options, Target, of_index
 from lsmx._definition.words import fast_two_sum, two_sum
-
-
-class Options(NamedTuple):
-    """What belongs to the targets."""
-
-    weight: Any = 1.0  # none, or an array of one a class
-    label_smoothing: float = 0.0
-    z_loss: float = 0.0
-    ignore_index: int = -100
-    ignores: bool = True  # whether rows whose target is ignore_index count as 0
-
-    @classmethod
-    def of(cls, ctx: Any) -> Options:
-        """As a forward pass left them on a context."""
-        return cls._make(getattr(ctx, name, default) for name, default in cls._field_defaults.items())
-
-    def changed(self) -> dict[str, Any]:
-        """Those that differ from their defaults."""
-        values = self._asdict().items()
-        return {name: value for name, value in values if hasattr(value, "shape") or value != self._field_defaults[name]}
-
-
-class Target(NamedTuple):
-    """What a row is compared with."""
-
-    q: Array  # of each class
-    counted: Array  # rows that are not ignored
-    known: Array  # rows whose target is inside of them
 
 
 class CrossEntropy(Function):
@@ -96,142 +65,40 @@ class CrossEntropy(Function):
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array, target: Array) -> tuple[Array | None, ...]:
-        # g . J v = g sum((s sum(q) - q) v):  by z, g sum(q) (S - s s^T) v
-        bent = d.of("softmax").backward(v, d.of("softmax").forward(z))
-        return d.times(d.spread(d.times_each(g, target_total(d, z, target)), z), bent), None
+        # g . J v = g sum((s sum(q) - q) v):  by x, g sum(q) (S - s s^T) v; and of c lse^2, g 2 c (s sum(s v) + lse (S - s s^T) v)
+        at, softmax, lse, c = AtLogits(d, "cross_entropy", z), d.of("softmax"), d.of("logsumexp"), d.option("z_loss", 0.0)
+        v, s = at.tangent(v), softmax.forward(at.x)
+        bent = softmax.backward(v, s)
+        dx = d.times(d.spread(d.times_each(g, of_target(d, "target_total", z, target)), at.x), bent)
+        if c:
+            steep = d.times(d.spread(lse.jvp(v, at.x), at.x), s) + d.times(d.spread(lse.forward(at.x), at.x), bent)
+            each = d.times_number(d.times_each(g, of_target(d, "target_weight", z, target)), 2.0 * c)
+            dx = dx + d.times(d.spread(each, at.x), steep)
+        return at.back(dx), None
 
     @classmethod
     def jvp_along(cls, d: Any, v: Array, /, z: Array, target: Array) -> tuple[Callable[[Array], Array] | None, ...]:
-        # sum((s sum(q) - q) v):  sum(q) sum(v (S - s s^T) dz)
-        bent = d.of("softmax").backward(v, d.of("softmax").forward(z))
-        return (lambda dz: d.times_each(target_total(d, z, target), d.total(d.times(bent, dz)))), None
+        # sum((s sum(q) - q) v):  sum(q) sum(v (S - s s^T) dx); and of c lse^2, 2 c (sum(s v) sum(s dx) + lse sum(v (S - s s^T) dx))
+        at, softmax, lse, c = AtLogits(d, "cross_entropy", z), d.of("softmax"), d.of("logsumexp"), d.option("z_loss", 0.0)
+        v = at.tangent(v)
+        bent = softmax.backward(v, softmax.forward(at.x))
+
+        def change(dz: Array) -> Array:
+            dx = at.tangent(dz)
+            along = d.total(d.times(bent, dx))
+            moved: Array = d.times_each(of_target(d, "target_total", z, target), along)
+            if c:
+                steep = d.times_each(lse.jvp(v, at.x), lse.jvp(dx, at.x)) + d.times_each(lse.forward(at.x), along)
+                moved = moved + d.times_number(d.times_each(of_target(d, "target_weight", z, target), steep), 2.0 * c)
+            return moved
+
+        return change, None
 
 
-def target_total(d: Any, z: Array, target: Array) -> Array:
-    """``sum(q)`` of each row."""
-    if d.option("z_loss", 0.0):
-        raise NotImplementedError("cross_entropy: has no second derivative with z_loss=; add z_loss * logsumexp(z)**2 yourself")
-    total: Array = unscaled(d, "cross_entropy").beside("target_total").forward(z, target)
-    return total
-
-
-class CrossEntropyOf(Once):
-    """With a probability for each class."""
-
-    once = "cross_entropy: has no second derivative with probabilities"
-    takes = {"z": ROWS, "target": ROWS}  # noqa: RUF012
-    gradients = ("z", "target")
-    optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
-    residual = ("z", "target")
-    reduces = True
-    widens = True
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        z: Array,
-        target: Array,
-        /,
-        *,
-        axis: Any = -1,
-        where: Array | None = None,
-        weight: Any = 1.0,
-        temperature: Any = 1.0,
-        softcap: float = 0.0,
-        row_sums: Any = None,
-        label_smoothing: float = 0.0,
-        z_loss: float = 0.0,
-    ) -> Array:
-        by, options = Scaling(temperature, softcap, row_sums), Options(weight, label_smoothing, z_loss)
-        row = Row.of("z", z, axis, where, by)
-        out = row.leave_each(loss(row, of_probabilities(row, target, options), options))
-        keep(ctx, CrossEntropyOf, (z, target), out, axis, where, **by.changed(), **options.changed())
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Array, /) -> Any:
-        z, target = ctx.saved_tensors
-        row, options, needed = Row.at(ctx, z), Options.of(ctx), getattr(ctx, "needs_input_grad", None) or (True, True)
-        g = row.cotangent("grad_output", grad_output)
-        dz = row.leave(gradient(row, of_probabilities(row, target, options), options, g)) if needed[0] else None
-
-        # dtarget_c = g -log s_c w_c (1 - eps)
-        dtarget = row.rows.leave(row.rows.product(g, by_target(row, options)), absent=0.0) if needed[1] else None
-        return dz, dtarget
-
-    @staticmethod
-    def jvp(ctx: Any, v: Array | None, w: Array | None, /) -> Array:
-        z, target = ctx.saved_tensors
-        row, options = Row.at(ctx, z), Options.of(ctx)
-        rows = row.rows
-        if v is not None:
-            return row.along(v, gradient(row, of_probabilities(row, target, options), options, rows.ops.constant(1.0)))
-        moved, _ = rows.sum(rows.product(by_target(row, options), rows.flush(rows.enter("tangent", w, absent=0.0))))
-        return row.leave_each(moved)
-
-
-def kept(rows: Rows, options: Options) -> Array:
-    """``1 - eps``."""
-    return rows.ops.constant(1.0) - rows.ops.constant(options.label_smoothing)
-
-
-def share(rows: Rows, options: Options) -> Array:
-    """``[eps / C]`` with the number C of classes that are present."""
-    ops = rows.ops
-    if rows.where is None:
-        present = ops.constant(float(max(row_length(rows.shape, rows.axes), 1)))
-    else:
-        mask = ops.xp.broadcast_to(rows.where, rows.shape)
-        present = ops.floating(ops.xp.sum(ops.integer(mask), axis=rows.axes, keepdims=True, dtype=ops.integers[0]))
-        present = ops.where(present > 0.0, present, 1.0)
-    return quotient(ops, ops.constant(options.label_smoothing), present)
-
-
-def at_and_elsewhere(rows: Rows, options: Options) -> tuple[Any, Any]:
-    """``q`` of a target that is a class, without weights: ``(1 - eps) + [eps / C]`` there, and ``[eps / C]`` elsewhere."""
-    if not options.label_smoothing:
-        return 1.0, 0.0
-    each = share(rows, options)
-    return kept(rows, options) + each, each
-
-
-def weighted(rows: Rows, q: Array, options: Options) -> Array:
-    """``q_c w_c``."""
-    return rows.product(q, rows.classes("weight", options.weight)) if hasattr(options.weight, "shape") else q
-
-
-def counted(index: Array, options: Options) -> Array:
-    """Rows that are not ignored."""
-    return index != options.ignore_index if options.ignores else index == index
-
-
-def of_index(rows: Rows, target: Array, options: Options) -> Target:
-    """``q_c = w_c ((1 - eps) [c = target] + [eps / C])``; that of an absent class counts at the target alone."""
-    ops, xp = rows.ops, rows.ops.xp
-    chosen = rows.chosen("target", target)
-    q = weighted(rows, ops.where(chosen, *at_and_elsewhere(rows, options)), options)
-    if rows.where is not None:
-        q = ops.where(rows.where | chosen, q, 0.0)
-    index = xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
-    return Target(q, counted(index, options), xp.any(chosen, axis=rows.axes, keepdims=True))
-
-
-def of_probabilities(row: Row, target: Array, options: Options) -> Target:
-    """``q_c = w_c (p_c (1 - eps) + [eps / C])``."""
-    rows = row.rows
-    q = rows.enter("target", target, absent=0.0)
-    if options.label_smoothing:
-        q = rows.product(q, kept(rows, options)) + share(rows, options)
-    always = row.sums.m == row.sums.m
-    return Target(rows.present(rows.flush(weighted(rows, q, options)), absent=0.0), always, always)
-
-
-def by_target(row: Row, options: Options) -> Array:
-    """``-log s_c w_c (1 - eps)``."""
-    rows, ops = row.rows, row.rows.ops
-    factor = weighted(rows, kept(rows, options) * ops.xp.ones_like(row.x), options)
-    factor = rows.present(rows.flush(factor), absent=0.0)
-    return ops.where(factor == 0.0, 0.0, rows.product(factor, -row.log_s()))
+def of_target(d: Any, name: str, z: Array, target: Array) -> Array:
+    """``sum(q)`` of each row; or whether it counts, as 1 or 0: the weight of its target where classes have none."""
+    found: Array = d.beside(name, without=() if name == "target_total" else ("weight",)).forward(z, target)
+    return found
 
 
 def loss(row: Row, target: Target, options: Options) -> Array:
@@ -260,77 +127,3 @@ def gradient(row: Row, target: Target, options: Options, u: Array) -> Array:
         G = fast_two_sum(high, error + G[1])
     dx = ops.where(target.known, row.minus_s_sum(g, G), NAN)
     return ops.where(target.counted, dx, 0.0)
-
-
-class OfTarget(Function):
-    """One number for each target, that the logits do not move: only their shape matters."""
-
-    takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
-    gradients = ()
-    optional = {"weight": PER_CLASS}  # noqa: RUF012
-    residual = ()
-    reduces = True
-    widens = True
-
-
-class TargetTotal(OfTarget):
-    """``sum(q)`` of each row, 0 in rows that are ignored."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        z: Array,
-        target: Array,
-        /,
-        *,
-        axis: Any = -1,
-        where: Array | None = None,
-        weight: Any = 1.0,
-        label_smoothing: float = 0.0,
-        ignore_index: int = -100,
-        ignores: bool = True,
-    ) -> Array:
-        rows, options = Rows.of("z", z, axis, where), Options(weight, label_smoothing, 0.0, ignore_index, ignores)
-        found = of_index(rows, target, options)
-        total, _ = rows.sum(found.q)
-        out = rows.widened().leave_each(rows.ops.where(found.counted, rows.ops.where(found.known, total, NAN), 0.0))
-        keep(ctx, TargetTotal, (z, target), out, axis, where)
-        return out
-
-
-def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
-    """The weight of the class at each index, NaN where that is outside."""
-    ops, xp = rows.ops, rows.ops.xp
-    w = rows.classes("weight", weight)
-    n = row_length(rows.shape, rows.axes)
-    if math.prod(w.shape) != n:  # others for each row
-        return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
-    inside = (index >= 0) & (index < n)
-    at = xp.reshape(ops.integer(xp.where(inside, index, xp.zeros_like(index))), (-1,))
-    return ops.where(inside, xp.reshape(xp.take(xp.reshape(w, (-1,)), at, axis=0), index.shape), NAN)
-
-
-class TargetWeight(OfTarget):
-    """The weight of the target's class, 0 in rows that are ignored: what a mean of losses divides by, added up."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        z: Array,
-        target: Array,
-        /,
-        *,
-        axis: Any = -1,
-        where: Array | None = None,
-        weight: Any = 1.0,
-        ignore_index: int = -100,
-        ignores: bool = True,
-    ) -> Array:
-        rows = Rows.of("z", z, axis, None)
-        ops = rows.ops
-        index = ops.xp.reshape(rows.check("target", target, INDEX), reduced_shape(rows.shape, rows.axes, keepdims=True))
-        w = weight_at(rows, weight, index) if hasattr(weight, "shape") else ops.constant(1.0)
-        options = Options(ignore_index=ignore_index, ignores=ignores)
-        out = rows.widened().leave_each(ops.where(counted(index, options), w, 0.0))
-        keep(ctx, TargetWeight, (z, target), out, axis, where)
-        return out

@@ -10,19 +10,20 @@ from typing import Any, NamedTuple
 
 from lsmx._definition import log
 from lsmx._definition.expm1 import expm1, tanh
-from lsmx._definition.function import Once, keep
+from lsmx._definition.function import Function, Once, keep
 from lsmx._definition.kinds import PER_ROW, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array, Ops
 from lsmx._definition.products import half_square, settled, times
 from lsmx._definition.row import INF, Row
+from lsmx._definition.second_of_kl import SecondOfKL
 from lsmx._definition.words import Words, fast_two_sum, two_sum
 
 LN2 = 0.6931471805599453
 FAR, LEAST = 32.0, -0.75  # of close rows: the largest f, and the least R
 
 
-class Divergence(Once):
+class Divergence(Function):
     """Of two arrays of logits, with gradients to both."""
 
     takes = {"z": ROWS, "w": ROWS}  # noqa: RUF012
@@ -33,10 +34,8 @@ class Divergence(Once):
     widens = True
 
 
-class KLDivergence(Divergence):
+class KLDivergence(SecondOfKL, Divergence):
     """``sum(p ln(p / q))``."""
-
-    once = "kl_divergence: has no second derivative"
 
     @staticmethod
     def forward(ctx: Any, z: Array, w: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0) -> Array:
@@ -60,7 +59,7 @@ class KLDivergence(Divergence):
         return pair.z.along(v, -by_z) if v is not None else pair.w.along(w, by_w)
 
 
-class JSDivergence(Divergence):
+class JSDivergence(Once, Divergence):
     """``KL(p, m) / 2 + KL(q, m) / 2`` with ``m = (p + q) / 2``."""
 
     once = "js_divergence: has no second derivative"
@@ -173,7 +172,7 @@ def kl(pair: Pair) -> KL:
     rows, ops, xp = pair.z.rows, pair.z.rows.ops, pair.z.rows.ops.xp
     alive = pair.p > 0.0
     e = expm1(ops, (ops.where(alive, pair.d[0], 0.0), ops.where(alive, pair.d[1], 0.0)))
-    terms = xp.where(alive, rows.product(pair.p, e.rest), pair.q)
+    terms = rows.flush(xp.where(alive, rows.product(pair.p, e.rest), pair.q))
     total, _ = rows.sum(ops.where(pair.only_z, 0.0, terms))
     value = ops.where(xp.any(pair.only_z, axis=rows.axes, keepdims=True), INF, total)
     by_w = xp.where(pair.only_z, -pair.p, xp.where(alive, rows.product(pair.p, e.value[0]), pair.q))

@@ -11,7 +11,7 @@ from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.products import times
-from lsmx._definition.row import Row, unscaled
+from lsmx._definition.row import AtLogits, Row
 from lsmx._definition.words import Words, two_sum
 
 
@@ -63,21 +63,25 @@ class Entropy(Function):
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
-        # with h = s (D - E):  g . J v = g sum(h v);  by z, (v - sum(s v)) g h - g s (v - sum(s v)) - s sum(g h v)
-        s, gh = unscaled(d, "entropy").of("softmax").forward(z), d.backward(g, z)
+        # with h = s (D - E):  g . J v = g sum(h v);  by x, (v - sum(s v)) g h - g s (v - sum(s v)) - s sum(g h v)
+        at = AtLogits(d, "entropy", z)
+        x, v = at.x, at.tangent(v)
+        s, gh = d.of("softmax").forward(x), d.of("entropy").backward(g, x)
         centred = d.minus(v, d.sum(d.times(s, v)))
-        bent = d.times(d.spread(g, z), d.times(s, centred))
-        return (d.minus(d.minus(d.times(centred, gh), bent), d.times(s, d.sum(d.times(gh, v)))),)
+        bent = d.times(d.spread(g, x), d.times(s, centred))
+        return (at.back(d.minus(d.minus(d.times(centred, gh), bent), d.times(s, d.sum(d.times(gh, v))))),)
 
     @classmethod
     def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
-        # sum(h v):  sum(h v dz) - sum(s dz) sum(h v) - sum(s v) sum(h dz) - sum(s v dz) + sum(s v) sum(s dz)
-        mean = unscaled(d, "entropy").of("logsumexp").jvp
+        # sum(h v):  sum(h v dx) - sum(s dx) sum(h v) - sum(s v) sum(h dx) - sum(s v dx) + sum(s v) sum(s dx)
+        at, mean, jvp = AtLogits(d, "entropy", z), d.of("logsumexp").jvp, d.of("entropy").jvp
+        x, v = at.x, at.tangent(v)
 
         def change(dz: Array) -> Array:
-            both, s_v, s_dz = d.times(v, dz), mean(v, z), mean(dz, z)
-            crossed = d.times_each(s_dz, d.jvp(v, z)) + d.times_each(s_v, d.jvp(dz, z))
-            return (d.jvp(both, z) - crossed) - (mean(both, z) - d.times_each(s_v, s_dz))
+            dx = at.tangent(dz)
+            both, s_v, s_dx = d.times(v, dx), mean(v, x), mean(dx, x)
+            crossed = d.times_each(s_dx, jvp(v, x)) + d.times_each(s_v, jvp(dx, x))
+            return (jvp(both, x) - crossed) - (mean(both, x) - d.times_each(s_v, s_dx))
 
         return (change,)
 

@@ -11,7 +11,7 @@ from lsmx._definition.function import Function, keep
 from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import NAN, Array
-from lsmx._definition.row import Row, unscaled
+from lsmx._definition.row import AtLogits, Row
 from lsmx._definition.rows import Rows
 from lsmx._definition.words import Words
 
@@ -72,17 +72,19 @@ class LogProb(Function):
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array, index: Array) -> tuple[Array | None, ...]:
-        # g . J v = sum_k g_k (v_(i_k) - sum(s v)):  by z, - sum(g) (S - s s^T) v
-        s = unscaled(d, "log_prob").of("softmax").forward(z)
-        return -d.times(d.spread(d.total_each(g, z), z), d.of("softmax").backward(v, s)), None
+        # g . J v = sum_k g_k (v_(i_k) - sum(s v)):  by x, - sum(g) (S - s s^T) v
+        at, softmax = AtLogits(d, "log_prob", z), d.of("softmax")
+        bent = softmax.backward(at.tangent(v), softmax.forward(at.x))
+        return at.back(-d.times(d.spread(d.total_each(g, z), at.x), bent)), None
 
     @classmethod
     def jvp_along(cls, d: Any, v: Array, /, z: Array, index: Array) -> tuple[Callable[[Array], Array] | None, ...]:
         # v_i - sum(s v):  - sum(v (S - s s^T) dz), the same for every index
-        s = unscaled(d, "log_prob").of("softmax").forward(z)
+        at, softmax = AtLogits(d, "log_prob", z), d.of("softmax")
+        bent = softmax.backward(at.tangent(v), softmax.forward(at.x))
 
         def change(dz: Array) -> Array:
-            return d.spread_each(-d.total(d.times(d.of("softmax").backward(v, s), dz)), d.forward(z, index), z)
+            return d.spread_each(-d.total(d.times(bent, at.tangent(dz))), d.forward(z, index), z)
 
         return change, None
 

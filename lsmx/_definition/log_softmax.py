@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from lsmx._definition.function import Function, recall, remember
+from lsmx._definition.kinds import ROW_SUMS
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
 
 
-def log_softmax(rows: Rows, z: Array) -> Array:
+def log_softmax(rows: Rows, z: Array, row_sums: Array | None = None) -> Array:
     """``z - lse(z)`` in the format: not rounded to 16 bits yet."""
     x = rows.enter("z", z, absent=-float("inf"))
-    s = rows.sum_exp(x)
+    s = rows.sum_exp(x, row_sums)
 
     # out = (z - m) - L,  m = max(z),  L = ln sum exp(z - m): both parts have one sign, nothing cancels
     L, _ = s.log(rows.ops)
@@ -56,13 +57,13 @@ class OfLogits(Function):
     def backward(ctx: Any, grad_output: Array, /) -> Array:
         (z,) = ctx.saved_tensors
         rows = Rows.of("z", z, *recall(ctx))
-        return vjp(rows, grad_output, log_softmax(rows, z))
+        return vjp(rows, grad_output, log_softmax(rows, z, getattr(ctx, "row_sums", None)))
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
         (z,) = ctx.saved_tensors
         rows = Rows.of("z", z, *recall(ctx))
-        return jvp(rows, tangent, log_softmax(rows, z))
+        return jvp(rows, tangent, log_softmax(rows, z, getattr(ctx, "row_sums", None)))
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
@@ -82,13 +83,14 @@ class LogSoftmax(Function):
 
     absent = -float("inf")
     narrow = OfLogits
+    optional = {"row_sums": ROW_SUMS}  # noqa: RUF012
 
     @staticmethod
-    def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None) -> Array:
+    def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, row_sums: Array | None = None) -> Array:
         rows = Rows.of("z", z, axis, where)
-        out = rows.leave(log_softmax(rows, z), absent=-float("inf"))
+        out = rows.leave(log_softmax(rows, z, row_sums), absent=-float("inf"))
 
-        remember(ctx, axis, where)
+        remember(ctx, axis, where, **({} if row_sums is None else {"row_sums": row_sums}))
         ctx.save_for_backward(out)
         return out
 

@@ -89,10 +89,22 @@ class Row:
         return self.leave_each(total)
 
 
-def unscaled(d: Any, name: str) -> Any:
-    """``d``, if the logits enter as they are: second derivatives are given for those."""
-    if Scaling(d.option("temperature", 1.0), d.option("softcap", 0.0)).changed():
-        raise NotImplementedError(
-            f"{name}: has no second derivative with temperature= or softcap=; scale the logits first, by the library's operations"
-        )
-    return d
+class AtLogits:
+    """Where rules of second derivatives are written: at ``x = [z / T]``, with tangents of ``x``; and the way back to ``z``."""
+
+    def __init__(self, d: Any, name: str, z: Array) -> None:
+        if d.option("softcap", 0.0):
+            raise NotImplementedError(
+                f"{name}: has no second derivative with softcap=; cap the logits first, by the library's operations"
+            )
+        temperature = d.option("temperature", 1.0)
+        self.by = d.beside("divided_logits") if hasattr(temperature, "shape") or temperature != 1.0 else None
+        self.z, self.x = z, z if self.by is None else self.by.forward(z)
+
+    def tangent(self, v: Array) -> Array:
+        """A tangent of ``z`` as that of ``x``."""
+        return v if self.by is None else self.by.jvp(v, self.z)
+
+    def back(self, g: Array) -> Array:
+        """A gradient by ``x`` as that by ``z``."""
+        return g if self.by is None else self.by.backward(g, self.z)

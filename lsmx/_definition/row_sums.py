@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import PER_ROW, ROW_SUMS
+from lsmx._definition.kinds import PARTS, PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import Array
 from lsmx._definition.row import INF, Row
@@ -36,6 +36,13 @@ class RowSums(Function):
         # of equal zeros, whose signs libraries choose among in their own ways, the positive one
         second = ops.where(s.defined, ops.where(s.second == 0.0, 0.0, s.second), -INF)
         parts = ops.where((s.maximum == 0.0) & (second == 0.0), 0.0, s.maximum), second, *s.rest
-        out = row.rows.widened().result(ops.xp.concat(parts, axis=max(row.rows.axes)))
+        axis = max(row.rows.axes)
+        number = ops.xp.reshape(
+            ops.xp.arange(PARTS, device=ops.device), tuple(PARTS if i == axis else 1 for i in range(len(z.shape)))
+        )
+        together, *others = parts
+        for k, part in enumerate(others, 1):
+            together = ops.xp.where(number == k, part, together)
+        out = row.rows.widened().result(together)
         keep(ctx, RowSums, (z,), out, axis, where, **by.changed())
         return out

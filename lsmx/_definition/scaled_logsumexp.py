@@ -10,7 +10,7 @@ from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import LogSumExp, lse_of
 from lsmx._definition.ops import Array
-from lsmx._definition.row import INF, Row, unscaled
+from lsmx._definition.row import INF, AtLogits, Row
 
 
 class ScaledLogSumExp(Function):
@@ -57,11 +57,14 @@ class ScaledLogSumExp(Function):
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, v: Array, /, z: Array) -> tuple[Array]:
-        return LogSumExp.by_residual(unscaled(d, "logsumexp").of("logsumexp"), g, v, z)
+        at = AtLogits(d, "logsumexp", z)
+        return (at.back(*LogSumExp.by_residual(d.of("logsumexp"), g, at.tangent(v), at.x)),)
 
     @classmethod
     def jvp_along(cls, d: Any, v: Array, /, z: Array) -> tuple[Callable[[Array], Array]]:
-        return LogSumExp.jvp_along(unscaled(d, "logsumexp").of("logsumexp"), v, z)
+        at = AtLogits(d, "logsumexp", z)
+        (change,) = LogSumExp.jvp_along(d.of("logsumexp"), at.tangent(v), at.x)
+        return (lambda dz: change(at.tangent(dz)),)
 
 
 def weights(row: Row) -> Array:

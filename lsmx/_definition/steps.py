@@ -40,6 +40,11 @@ def times_sum(rows: Rows, a: Array, x: Array) -> Array:
     return product(rows, a, row_sum(rows, x))
 
 
+def times_number(rows: Rows, x: Array, factor: float) -> Array:
+    """``factor * x``."""
+    return rows.leave(rows.product(rows.ops.constant(factor), rows.enter("x", x, absent=0.0)), absent=0.0)
+
+
 def row_sum(rows: Rows, x: Array) -> Array:
     """``sum(x)`` of each row, exact before it is rounded, in each entry of the row."""
     total, _ = rows.sum(rows.flush(rows.enter("x", x, absent=0.0)))

@@ -40,8 +40,9 @@ class Engine:
     limit
         Called with a dtype, the length of the rows, and how they lie or None if one after the other: why that is too much, or None.
     run
-        Called with the pass, the memory, the dtype, the shape of the rows, the three operands and the result, what each of them
-        has of a row, and how they lie or None if one after the other.
+        Called with the pass, the memory, the dtype, the shape of the rows, the operands and last the result, what each of them
+        has of a row, how they lie or None if one after the other, and perhaps more numbers for the pass. A number for all rows may
+        be an operand, as the bits of it.
     """
 
     name: str

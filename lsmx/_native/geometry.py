@@ -32,14 +32,14 @@ class Geometry(NamedTuple):
 
     def in_line(self) -> Geometry:
         """The same rows, numbered along one axis."""
-        one = Axis(1, (0,) * OPERANDS)
+        one = Axis(1, (0,) * len(self.length.strides))
         if self.inner.size == 1:
             return self
         return self._replace(outer=self.inner, inner=one, loops=(*self.loops, self.outer))
 
     def offsets(self) -> Iterator[Strides]:
         """Where the rows begin, for every operand, in elements."""
-        return _offsets(self.loops, (0,) * OPERANDS)
+        return _offsets(self.loops, (0,) * len(self.length.strides))
 
 
 def _offsets(loops: tuple[Axis, ...], at: Strides) -> Iterator[Strides]:
@@ -65,7 +65,7 @@ def merged(axes: Sequence[Axis]) -> list[Axis]:
 def geometry(shape: tuple[int, ...], axes: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> Geometry | str:
     """How to walk operands of one shape (with stride 0 where they lack an axis), or the reason why the walks cannot."""
     every = [Axis(n, tuple(s[i] for s in strides)) for i, n in enumerate(shape)]
-    one = Axis(1, (0,) * OPERANDS)
+    one = Axis(1, (0,) * len(strides))
     reduced = merged([every[i] for i in axes if shape[i] > 1]) or [one]
     if len(reduced) > 1:
         return "the reduced axes do not lie in memory as one"

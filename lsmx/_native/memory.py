@@ -33,13 +33,15 @@ class Memory:
     is_writable
         Whether it may be written to.
     empty
-        A new array of a shape, with the dtype and on the device of another.
+        A new array of a shape, on the device of another; with its dtype, or in the format that is computed in, if it ``widens``.
     masked
         A new array in C order: another where a mask is true, else a number.
     fill
         Put a number into an array where a mask is false.
     threads
         How many to use.
+    refuse_index
+        Why the memory of an array of int32 or int64 cannot be read as it is, or why it is none; None if it can be read.
     """
 
     refuse: Callable[[Array], str | None]
@@ -49,10 +51,11 @@ class Memory:
     width: Callable[[Array], int]
     simple: Callable[[Array], str | None]
     is_writable: Callable[[Array], bool]
-    empty: Callable[[tuple[int, ...], Array], Array]
+    empty: Callable[..., Array]
     masked: Callable[[Array, Array, float], Array]
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]
+    refuse_index: Callable[[Array], str | None] = lambda x: "an index, whose memory is not read"
 
 
 def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, arrays: Sequence[Array]) -> str | None:

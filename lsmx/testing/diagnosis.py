@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from lsmx.extend import Array, float_name, serving
 from lsmx.testing import probes
-from lsmx.testing.candidate import Candidate, parameters
-from lsmx.testing.gradients import RESIDUALS
+from lsmx.testing.arguments import Shapes, checked, checked_options
+from lsmx.testing.candidate import Candidate
+from lsmx.testing.forward import Forward
+from lsmx.testing.gradients import OF_CLASSES
+from lsmx.testing.options import OF_NUMBERS
+from lsmx.testing.signatures import parameters
 from lsmx.testing.verdict import Diagnosis, examine
 
-Shapes = Sequence[tuple[int, ...]]
-
 LOGITS = ("z", "x", "logits", "input", "inputs")  # what users call them
-CALLED = {  # what the second argument of a cross-entropy rule is, by its name
-    "output": ("out", "output", "logp", "log_p", "log_probs", "logprobs", "log_softmax"),
-    "softmax": ("s", "p", "q", "prob", "probs", "probabilities", "softmax"),
-}
 ONE_HOT = "it is read as taking one-hot targets, not class numbers"
 
 
 def diagnose(
-    backward: Callable[..., Array],
+    backward: Callable[..., Array] | None = None,
     /,
     *,
+    forward: Callable[..., Array] | None = None,
     function: str = "log_softmax",
     like: Array | None = None,
     saves: str | Sequence[str] | None = None,
     shapes: Shapes | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
     """Say whether a gradient is right, and where it is not, which known mistake it makes.
 
@@ -43,9 +44,15 @@ def diagnose(
         tried along every axis, otherwise along the last; if it takes ``where`` (or ``mask``), with masks, true for what is kept.
         With a first argument called ``ctx`` it is called as ``backward(ctx, grad_output)``, along the last axis, finds the rest
         in ``ctx.saved_tensors``, and may return ``None`` for what has no gradient. Put anything else into a lambda.
+        That of cross-entropy is tried with ``reduction``, ``ignore_index``, ``label_smoothing``, ``weight`` and ``temperature``, as
+        `lsmx.cross_entropy` has them, that of log-probs with ``temperature``: with each that it takes by keyword.
+    forward
+        Your forward pass of cross-entropy or log-probs, called as ``forward(z, target)``, with the same keywords. It is looked at
+        before the gradient, or alone.
     function
-        ``"log_softmax"``, ``"softmax"``, ``"logsumexp"`` or ``"cross_entropy"``, the loss of each row, not their mean: the mean's
-        ``1 / n`` comes with ``grad_output``. Targets are class numbers, or one-hot rows if your gradient takes those.
+        ``"log_softmax"``, ``"softmax"``, ``"logsumexp"``, ``"log_prob"`` (of one class a row) or ``"cross_entropy"``: the loss of
+        each row, unless ``options`` or a keyword say otherwise; the mean's ``1 / n`` comes with ``grad_output``. Targets are class
+        numbers, or one-hot rows if your gradient takes those.
     like
         An array of the library, dtype and device to try it on. By default NumPy, float64.
     saves
@@ -54,7 +61,10 @@ def diagnose(
         the second argument tells, such as ``z``, ``log_probs`` or ``probs``.
     shapes
         Of the logits to try, with two axes or more: some square and some not, as mistakes hide in squares. By default of two and
-        three axes, for cross-entropy of two.
+        three axes, for cross-entropy and log-probs of two.
+    options
+        Those that yours always has, as ``{"reduction": "mean", "ignore_index": 0}``; ``weight`` is to be a keyword. With a mean or
+        a sum ``grad_output`` is one number for all rows.
 
     Returns
     -------
@@ -65,9 +75,9 @@ def diagnose(
     Raises
     ------
     TypeError
-        ``backward`` is not callable; ``like`` is not an array of floats.
+        ``backward`` or ``forward`` is not callable; ``like`` is not an array of floats.
     ValueError
-        ``function``, ``saves`` or ``shapes`` is none of those accepted.
+        ``function``, ``saves``, ``shapes`` or ``options`` is none of those accepted, or ``forward`` not of such a function.
 
     Notes
     -----
@@ -90,6 +100,9 @@ def diagnose(
     True
     >>> diagnose(lambda g, probs, y: (y - probs) / len(y), function="cross_entropy").mistake
     'cotangent ignored and sign'
+    >>> diagnose(forward=lambda z, y: -np.log(np.exp(z) / np.exp(z).sum(-1, keepdims=True))[range(len(y)), y],
+    ...          function="cross_entropy").mistake
+    'log of softmax'
     >>> print(diagnose(lambda g, out: 1.25 * g - np.exp(out) * g.sum(axis=-1, keepdims=True)))
     gradient of log_softmax: wrong: none of the known mistakes
       It is off in every entry, by up to 0.732, where the right values are up to 4.83. It is 1.25 times g less 1 times
@@ -99,19 +112,27 @@ def diagnose(
       correct  s = np.exp(out); dz = g - s * np.sum(g, axis=axis, keepdims=True)
     """
     if shapes is None:
-        shapes = probes.MATRICES if function == "cross_entropy" else probes.SHAPES
-    saved = checked(backward, function, saves, shapes)
+        shapes = probes.MATRICES if function in OF_CLASSES else probes.SHAPES
+    saved = checked(backward, forward, function, saves, shapes)
+    built_in = checked_options(options, function)
     like = np.zeros(()) if like is None else like
     serving("like", like)
     float_name("like", like)
-    found = read(backward, function, like, saved, shapes)
+    if forward is not None:
+        found = examine(Forward.of(forward, function, like, saved, built_in=built_in), shapes)
+        if not found.right or backward is None:
+            return found
+    assert backward is not None
+    found = read(backward, function, like, saved, shapes, built_in)
     return replace(found, notes=(*found.notes, *renamed(backward, function, saved))) if found.right else found
 
 
-def read(backward: Callable[..., Array], function: str, like: Array, saved: tuple[str, ...], shapes: Shapes) -> Diagnosis:
+def read(
+    backward: Callable[..., Array], function: str, like: Array, saved: tuple[str, ...], shapes: Shapes, built_in: Mapping[str, Any]
+) -> Diagnosis:
     """Examine it; a rule with targets with class numbers or one-hot ones, whichever it takes, or both if it takes both."""
-    candidates = [Candidate.of(backward, function, like, saved)]
-    if function == "cross_entropy":
+    candidates = [Candidate.of(backward, function, like, saved, built_in=built_in)]
+    if function in OF_CLASSES and not OF_NUMBERS & set(built_in):
         candidates.append(replace(candidates[0], one_hot=True))
         raising = [candidate.raises(shapes) for candidate in candidates]
         candidates = [candidate for candidate, n in zip(candidates, raising, strict=True) if n == min(raising)]
@@ -124,33 +145,10 @@ def read(backward: Callable[..., Array], function: str, like: Array, saved: tupl
     return tried[0]
 
 
-def checked(backward: object, function: str, saves: str | Sequence[str] | None, shapes: Shapes) -> tuple[str, ...]:
-    """What is handed over beside the cotangent; raises for arguments that are none."""
-    if not callable(backward):
-        raise TypeError(f"backward: {backward!r} is not callable; pass the function that computes your gradient")
-    if function not in RESIDUALS:
-        raise ValueError(f"function: {function!r} is not one of {', '.join(RESIDUALS)}")
-    if not shapes or not all(len(shape) >= 2 and min(shape) >= 2 for shape in shapes):
-        raise ValueError(f"shapes: {shapes!r} are not shapes of two axes or more, each of two entries or more")
-    accepted = RESIDUALS[function]
-    if saves is None:
-        return by_name(backward) if function == "cross_entropy" else accepted[0]
-    saved = (saves,) if isinstance(saves, str) else tuple(saves)
-    if saved not in accepted:
-        raise ValueError(f"saves: {saves!r}, but the gradient of {function} is made from one of {', '.join(map(str, accepted))}")
-    return saved
-
-
-def by_name(backward: Callable[..., Array]) -> tuple[str, ...]:
-    """What a cross-entropy rule calls its second argument; the logits, if that does not tell."""
-    names = [p.name for p in parameters(backward)[1:2]]
-    return next(((what,) for what, called in CALLED.items() if not set(called).isdisjoint(names)), ("z",))
-
-
 def renamed(backward: Callable[..., Array], function: str, saved: tuple[str, ...]) -> list[str]:
     """A word about an argument that is called as if it were the logits, but was given the output."""
     if saved != ("output",):
         return []
-    what = "the log-probabilities" if function == "cross_entropy" else "the output"
+    what = "the log-probabilities" if function in OF_CLASSES else "the output"
     ask = 'if your engine hands it the logits, ask again with saves="z"'
     return [f"its argument {p.name} was given {what}; {ask}" for p in parameters(backward)[1:2] if p.name in LOGITS]

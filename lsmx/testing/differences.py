@@ -106,7 +106,8 @@ def places(found: Difference) -> Iterator[tuple[str, Any]]:
         yield f"the last {name}", index[axis] == found.want.shape[axis] - 1
     yield "positive entries of the right gradient", found.want > 0
     g = found.answer.given["g"]
-    yield "positive entries of g", (g if g.shape == found.want.shape else np.expand_dims(g, found.axis)) > np.zeros_like(found.want)
+    g = g if g.shape in ((), found.want.shape) else np.expand_dims(g, found.axis)
+    yield "positive entries of g", g > np.zeros_like(found.want)
 
 
 def entries(bad: list[Difference]) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from lsmx.testing.answers import EPS_AND_TINY, ULPS, Answer, size_of
-from lsmx.testing.gradients import evaluate_lines
+from lsmx.testing.gradients import evaluate_lines, result_of
 from lsmx.testing.mistakes import Mistake, edited
 
 ONCE = "A mean over the batch is the loss's own, and is in g already."
@@ -72,7 +72,7 @@ def scaled(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | N
             continue
         scale = (("scale",), f"The whole gradient is {measured} times the right one.")
         for factor, (names, why) in [*FACTORS.items(), (measured, scale)]:
-            multiple = f"{lines}\ndz = {factor} * dz"
+            multiple = f"{lines}\n{result_of(lines)} = {factor} * {result_of(lines)}"
             if apart(answers, multiple) <= ULPS:
                 together = sorted({*names, *(m.name for m in mistakes)})
                 return " and ".join(together), " ".join(dict.fromkeys([*(m.why for m in mistakes), why])), multiple

@@ -38,5 +38,5 @@ def digest_of(function: str, dtype: str, results: dict[str, Any]) -> str:
 
 def dtype_of(function: str, dtype: str, direction: str) -> str:
     """That of a result: values and JVPs of a loss are in the format that is computed in."""
-    widens = registered()[function].function.widens and not direction.startswith("backward")
+    widens = registered()[function].function.widens and not direction.startswith(("backward", "jacobian"))
     return FORMAT_OF[dtype].dtype if widens else dtype

@@ -24,6 +24,7 @@ LOSSES = (
     "target_total",
     "kl_divergence",
     "js_divergence",
+    "divided_logits",
     "mean_of_rows",
 )
 """By their names in the registry: ``cross_entropy`` is that with classes, ``cross_entropy_of`` that with probabilities."""
@@ -47,17 +48,19 @@ def loss_cases() -> tuple[Case, ...]:
     spread[::2] *= 16.0
     mask = uniform(32, 9, 33) < 0.7
     mask[4] = False
-    hard = [case for case in cases() if case.name == "nasty"]
+    generated = {case.name: case for case in cases()}
+    every = {"temperature": PER_ROW, "softcap": 5.0, "label_smoothing": 0.1, "weight": PER_CLASS, "z_loss": 0.01, "ignore_index": 0}
     return (
-        *(case for case in cases() if case.name in PLAIN),
+        *(generated[name] for name in PLAIN),
         Case("blocks", 5 * normal(33, 2, 5000), seed=33),
         Case("scaled", spread, where=mask, seed=34, options={"temperature": 0.7, "softcap": 20.0}),
-        *(replace(case, name="scaled-nasty", options={"temperature": 3.0, "softcap": 30.0}) for case in hard),
+        replace(generated["nasty"], name="scaled-nasty", options={"temperature": 3.0, "softcap": 30.0}),
         Case("temperatures", z, seed=35, options={"temperature": PER_ROW, "weight": PER_CLASS}),
         Case("smoothed", spread, where=mask, seed=36, options={"label_smoothing": 0.1, "weight": PER_CLASS, "ignore_index": 3}),
         Case("z-loss", z, seed=37, options={"z_loss": 0.01, "label_smoothing": 0.25, "ignore_index": -100}),
         Case("several", 3 * normal(31, 2, 4, 7), seed=38, options={"index": 4}),
         Case("known", z, where=mask, seed=39, options={SUMS: True, "temperature": PER_ROW, "softcap": 10.0}),
+        *(replace(generated[name], name=f"full-{name}", options=every) for name in ("nasty", "masked", "axes-0-2")),
         Case("mean", 1000 * normal(40, 6, 50), axis=None, seed=46, options={"zero_if_empty": True}),
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lsmx.testing.inputs import Values, normal, uniform
+from lsmx.testing.options import ONE_NUMBER
 
 SHAPES = ((5, 7), (6, 6), (3, 4, 5), (4, 4, 4))
 MATRICES = ((5, 7), (6, 6), (7, 5))  # what rules with targets are written for
@@ -17,7 +18,10 @@ MATRICES = ((5, 7), (6, 6), (7, 5))  # what rules with targets are written for
 
 @dataclass(frozen=True)
 class Probe:
-    """Logits, cotangent, axis, a target for each row, a mask perhaps; ``safe`` names what a right rule may still stumble over."""
+    """Logits, cotangent, axis, a target for each row, a mask and options perhaps.
+
+    ``safe`` names what a right rule may still stumble over.
+    """
 
     z: Values
     g: Values
@@ -25,10 +29,12 @@ class Probe:
     where: npt.NDArray[np.bool_] | None = None
     safe: str = ""
     target: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         masked = "" if self.where is None else ", masked"
-        return f"logits of shape {self.z.shape}, axis={self.axis}{masked}{self.safe and f', with {self.safe}'}"
+        given = "".join(f", {name}={'...' if name == 'weight' else repr(value)}" for name, value in self.options.items())
+        return f"logits of shape {self.z.shape}, axis={self.axis}{masked}{given}{self.safe and f', with {self.safe}'}"
 
 
 def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
@@ -69,9 +75,27 @@ def ordinary(shapes: Sequence[tuple[int, ...]], every_axis: bool, reduces: bool)
     return probes
 
 
+def dressed(probe: Probe, options: Mapping[str, Any]) -> Probe:
+    """It with options: every other row ignored, a weight for each class, one cotangent for all rows."""
+    n, target, given = probe.z.shape[probe.axis], probe.target.copy(), dict(options)
+    if "ignore_index" in options:
+        target[target == options["ignore_index"]] = (options["ignore_index"] + 1) % n
+        target.flat[1::2] = options["ignore_index"]
+    if "weight" in options:
+        given["weight"] = uniform(7001, n) + 0.5
+    g = np.asarray(1.5 + probe.g.flat[0] / 4) if options.get("reduction") in ONE_NUMBER else probe.g
+    return replace(probe, g=g, target=target, options=given)
+
+
+def unknown_where_ignored(probe: Probe) -> Probe:
+    """It with NaN in the rows that are ignored."""
+    ignored = np.expand_dims(probe.target == probe.options["ignore_index"], probe.axis)
+    return replace(probe, z=np.where(ignored, np.nan, probe.z))
+
+
 def again(first: Probe, reduces: bool) -> list[Probe]:
     """The first input once more, then others of its shape and axis: what was kept of the first does not fit them."""
-    return [first, drawn(9001, first.z.shape, first.axis, reduces), first]
+    return [first, dressed(drawn(9001, first.z.shape, first.axis, reduces), first.options), first]
 
 
 def masked(reduces: bool) -> list[Probe]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,11 @@ from lsmx.testing.candidate import Candidate
 from lsmx.testing.differences import description
 from lsmx.testing.explaining import explanation
 from lsmx.testing.gradients import evaluate_lines
-from lsmx.testing.mistakes import HINTS, LEAKS, MISTAKES, UNSAFE, Mistake
+from lsmx.testing.mistakes import FORWARD, HINTS, LEAKS, MISTAKES, OPTIONS, UNSAFE, Mistake
+from lsmx.testing.probes import Probe
 from lsmx.testing.state import between_calls
+
+LET_THROUGH = "NaN in a row that is ignored gets through: choose with where(), as 0 times NaN is NaN"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Diagnosis:
         If it is right, the largest error in ulp of the terms that are added up.
     equal_bits
         Whether all results have the very bits of lsmx's own.
+    part
+        ``"gradient"`` or ``"forward pass"``: what this is about.
     """
 
     function: str
@@ -65,12 +70,13 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     worst: float = 0.0
     equal_bits: bool = False
+    part: str = "gradient"
 
     def __bool__(self) -> bool:
         return self.right
 
     def __str__(self) -> str:
-        head = f"gradient of {self.function}: "
+        head = f"{self.part} of {self.function}: "
         if self.right:
             bits = "with the bits of lsmx" if self.equal_bits else f"at most {self.worst:.1f} ulp off, not with the bits of lsmx"
             lines = [f"{head}right on {self.inputs} inputs, {bits}"]
@@ -87,24 +93,37 @@ class Diagnosis:
 def examine(candidate: Candidate, shapes: Sequence[tuple[int, ...]]) -> Diagnosis:
     """What comes of all probes."""
     function, reduces = candidate.function, candidate.reduces
-    plain = [candidate.answer(p) for p in probes.ordinary(shapes, candidate.axis is not None, reduces)]
+    known = MISTAKES[function] if candidate.part == "gradient" else FORWARD
+    ordinary = probes.ordinary(shapes, candidate.axis is not None, reduces)
+
+    def answers_of(several: Sequence[Probe], more: Mapping[str, Any]) -> list[Answer]:
+        options = {**candidate.built_in, **more}
+        return [candidate.answer(probes.dressed(p, options) if options else p) for p in several]
+
+    plain = answers_of(ordinary, {})
     masked = [candidate.answer(p) for p in probes.masked(reduces)] if candidate.masks else []
-    hard = [candidate.answer(p) for p in probes.hard(reduces)]
-    answers = [*plain, *masked, *hard]
-    found = Diagnosis(function, True, plain[0].lines, len(answers))
-    groups = [(plain, MISTAKES[function]), (masked, LEAKS), (hard, UNSAFE)]
+    hard = answers_of(probes.hard(reduces), {})
+    with_options = [answers_of(ordinary, more) for more in candidate.trials()]
+    ignoring = [p for group in (plain, *with_options) if (p := group[0].probe).options.get("ignore_index") is not None]
+    answers = [*plain, *masked, *hard, *(answer for group in with_options for answer in group)]
+    found = Diagnosis(function, True, plain[0].lines, len(answers), part=candidate.part)
+    optional = known if candidate.part != "gradient" else (*OPTIONS, *known)
+    groups = [(plain, optional if candidate.built_in else known), (masked, LEAKS)]
+    groups += [(group, optional) for group in with_options]
+    groups.append((hard, UNSAFE if candidate.part == "gradient" else known))
     if candidate.always_masks and explanation(masked[0].lines, masked, LEAKS)[0]:
         groups[:2] = groups[1::-1]  # what it makes of a mask may be wrong everywhere
-    for group, known in groups:
+    for group, mistakes in groups:
         if found.right and not all(answer.right for answer in group):
-            found = wrong(found, candidate, plain, group, known)
+            found = wrong(found, candidate, plain, group, mistakes)
     faults = {why: name for answer in answers for name, why in answer.faults}
     if found.right and faults:
         why, name = next(iter(faults.items()))
         found = replace(found, right=False, mistake=name, why=why)
     if found.right:
         found = replace(found, worst=max(a.apart(a.lines) for a in answers), equal_bits=all(a.equal_bits for a in answers))
-    notes = (*found.notes, *(why for why in faults if why != found.why))
+    let_through = found.right and not all(candidate.answer(probes.unknown_where_ignored(p)).right for p in ignoring)
+    notes = (*found.notes, *(why for why in faults if why != found.why), *([LET_THROUGH] if let_through else []))
     return replace(found, notes=notes)
 
 
@@ -124,21 +143,31 @@ def wrong(
         (name, why, as_if), first = left
         raised = ""
     elif known is UNSAFE or (not name and first.probe.safe):
-        name, why = f"not safe with {first.probe.safe}", f"It is right on ordinary logits. {why or unsafe(first, found.function)}"
+        name, why = f"not safe with {first.probe.safe}", f"It is right on ordinary logits. {why or unsafe(first, candidate)}"
     elif not name and raised and first.got is None:
         name, why, raised = "an exception", raised, ""
     elif not name and first.faults and first.errors(first.lines) is None:
         name, why = first.faults[0]
     elif not name:
-        name, why = nearly(answers) or ("", description(answers if answers is plain else [*plain, *answers], found.function))
+        alike = answers if answers is plain or first.probe.options else [*plain, *answers]
+        name, why = nearly(answers) or ("", described(alike, candidate))
     found = replace(found, right=False, correct=first.lines, mistake=name or None, why=why, as_if=as_if, probe=str(first.probe))
     return replace(found, notes=(raised,) if raised else (), **first_difference(first))
 
 
-def unsafe(answer: Answer, function: str) -> str:
+def unsafe(answer: Answer, candidate: Candidate) -> str:
     """What is wrong on a hard input, where no known mistake explains it."""
     finite = answer.got is not None and np.isfinite(answer.got).all()
-    return description([answer], function) if finite else HINTS.get(answer.probe.safe, "")
+    return described([answer], candidate) if finite else HINTS.get(answer.probe.safe, "")
+
+
+def described(answers: list[Answer], candidate: Candidate) -> str:
+    """Where it is off, and by how much, if that is not known by a name: of a forward pass in how many of the rows."""
+    if candidate.part == "gradient":
+        return description(answers, candidate.function)
+    errors = [e for a in answers if (e := a.errors(a.lines)) is not None]
+    wrong = sum(int((e > ULPS).sum()) for e in errors)
+    return f"It is off in {wrong} of {sum(e.size for e in errors)} results, by up to {max(float(e.max()) for e in errors):.3g} ulp."
 
 
 def nearly(answers: list[Answer]) -> tuple[str, str] | None:

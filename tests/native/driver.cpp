@@ -38,7 +38,7 @@ struct Reader {
     }
 };
 
-constexpr int MOST_BUFFERS = 8;
+constexpr int MOST_BUFFERS = OPERANDS;
 
 struct Place {
     int64_t buffer = -1, offset = 0;
@@ -53,6 +53,9 @@ struct Case {
     int64_t buffers, size[MOST_BUFFERS];
     const char* before[MOST_BUFFERS];
     Place place[OPERANDS];
+    bool ignores;
+    int64_t ignored;
+    double softcap;
     const char* want;
 
     explicit Case(Reader& file) {
@@ -78,6 +81,9 @@ struct Case {
             for (int k = 0; k < p.view.dimensions; ++k) p.view.shape[k] = file.integer();
             for (int k = 0; k < p.view.dimensions; ++k) p.view.strides[k] = file.integer();
         }
+        ignores = file.integer() != 0;
+        ignored = file.integer();
+        memcpy(&softcap, file.bytes(sizeof softcap), sizeof softcap);
         if (file.integer() != size[place[OUT].buffer]) stop("a result of another size");
         want = file.bytes(size[place[OUT].buffer]);
     }
@@ -98,6 +104,9 @@ struct Case {
             arrays[o] = &views[o];
         }
         Call call;
+        call.ignores = ignores;
+        call.ignored = ignored;
+        call.softcap = softcap;
         bool ok = !lay_out(call, pass, in_double ? FLOAT64 : FLOAT32, arrays, arrays[B] ? views[B] : views[A], reduced) && run_all(call, threads);
         for (int64_t i = 0; i < buffers; ++i) {
             ok = ok && !memcmp(memory[i], i == place[OUT].buffer ? want : before[i], size_t(size[i]));

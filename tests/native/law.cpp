@@ -3,7 +3,7 @@
 #ifdef LSMX_BYTES
 #include "turn.h"
 #else
-#include "lsmx/law.h"
+#include "lsmx/loss_law.h"
 #endif
 
 namespace LSMX_TARGET {

@@ -98,7 +98,6 @@ def wrong(z: Matrix, x: NDArray[np.float64]) -> None:
     lsmx.backend_for([1.0])
     lsmx.explain([1.0])
     lsmx.explain(z, direction="backwards")
-    lsmx.explain(z, dim=1)
     lsmx.set_num_threads("2")
     lsmx.using(2)
     _: NDArray[np.float64] = lsmx.log_softmax(z)

@@ -2,9 +2,9 @@
 
 namespace lsmx {
 
-bool Array::get(Library library, const State& s, PyObject* x, bool mask, bool writable) {
+bool Array::get(Library library, const State& s, PyObject* x, Kind kind, bool writable) {
     if (!(library == NUMPY ? get_buffer(s, x, writable) : get_tensor(s, x))) return false;
-    return mask == (at.type == TYPES);
+    return kind == (at.type < TYPES ? FLOATS : at.type == BOOL ? BOOLS : INTEGERS);
 }
 
 bool Array::get_buffer(const State& s, PyObject* x, bool writable) {
@@ -24,7 +24,10 @@ bool Array::get_buffer(const State& s, PyObject* x, bool writable) {
         case 'e': at.type = FLOAT16; break;
         case 'f': at.type = FLOAT32; break;
         case 'd': at.type = FLOAT64; break;
-        case '?': at.type = TYPES; break;
+        case '?': at.type = BOOL; break;
+        case 'i':
+        case 'l':
+        case 'q': at.type = buffer.itemsize == 4 ? INT32 : INT64; break;
         default: return false;
     }
     at.data = static_cast<char*>(buffer.buf);
@@ -53,7 +56,8 @@ bool Array::view(const exchange::Tensor& t) {
     const int bits = t.type.bits;
     if (t.type.code == exchange::FLOAT && (bits == 16 || bits == 32 || bits == 64)) at.type = bits == 16 ? FLOAT16 : bits == 32 ? FLOAT32 : FLOAT64;
     else if (t.type.code == exchange::BFLOAT && bits == 16) at.type = BFLOAT16;
-    else if (t.type.code == exchange::BOOL && bits == 8) at.type = TYPES;
+    else if (t.type.code == exchange::BOOL && bits == 8) at.type = BOOL;
+    else if (t.type.code == exchange::INTEGER && (bits == 32 || bits == 64)) at.type = bits == 32 ? INT32 : INT64;
     else return false;
     at.swapped = false;
     at.data = static_cast<char*>(t.data) + t.byte_offset;

@@ -8,6 +8,9 @@ namespace lsmx {
 // What the module knows of a library
 enum Library { NUMPY, EXCHANGED };
 
+// What an array holds
+enum Kind { FLOATS, BOOLS, INTEGERS };
+
 class Array : public View {
     Py_buffer buffer;
     bool held = false;
@@ -16,8 +19,8 @@ public:
     ~Array() {
         if (held) PyBuffer_Release(&buffer);
     }
-    // False, without an error, if it is none of floats (or of bools, for a mask) that can be read, or written to
-    bool get(Library, const State&, PyObject*, bool mask = false, bool writable = false);
+    // False, without an error, if it is none of this kind that can be read, or written to
+    bool get(Library, const State&, PyObject*, Kind = FLOATS, bool writable = false);
     // A new one in C order, viewed too; null with an error set
     PyObject* make(Library, const State&, int dimensions, const int64_t* shape, Type);
 

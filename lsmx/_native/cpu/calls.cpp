@@ -2,6 +2,8 @@
 // words for what is wrong with it: None is returned.
 #include "arrays.h"
 
+#include <string.h>
+
 namespace lsmx {
 
 constexpr int64_t SMALL = 8192;              // elements up to which other threads of Python wait
@@ -68,6 +70,25 @@ static int shape_of_result(const Shape& s, const View& rows, uint64_t reduced, b
     return count;
 }
 
+// Whether every index is one of its row
+static bool inside(const Call& c) {
+    const Operand& x = c.at[INDEX];
+    if (x.swapped || c.across_count > 1) return false;
+    const char* p = x.data;
+    for (int64_t i = 0; i < c.rows; ++i, p += c.across[0].stride[INDEX]) {
+        int narrow;
+        int64_t index;
+        if (x.type == INT32) {
+            memcpy(&narrow, p, sizeof narrow);
+            index = narrow;
+        } else {
+            memcpy(&index, p, sizeof index);
+        }
+        if (index < 0 || index >= c.n) return false;
+    }
+    return true;
+}
+
 // How many threads a call of so many elements uses; -1 with an error set
 static int threads_of(Library library, const State& s, int64_t size) {
     if (size < LARGE) return 1;
@@ -81,11 +102,12 @@ static int threads_of(Library library, const State& s, int64_t size) {
 template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* args, Py_ssize_t count) {
     const State& state = state_of(module);
     const Shape& s = shape_of(P);
-    const int given = s.rows + s.one;  // arrays
-    if (s.lines || count < given + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
-    PyObject *axis = args[given], *where = args[given + 1], *dtype = args[given + 2], *to = args[given + 3];
-    const bool keepdims = count > given + 4 && args[given + 4] == Py_True;
-    if (count > given + 4 && !keepdims && args[given + 4] != Py_False) Py_RETURN_NONE;
+    const int given = s.rows + s.one, taken = given + s.index;  // arrays
+    constexpr bool loss = P == LOG_PROB_FORWARD || P == LOG_PROB_BACKWARD || P == ENTROPY_FORWARD || P == ENTROPY_BACKWARD;
+    if ((s.lines && !loss) || count < taken + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    PyObject *axis = args[taken], *where = args[taken + 1], *dtype = args[taken + 2], *to = args[taken + 3];
+    const bool keepdims = count > taken + 4 && args[taken + 4] == Py_True;
+    if (count > taken + 4 && (loss || (!keepdims && args[taken + 4] != Py_False))) Py_RETURN_NONE;
 
     Array held[OPERANDS];
     const View* arrays[OPERANDS] = {};
@@ -95,24 +117,31 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
         arrays[order[i]] = &held[order[i]];
     }
     const View& rows = held[order[given - 1]];
+    const bool in_double = rows.at.type == FLOAT64;
     for (int i = 0; i + 1 < given; ++i)
-        if (held[order[i]].at.type != rows.at.type) Py_RETURN_NONE;
-    const Type type = wanted(state, dtype, rows.at.type);
+        if (loss ? (held[order[i]].at.type == FLOAT64) != in_double : held[order[i]].at.type != rows.at.type) Py_RETURN_NONE;
+    Type type = wanted(state, dtype, rows.at.type);
+    if (loss && dtype != Py_None && type != rows.at.type) Py_RETURN_NONE;
+    if (loss && s.reduces) type = dtype != Py_None ? type : in_double ? FLOAT64 : FLOAT32;
+    if (s.index) {
+        if (!held[INDEX].get(L, state, args[given], INTEGERS)) Py_RETURN_NONE;
+        arrays[INDEX] = &held[INDEX];
+    }
     uint64_t reduced;
     if (type == TYPES || !axes_of(axis, rows.dimensions, reduced)) Py_RETURN_NONE;
     if (where != Py_None) {
-        if (!held[MASK].get(L, state, where, true)) Py_RETURN_NONE;
+        if (!held[MASK].get(L, state, where, BOOLS)) Py_RETURN_NONE;
         arrays[MASK] = &held[MASK];
     }
     int64_t size = 1, shape[DIMENSIONS];
     for (int k = 0; k < rows.dimensions; ++k) size *= rows.shape[k];
-    const int dimensions = shape_of_result(s, rows, reduced, keepdims, shape);
+    const int dimensions = shape_of_result(s, rows, reduced, keepdims || (s.reduces && s.index && held[INDEX].dimensions == rows.dimensions), shape);
     if (!size || (L != NUMPY && size >= PAGES && to == Py_None)) Py_RETURN_NONE;
 
     // into `to`, or into a new array, which is copied to it if the two would be in each other's way
     bool apart = to == Py_None;
     if (!apart) {
-        if (!held[OUT].get(L, state, to, false, true) || held[OUT].at.type != type || held[OUT].dimensions != dimensions) Py_RETURN_NONE;
+        if (!held[OUT].get(L, state, to, FLOATS, true) || held[OUT].at.type != type || held[OUT].dimensions != dimensions) Py_RETURN_NONE;
         for (int k = 0; k < dimensions; ++k)
             if (held[OUT].shape[k] != shape[k]) Py_RETURN_NONE;
         if (overlaps_itself(held[OUT])) Py_RETURN_NONE;
@@ -123,7 +152,7 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     if (!out.is) return nullptr;
     arrays[OUT] = apart ? &made : &held[OUT];
     Call c;
-    if (lay_out(c, P, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced)) Py_RETURN_NONE;
+    if (lay_out(c, P, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced) || (s.index && !inside(c))) Py_RETURN_NONE;
     bool ok;
     if (size < SMALL) {
         ok = run_all(c, 1);
@@ -143,8 +172,8 @@ template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {
     static constexpr Function all[] = {call<Pass(P), L>...};
     return all[pass];
 }
-using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20>;
-static_assert(PASSES == 21, "one call for each pass");
+using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31>;
+static_assert(PASSES == 32, "one call for each pass");
 Function call_of(Pass pass) { return call_at<NUMPY>(pass, Every{}); }
 Function tensor_call_of(Pass pass) { return call_at<EXCHANGED>(pass, Every{}); }
 

@@ -30,12 +30,28 @@ enum Pass : int {
     KL_BACKWARD_Z,
     KL_BACKWARD_W,
     ROW_SUMS_FORWARD,
+    WEIGHTED_FORWARD,
+    WEIGHTED_BACKWARD,
+    OF_FORWARD,
+    OF_BACKWARD_Z,
+    OF_BACKWARD_TARGET,
+    JS_FORWARD,
+    JS_BACKWARD_Z,
+    JS_BACKWARD_W,
+    LOG_PROBS_FORWARD,
+    LOG_PROBS_BACKWARD,
+    RANKS_FORWARD,
     PASSES
 };
 
 // What a pass does where it is given what ROW_SUMS_FORWARD found of its rows: it cannot be, it does not walk its rows to find them, or it
 // does not walk them at all, but takes the element at the index
 enum Sums { NO_SUMS, WALKS, PICKS };
+
+constexpr int SEVERAL = 2;
+
+// Whether a temperature and a soft cap apply to a pass: to its logits, or also to its result, which is a gradient by them
+enum Scales { NOT_SCALED, LOGITS, GRADIENT };
 
 // What a pass takes and gives
 struct Shape {
@@ -45,17 +61,19 @@ struct Shape {
     int reduces;      // the result has so many numbers a row, or 0: all of a row
     double absent[2]; // what the operands have where a mask is false
     double left;      // what the result has there
-    bool index;       // an integer a row, which says where in it
+    int index;        // an integer a row, which says where in it; or SEVERAL, with as many cotangents or results
     bool lines;       // rows in line only: short ones are made as long as a vector
-    bool scales;      // its logits may have a temperature
+    Scales scales;
     int numbers;      // so many numbers a row lie together where its one is, in the format that is computed in
     Sums sums;        // what it does with the sums of exponentials of its rows, if they are given
+    bool targets;     // its rows are compared with a number for each class, made of weights, smoothing, and an index or its first operand
 };
 const Shape& shape_of(Pass);
 
-constexpr int OPERANDS = 8, DIMENSIONS = 64;
-// operands: of rows, one number a row, a mask, the result; an index into each row, what its logits are divided by, and their sums
-enum { A, B, ONE, MASK, OUT, INDEX, TEMPERATURE, SUMS };
+constexpr int OPERANDS = 9, DIMENSIONS = 64;
+// operands: of rows, one number a row, a mask, the result; an index into each row, what its logits are divided by, their sums, and a weight
+// for each class
+enum { A, B, ONE, MASK, OUT, INDEX, TEMPERATURE, SUMS, WEIGHT };
 constexpr int NUMBERS = 4;  // at most
 constexpr int PARTS = 4;    // of the sum of exponentials of a row: its maximum, the second largest logit, and R in two words
 
@@ -81,6 +99,10 @@ struct Call {
     int64_t n, rows;
     bool ignores = false;  // whether rows with one index count as 0
     int64_t ignored = 0;
+    double softcap = 0;  // none
+    double smoothing = 0;
+    int64_t indices = 1;  // for each row
+    int64_t index_step = 0, each_step = 0;  // from one to the next, and from what belongs to one to that of the next, in bytes
     int64_t part = 0;  // from one part of a row's sums to the next, in bytes
 };
 

@@ -1,55 +1,14 @@
-// The passes of the divergence of two softmaxes, p = softmax(z) and q = softmax(w), on rows in line.
+// The passes of the divergences of two softmaxes, p = softmax(z) and q = softmax(w), on rows in line.
 //
 //     KL = sum(p (e^d - 1 - d)),  d = ln q - ln p
+//     JS = sum((p + q)/2 psi(d/2))
 #pragma once
 #include "losses.h"
+#include "../include/lsmx/pair.h"
 
 namespace LSMX_TARGET {
 
-// What is known of one row of logits
-template <class F> struct Side {
-    F m, L, L_low;
-    Words<F> w;
-    bool defined;
-};
-
-// A pair of rows: d = e - (L_w - L_z) with e = (w - max w) - (z - max z); in close rows d = f - ln(1 + R) with f = e - e(at z's
-// maximum) and R = sum(p (e^f - 1))
-template <class F> struct PairOf {
-    Side<F> z, w;
-    Words<F> base, less;
-    bool close, only_z, defined;
-
-    template <class N> LAW Words<N> lead(N x, N y) const {
-        Words<N> D = two_sum(spread<N>(z.m), Element<N>(0) - where(x > -infinity<F>(), x, spread<N>(z.m)));
-        Words<N> E = two_sum(spread<N>(w.m), Element<N>(0) - where(y > -infinity<F>(), y, spread<N>(w.m)));
-        Words<N> e = two_sum(D.high, Element<N>(0) - E.high);
-        return fast_two_sum(e.high, e.low + (D.low - E.low));
-    }
-    template <class N> LAW Words<N> from_base(Words<N> e) const {
-        Words<N> f = two_sum(e.high, spread<N>(-base.high));
-        return fast_two_sum(f.high, f.low + (e.low - spread<N>(base.low)));
-    }
-    template <class N> LAW N p(N x) const { return probability_of(z, x); }
-    template <class N> LAW N q(N y) const { return probability_of(w, y); }
-    template <class N> LAW static N probability_of(const Side<F>& s, N x) {
-        return softmax_value(x, spread<N>(s.m), spread<N>(s.L), Words<N>{spread<N>(s.w.high), spread<N>(s.w.low)});
-    }
-    // d, 0 where either is absent
-    template <class N> LAW Words<N> difference(N x, N y) const {
-        Words<N> e = lead(x, y);
-        if (close) e = from_base(e);
-        Words<N> d = two_sum(e.high, spread<N>(-less.high));
-        d = fast_two_sum(d.high, d.low + (e.low - spread<N>(less.low)));
-        auto apart = !(x > -infinity<F>()) || !(y > -infinity<F>());
-        return settled(unless(apart, d.high), unless(apart, d.low));
-    }
-    template <class N> LAW Expm1<N> change(N x, N y, N p) const {
-        Words<N> d = difference(x, y);
-        auto dead = !(p > Element<N>(0));
-        return expm1(Words<N>{unless(dead, d.high), unless(dead, d.low)});
-    }
-};
+constexpr double LN2 = 0.6931471805599453;
 
 // body(i) at every vector of a row, of which the last may overlap the one before
 template <class F, class Body> LAW void each_vector(int64 n, Body body) {
@@ -67,8 +26,9 @@ template <class F> ALONE Words<F> line_base(const PairOf<F>& pair, const F* z, c
         const int64 stop = least_of(n, i + W);
         if (stop == i + W && !any(load<One<F>>(z + i) == spread<One<F>>(pair.z.m))) continue;
         for (int64 k = i; k < stop; ++k) {
-            if (z[k] != pair.z.m || !(w[k] > -infinity<F>())) continue;
-            const Words<F> e = pair.lead(z[k], w[k]);
+            const F x = read_one(z + k), y = read_one(w + k);
+            if (x != pair.z.m || !(y > -infinity<F>())) continue;
+            const Words<F> e = pair.lead(x, y);
             if (e.high < base.high || (e.high == base.high && e.low < base.low)) base = e;
         }
     }
@@ -96,83 +56,94 @@ template <class F> ALONE Together<F> line_together(const PairOf<F>& pair, const 
     return {any(only_z), any(only_w), any(nan) ? not_a_number<F>() : largest<F>(most.v[0])};
 }
 
-// p (e^f - 1)
-template <class F> ALONE void line_moved(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
+// What pair.h makes of a vector of classes: calls, as each is long, and would be there four times in every loop
+template <class F> ALONE One<F> vector_moved(const PairOf<F>& pair, One<F> x, One<F> y) { return pair.moved(x, y); }
+template <class F> ALONE One<F> vector_term(const PairOf<F>& pair, One<F> x, One<F> y) { return pair.term(x, y); }
+template <class F> ALONE One<F> vector_by_z(const PairOf<F>& pair, One<F> x, One<F> y, F kl, F g) { return canonical(pair.by_z(x, y, kl, g)); }
+template <class F> ALONE One<F> vector_by_w(const PairOf<F>& pair, One<F> x, One<F> y, F g) { return canonical(pair.by_w(x, y, g)); }
+
+#define LSMX_PAIR_LINE(NAME, MADE)                                                                       \
+    template <class F> ALONE void NAME(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) { \
+        each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {                                  \
+            store(out + i, MADE<F>(pair, load<One<F>>(z + i), load<One<F>>(w + i)));                     \
+        });                                                                                              \
+    }
+LSMX_PAIR_LINE(line_moved, vector_moved)
+LSMX_PAIR_LINE(line_divergence, vector_term)
+LSMX_LINE_MAP_OF_ONE(line_divergence_by_z, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F kl, F g),
+                     vector_by_z<F>(pair, load<N>(z + i), load<N>(w + i), kl, g))
+LSMX_LINE_MAP_OF_ONE(line_divergence_by_w, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F g),
+                     vector_by_w<F>(pair, load<N>(z + i), load<N>(w + i), g))
+
+// (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them has not the class
+template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
         const N x = load<N>(z + i), y = load<N>(w + i);
-        Words<N> f = pair.from_base(pair.lead(x, y));
-        auto apart = !(x > -infinity<F>()) || !(y > -infinity<F>());
-        store(out + i, product(pair.p(x), expm1(Words<N>{unless(apart, f.high), unless(apart, f.low)}).value.high));
+        auto in_z = x > -infinity<F>(), in_w = y > -infinity<F>();
+        const N each = where((in_z && !in_w) || (in_w && !in_z), spread<N>(F(LN2)), psi(pair.difference(x, y)).value);
+        store(out + i, product(flush((pair.p(x) + pair.q(y)) * F(0.5)), each));
     });
 }
 
-// p (e^d - 1 - d), q where p is 0
-template <class F> ALONE void line_divergence(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
+// v = ln(p / m) / 2 of the side that the gradient is by: of z, or of w, whose d is the other's with its sign changed
+template <class F, bool BY_W> ALONE One<F> js_log_ratio(const PairOf<F>& pair, One<F> x, One<F> y, One<F> p) {
+    using N = One<F>;
+    Words<N> d = pair.difference(x, y);
+    const Words<N> log1p = psi(d).log1p;
+    if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};
+    const N other = BY_W ? x : y;
+    const N v = where(other > -infinity<F>(), half_log_ratio(d, log1p), spread<N>(F(LN2) * F(0.5)));
+    return unless(!(p > F(0)), v);
+}
+// p v
+template <class F, bool BY_W> ALONE void line_js_mean(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
-        const N x = load<N>(z + i), y = load<N>(w + i), p = pair.p(x);
-        N term = where(p > F(0), product(p, pair.change(x, y, p).rest), pair.q(y));
-        store(out + i, unless(x > -infinity<F>() && !(y > -infinity<F>()), term));
+        const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
+        store(out + i, product(p, flush(js_log_ratio<F, BY_W>(pair, x, y, p))));
     });
 }
-
-// -g p (d + KL)
-template <class F> ALONE void line_divergence_by_z(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F kl, F g) {
+// g p (v - sum(p v))
+template <class F, bool BY_W>
+ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, Words<F> mean, F g) {
     map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
         using N = decltype(number);
-        const N x = load<N>(z + i);
-        Words<N> d = pair.difference(x, load<N>(w + i)), s = two_sum(d.high, spread<N>(kl));
-        return canonical(flush(Element<N>(0) - product(spread<N>(g), product(pair.p(x), flush(s.high + (s.low + d.low))))));
+        const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
+        const Words<N> s = two_sum(js_log_ratio<F, BY_W>(pair, x, y, p), spread<N>(-mean.high));
+        return canonical(product(spread<N>(g), product(p, flush(s.high + (s.low - spread<N>(mean.low))))));
     });
 }
 
-// g (q - p),  q - p = p (e^d - 1)
-template <class F> ALONE void line_divergence_by_w(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F g) {
-    map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
-        using N = decltype(number);
-        const N x = load<N>(z + i), y = load<N>(w + i), p = pair.p(x);
-        N change = where(p > F(0), product(p, pair.change(x, y, p).value.high), pair.q(y));
-        change = where(x > -infinity<F>() && !(y > -infinity<F>()), Element<N>(0) - p, change);
-        return canonical(product(spread<N>(g), change));
-    });
-}
-
-// Up to a vector of pairs, and their divergences
+// Up to a vector of pairs
 template <class F> struct LinePairs {
     PairOf<F> at[lanes<F>];
-    F kl[lanes<F>];
 
     ONCE explicit LinePairs(Lines<F>& l) {
         LineSumExp<F> z(l.a, l.n, l.rows, l.after_a, l.to), w(l.b, l.n, l.rows, l.next_b, l.to);
         sides(z, &PairOf<F>::z, l.rows);
         sides(w, &PairOf<F>::w, l.rows);
-        constexpr F FAR = 32, LEAST = F(-0.75);
         for (int64 j = 0; j < l.rows; ++j) {
             PairOf<F>& pair = at[j];
-            pair.defined = pair.z.defined && pair.w.defined;
             pair.close = pair.only_z = false;
             pair.base = pair.less = {0, 0};
             fill_line(l.work[j], l.n, F(0));
-            if (!pair.defined) continue;
+            if (!pair.defined()) continue;
             pair.base = line_base(pair, l.a[j], l.b[j], l.n);
             const Together<F> found = line_together(pair, l.a[j], l.b[j], l.n);
             pair.only_z = found.only_z;
-            pair.close = found.largest <= FAR && !found.only_z && !found.only_w;
+            pair.close = found.largest <= PairOf<F>::FAR && !found.only_z && !found.only_w;
             if (pair.close) line_moved(pair, l.a[j], l.b[j], l.work[j], l.n);
         }
         LineValueSum<F> R(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
         for (int64 j = 0; j < l.rows; ++j) {
             PairOf<F>& pair = at[j];
-            if (!pair.defined) continue;
+            if (!pair.defined()) continue;
             const F r = unordered(R.high[j]) ? F(0) : R.high[j];
-            pair.close = pair.close && r >= LEAST;
+            pair.close = pair.close && r >= PairOf<F>::LEAST;
             const Words<F> apart = two_sum(pair.w.L, -pair.z.L);
             pair.less = pair.close ? signed_log1p(Words<F>{r, R.low[j]}) : Words<F>{apart.high, apart.low + (pair.w.L_low - pair.z.L_low)};
-            line_divergence(pair, l.a[j], l.b[j], l.work[j], l.n);
         }
-        LineValueSum<F> sum(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
-        for (int64 j = 0; j < l.rows; ++j) kl[j] = !at[j].defined ? not_a_number<F>() : at[j].only_z ? infinity<F>() : sum.high[j];
     }
 
   private:
@@ -184,10 +155,28 @@ template <class F> struct LinePairs {
     }
 };
 
+// The sums of what a line makes of each pair that is defined, in the rows' scratch
+template <class F, class Line> LAW LineValueSum<F> pair_sums(Lines<F>& l, const LinePairs<F>& pairs, Line line) {
+    for (int64 j = 0; j < l.rows; ++j)
+        if (pairs.at[j].defined()) line(pairs.at[j], l.a[j], l.b[j], l.work[j], l.n);
+    return LineValueSum<F>(l.work, l.n, l.rows, l.after_a, l.to, l.guess);
+}
+
+// KL of each pair
+template <class F> struct LineKls {
+    F kl[lanes<F>];
+    LAW LineKls(Lines<F>& l, const LinePairs<F>& pairs) {
+        const LineValueSum<F> sum = pair_sums(l, pairs, line_divergence<F>);
+        for (int64 j = 0; j < l.rows; ++j)
+            kl[j] = !pairs.at[j].defined() ? not_a_number<F>() : pairs.at[j].only_z ? infinity<F>() : sum.high[j];
+    }
+};
+
 struct KlForward {
     template <class F> static void lines(Lines<F>& l) {
         const LinePairs<F> pairs(l);
-        for (int64 j = 0; j < l.rows; ++j) l.value[j] = pairs.kl[j];
+        const LineKls<F> sums(l, pairs);
+        for (int64 j = 0; j < l.rows; ++j) l.value[j] = sums.kl[j];
     }
 };
 
@@ -195,9 +184,10 @@ struct KlForward {
 struct KlBackwardZ {
     template <class F> static void lines(Lines<F>& l) {
         const LinePairs<F> pairs(l);
+        const LineKls<F> sums(l, pairs);
         for (int64 j = 0; j < l.rows; ++j) {
-            if (!finite(pairs.kl[j])) fill_line(l.out[j], l.n, not_a_number<F>());
-            else line_divergence_by_z(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, pairs.kl[j], flush(l.one[j]));
+            if (!finite(sums.kl[j])) fill_line(l.out[j], l.n, not_a_number<F>());
+            else line_divergence_by_z(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, sums.kl[j], flush(l.one[j]));
         }
     }
 };
@@ -207,10 +197,33 @@ struct KlBackwardW {
     template <class F> static void lines(Lines<F>& l) {
         const LinePairs<F> pairs(l);
         for (int64 j = 0; j < l.rows; ++j) {
-            if (!pairs.at[j].defined) fill_line(l.out[j], l.n, not_a_number<F>());
+            if (!pairs.at[j].defined()) fill_line(l.out[j], l.n, not_a_number<F>());
             else line_divergence_by_w(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, flush(l.one[j]));
         }
     }
 };
+
+// JS = sum((p + q)/2 psi(d/2))
+struct JsForward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LinePairs<F> pairs(l);
+        const LineValueSum<F> sum = pair_sums(l, pairs, line_js<F>);
+        for (int64 j = 0; j < l.rows; ++j) l.value[j] = pairs.at[j].defined() ? sum.high[j] : not_a_number<F>();
+    }
+};
+
+// dz = g p (v - sum(p v)),  v = ln(p / m) / 2; so by w
+template <bool BY_W> struct JsBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LinePairs<F> pairs(l);
+        const LineValueSum<F> mean = pair_sums(l, pairs, line_js_mean<F, BY_W>);
+        for (int64 j = 0; j < l.rows; ++j) {
+            if (!pairs.at[j].defined()) fill_line(l.out[j], l.n, not_a_number<F>());
+            else line_js_gradient<F, BY_W>(pairs.at[j], l.a[j], l.b[j], l.out[j], l.n, Words<F>{mean.high[j], mean.low[j]}, flush(l.one[j]));
+        }
+    }
+};
+using JsBackwardZ = JsBackward<false>;
+using JsBackwardW = JsBackward<true>;
 
 }  // namespace LSMX_TARGET

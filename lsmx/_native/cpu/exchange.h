@@ -45,7 +45,7 @@ struct Api {
 };
 
 constexpr int32_t HOST = 1;
-constexpr uint8_t FLOAT = 2, BFLOAT = 4, BOOL = 6;
+constexpr uint8_t INTEGER = 0, FLOAT = 2, BFLOAT = 4, BOOL = 6;
 
 }  // namespace exchange
 }  // namespace lsmx

@@ -5,10 +5,11 @@ namespace lsmx {
 static int64_t size_of(const View& x) { return width_of[x.at.type]; }
 static int64_t absolute(int64_t x) { return x < 0 ? -x : x; }
 
-// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1. It has so many numbers for each row,
+// Strides of an array along all axes of the rows: 0 along those that it lacks or has with length 1. A mask broadcasts. It has so many numbers for each row,
 // along the last of the axes of a row, or all of it if that is 0.
-static const char* expand(const View& x, int each_row, bool mask, const View& rows, uint64_t reduced, int64_t* strides, int64_t& step) {
-    const bool dropped = each_row == 1 && x.dimensions != rows.dimensions;
+static const char* expand(const View& x, int64_t each_row, bool several, bool mask, const View& rows, uint64_t reduced, int64_t* strides, int64_t& step) {
+    several = several || each_row > 1;
+    const bool dropped = each_row == 1 && !several && x.dimensions != rows.dimensions;
     bool first = true;
     int from = x.dimensions - 1;
     for (int k = rows.dimensions - 1; k >= 0; --k) {
@@ -16,7 +17,7 @@ static const char* expand(const View& x, int each_row, bool mask, const View& ro
         strides[k] = 0;
         if ((dropped && along) || (mask && from < 0)) continue;
         if (from < 0) return "an array has too few axes";
-        const bool numbers = each_row > 1 && along && first;
+        const bool numbers = several && along && first;
         first = first && !along;
         const int64_t n = x.shape[from], wanted = numbers ? each_row : each_row && along ? 1 : rows.shape[k];
         if (n != wanted && !(mask && n == 1)) return "an array has another shape";
@@ -65,14 +66,24 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
     int64_t strides[OPERANDS][DIMENSIONS];
     c.pass = pass;
     c.format = format;
+    if (s.index == SEVERAL) {  // along the last of a row's axes
+        int last = rows.dimensions - 1;
+        while (last >= 0 && !(reduced >> last & 1)) --last;
+        if (last < 0 || !arrays[INDEX] || arrays[INDEX]->dimensions != rows.dimensions) return "indices need an axis";
+        c.indices = arrays[INDEX]->shape[last];
+        if (c.indices < 1) return "there are no indices";
+    }
     for (int o = 0; o < OPERANDS; ++o) {
         c.at[o] = arrays[o] ? arrays[o]->at : Operand();
         if (!arrays[o]) {
             for (int k = 0; k < rows.dimensions; ++k) strides[o][k] = 0;
             continue;
         }
-        const int each_row = o == SUMS ? PARTS : o == OUT ? s.reduces : o == ONE || o == INDEX || o == TEMPERATURE;
-        const char* why = expand(*arrays[o], each_row, o == MASK, rows, reduced, strides[o], c.part);
+        if ((o == SUMS || (o == OUT && s.reduces > 1)) && !reduced) return "sums of rows without an axis";
+        const bool several = s.index == SEVERAL && (o == INDEX || o == ONE || (o == OUT && s.reduces));
+        const int64_t each_row = o == SUMS ? PARTS : several ? c.indices : o == OUT ? s.reduces : o == ONE || o == INDEX || o == TEMPERATURE;
+        int64_t& step = o == INDEX ? c.index_step : several ? c.each_step : c.part;
+        const char* why = expand(*arrays[o], each_row, several, o == MASK || o == WEIGHT, rows, reduced, strides[o], step);
         if (why) return why;
     }
     c.along_count = c.across_count = 0;

@@ -5,6 +5,7 @@
 #include "divergence.h"
 #include "losses.h"
 #include "passes.h"
+#include "class_losses.h"
 
 #include <stdlib.h>
 
@@ -66,9 +67,10 @@ template <class F> LAW int64 rows_at_a_time(const lsmx::Call& c, int64 size) {
 // How a call is walked
 template <class F> struct Plan {
     const lsmx::Shape& shape;
-    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, given, picks, in_line;
+    bool tile, has_b, copy_a, copy_b, copy_out, masked, scaled, capped, given, picks, in_line;
     int64 tiles, batch;                    // at a time: tiles, rows
     int64 row_step, blocks, block, work;  // of scratch: elements from row to row, blocks, elements of each, and of what a pass works in
+    int64 list = 0;                        // elements for what belongs to several indices of a row
 
     explicit Plan(const lsmx::Call& c) : shape(lsmx::shape_of(c.pass)) {
         constexpr int64 W = lanes<F>;
@@ -81,23 +83,25 @@ template <class F> struct Plan {
         scaled = c.at[lsmx::TEMPERATURE].data != nullptr;
         given = c.at[lsmx::SUMS].data != nullptr;
         picks = given && shape.sums == lsmx::PICKS;
-        in_line = shape.lines || scaled || given;
+        capped = c.softcap > 0;
+        in_line = shape.lines || scaled || capped || given;
         tile = !in_line && (c.n < W || side_by_side || (c.n < few && c.rows > 2));
-        const bool made = scaled || (in_line && c.n < W);
+        const bool made = scaled || capped || (in_line && c.n < W);
         masked = c.at[lsmx::MASK].data != nullptr && !picks;
         copy_a = !picks && (made || !direct<F>(c, lsmx::A));
         copy_b = made || !direct<F>(c, lsmx::B);
-        copy_out = !shape.reduces && (c.n < W || !direct<F>(c, lsmx::OUT));
+        copy_out = !shape.reduces && (capped || c.n < W || !direct<F>(c, lsmx::OUT));
         const int64 size = c.n * int64(sizeof(F)) * (has_b ? 2 : 1);
         tiles = tile && side_by_side ? group<F>(c.n) : 1;
         batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
-        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out;
+        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out + shape.targets;
         work = tile ? c.n * wide<F> : batch * row_step;
         block = work * tiles;
+        if (shape.index == lsmx::SEVERAL) list = 2 * c.indices + W;
     }
-    int64 bytes() const { return (blocks * block + work) * int64(sizeof(F)) + 64; }
+    int64 bytes() const { return (blocks * block + work) * int64(sizeof(F)) + batch * list * int64(sizeof(F) + sizeof(int64)) + 64; }
 };
 
 // Memory for one thread
@@ -126,11 +130,10 @@ template <class F> LAW F divisor(F temperature) {
 // Logits, or a gradient by them, over a temperature
 template <class F> ALONE void divide_line(F* x, int64 n, F temperature) {
     const F T = divisor(temperature);
-    if (T == F(1)) return;
     constexpr int W = lanes<F>;
     int64 i = 0;
     for (; i + W <= n; i += W) store(x + i, divided(load<One<F>>(x + i), spread<One<F>>(T)));
-    for (; i < n; ++i) x[i] = divided(x[i], T);
+    for (; i < n; ++i) write_one(x + i, divided(read_one(x + i), T));
 }
 
 // x where the mask is true, else what stands there
@@ -139,6 +142,15 @@ template <class F> ALONE void apply_mask(F* x, const F* mask, int64 n, F absent)
     int64 i = 0;
     for (; i + W <= n; i += W) store(x + i, where(load<One<F>>(mask + i) == F(0), spread<One<F>>(absent), load<One<F>>(x + i)));
     for (; i < n; ++i) x[i] = mask[i] == F(0) ? absent : x[i];
+}
+
+// Logits under a soft cap, and a gradient by those as one by the logits: of rows that have room for whole vectors
+template <class F> ALONE One<F> vector_capped(One<F> z, F cap) { return capped(z, spread<One<F>>(cap)); }
+template <class F> ALONE void cap_line(F* z, int64 n, F cap) {
+    for (int64 i = 0; i < n; i += lanes<F>) store(z + i, vector_capped<F>(load<One<F>>(z + i), cap));
+}
+template <class F> ALONE void uncap_line(F* g, const F* z, int64 n, F cap) {
+    for (int64 i = 0; i < n; i += lanes<F>) store(g + i, uncapped(load<One<F>>(g + i), load<One<F>>(z + i), spread<One<F>>(cap)));
 }
 
 // One element of a row, as a pass is given it
@@ -150,8 +162,9 @@ template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 in
         x += i * c.along[k].stride[lsmx::A];
         mask += i * c.along[k].stride[lsmx::MASK];
     }
-    const F value = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x), T = divisor(temperature);
-    return T == F(1) ? value : divided(value, T);
+    const F z = mask && !*mask ? -infinity<F>() : one_in<F>(c.at[lsmx::A], x);
+    const F value = c.softcap > 0 ? vector_capped<F>(spread<One<F>>(z), F(c.softcap)).v[0][0] : z;
+    return c.at[lsmx::TEMPERATURE].data ? divided(value, divisor(temperature)) : value;
 }
 
 template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& plan, void (*pass)(Lines<F>&), int64 start, int64 stop) {
@@ -165,12 +178,17 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
     F* work = scratch.take<F>(plan.work);
     F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
+    F* targets = s.targets ? scratch.take<F>(plan.block) : nullptr;
+    int64* indices = scratch.take<int64>(plan.batch * plan.list);
+    F* each = scratch.take<F>(plan.batch * plan.list);
     Cursor cursor(c, start);
     Lines<F> l;
     l.n = plan.in_line && c.n < W ? W : c.n;
     l.length = c.n;
     l.guess = F(0);
     l.given = plan.given;
+    l.smoothing = F(c.smoothing);
+    l.weighted = c.at[lsmx::WEIGHT].data != nullptr;
     char *at[lsmx::OPERANDS][W], *row_at[lsmx::OPERANDS];
     F temperature[W];
     const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
@@ -185,16 +203,27 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
             l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
             l.work[j] = work + j * plan.row_step;
+            l.q[j] = targets ? targets + j * plan.row_step : nullptr;
+            l.mask[j] = mask ? mask + j * plan.row_step : nullptr;
             l.next_a[j] = soon(lsmx::A, j, l.rows);
             l.next_b[j] = soon(lsmx::B, j, l.rows);
             l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
             l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
-            else if (s.one) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
-            if (s.index) l.index[j] = index_in(c, at[lsmx::INDEX][j]);
+            else if (s.one && s.index != lsmx::SEVERAL) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+            l.index[j] = s.index == 1 ? index_in(c, at[lsmx::INDEX][j]) : 0;
             temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
             for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));
-            if (plan.picks && s.index && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
+            if (plan.picks && s.index == 1 && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
+            if (s.index != lsmx::SEVERAL) continue;
+            l.count = c.indices;
+            l.indices[j] = indices + j * plan.list;
+            l.each[j] = each + j * plan.list;
+            for (int64 k = 0; k < c.indices; ++k) {
+                l.indices[j][k] = index_in(c, at[lsmx::INDEX][j] + k * c.index_step);
+                if (s.one) l.each[j][k] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j] + k * c.each_step);
+                else if (plan.picks && l.indices[j][k] >= 0) l.each[j][k] = picked<F>(c, row_at, l.indices[j][k], temperature[j]);
+            }
         }
         if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
         if (block_b) rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {block_b, plan.row_step, 1});
@@ -205,18 +234,28 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
                 if (block_b) apply_mask(block_b + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.absent[1]));
             }
         }
-        F* const copies[] = {block_a, block_b};
-        for (F* logits : copies) {
+        if (l.weighted) rows_in<F>(c, lsmx::WEIGHT, at[lsmx::WEIGHT], l.rows, {targets, plan.row_step, 1});
+        F* const copies[] = {s.targets && s.rows == 2 ? nullptr : block_a, block_b};
+        for (int k = 0; k < 2; ++k) {
+            F* logits = copies[k];
             if (!logits) continue;
+            for (int64 j = 0; plan.capped && j < l.rows; ++j) cap_line(logits + j * plan.row_step, c.n, F(c.softcap));
             for (int64 j = 0; plan.scaled && j < l.rows; ++j) divide_line(logits + j * plan.row_step, c.n, temperature[j]);
-            for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, -infinity<F>());
+            for (int64 j = 0; l.n > c.n && j < l.rows; ++j) fill_line(logits + j * plan.row_step + c.n, l.n - c.n, F(s.absent[k]));
         }
         pass(l);
-        if (plan.scaled && !s.reduces)
+        if (plan.scaled && s.scales == lsmx::GRADIENT)
             for (int64 j = 0; j < l.rows; ++j) divide_line(l.out[j], c.n, temperature[j]);
+        if (plan.capped && s.scales == lsmx::GRADIENT) {  // by the logits as they were, which are read again
+            rows_in<F>(c, lsmx::B, at[lsmx::B], l.rows, {work, plan.row_step, 1});
+            for (int64 j = 0; j < l.rows; ++j) uncap_line(l.out[j], work + j * plan.row_step, c.n, F(c.softcap));
+        }
         if (s.reduces > 1) {
             for (int64 j = 0; j < l.rows; ++j)
                 for (int k = 0; k < lsmx::PARTS; ++k) __builtin_memcpy(at[lsmx::OUT][j] + k * c.part, &l.sums[j][k], sizeof(F));
+        } else if (s.reduces && s.index == lsmx::SEVERAL) {
+            for (int64 j = 0; j < l.rows; ++j)
+                for (int64 k = 0; k < l.count; ++k) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j] + k * c.each_step, l.each[j][k]);
         } else if (s.reduces) {
             for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
         } else if (block_out) {
@@ -297,7 +336,12 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {RankForward::lines, nullptr},                           {CrossEntropyForward::lines, nullptr},
         {CrossEntropyBackward::lines, nullptr},                  {KlForward::lines, nullptr},
         {KlBackwardZ::lines, nullptr},                           {KlBackwardW::lines, nullptr},
-        {RowSumsForward::lines, nullptr},
+        {RowSumsForward::lines, nullptr},                        {WeightedForward::lines, nullptr},
+        {WeightedBackward::lines, nullptr},                      {OfForward::lines, nullptr},
+        {OfBackwardZ::lines, nullptr},                           {OfBackwardTarget::lines, nullptr},
+        {JsForward::lines, nullptr},                             {JsBackwardZ::lines, nullptr},
+        {JsBackwardW::lines, nullptr},                           {LogProbsForward::lines, nullptr},
+        {LogProbsBackward::lines, nullptr},                      {RanksForward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

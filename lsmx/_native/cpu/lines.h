@@ -69,6 +69,12 @@ template <class F, int U, class Body> LAW void map_line(F* out, int64_t n, Body 
 }
 
 // Rows in line may be at any address
+template <class F> LAW F read_one(const F* x) {
+    F value;
+    __builtin_memcpy(&value, x, sizeof value);
+    return value;
+}
+template <class F> LAW void write_one(F* x, F value) { __builtin_memcpy(x, &value, sizeof value); }
 template <class F> LAW void fill_line(F* out, int64 n, F value) {
     for (int64 i = 0; i < n; ++i) __builtin_memcpy(out + i, &value, sizeof value);
 }

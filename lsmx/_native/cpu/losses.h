@@ -10,7 +10,7 @@ LSMX_LINE_MAP(line_minus_probable, (const F* x, F* out, int64 n, F m, F L, Words
               minus_probable(spread<N>(g), softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)}),
                              Words<N>{spread<N>(G.high), spread<N>(G.low)}))
 LSMX_LINE_MAP(line_surprise, (const F* x, F* out, int64 n, F m, F L, F q), surprise(load<N>(x + i), spread<N>(m), spread<N>(L), spread<N>(q)))
-LSMX_LINE_MAP(line_entropy_gradient, (const F* x, F* out, int64 n, F m, F L, Words<F> w, Words<F> E, F g),
+LSMX_LINE_MAP_OF_ONE(line_entropy_gradient, (const F* x, F* out, int64 n, F m, F L, Words<F> w, Words<F> E, F g),
               entropy_gradient(load<N>(x + i), spread<N>(m), spread<N>(L), Words<N>{spread<N>(w.high), spread<N>(w.low)},
                                Words<N>{spread<N>(E.high), spread<N>(E.low)}, spread<N>(g)))
 
@@ -25,7 +25,7 @@ template <class F> ALONE int64 line_above(const F* x, int64 n, F value) {
         for (; i + W <= stop; i += W) count = count + where(load<One<F>>(x + i) > spread<One<F>>(value), one, Signed<F>(0));
         for (int lane = 0; lane < W; ++lane) found += count.v[0][lane];
     }
-    for (; i < n; ++i) found += x[i] > value;
+    for (; i < n; ++i) found += read_one(x + i) > value;
     return found;
 }
 
@@ -34,7 +34,7 @@ template <class F> ALONE int64 line_find(const F* x, int64 n, F value) {
     constexpr int W = lanes<F>;
     int64 i = 0;
     while (i + W <= n && !any(load<One<F>>(x + i) == spread<One<F>>(value))) i += W;
-    while (i + 1 < n && !(x[i] == value)) ++i;
+    while (i + 1 < n && !(read_one(x + i) == value)) ++i;
     return i;
 }
 
@@ -141,8 +141,22 @@ struct LogProbForward {
         store(L, log(normalise(s.R)).high);
         for (int64 j = 0; j < l.rows; ++j)
             l.value[j] = l.index[j] == IGNORED                ? F(0)
-                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.given ? l.one[j] : l.a[j][l.index[j]], s.m[j], L[j])
+                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.given ? l.one[j] : read_one(l.a[j] + l.index[j]), s.m[j], L[j])
                                                            : not_a_number<F>();
+    }
+};
+
+// The same at several indices
+struct LogProbsForward {
+    template <class F> static void lines(Lines<F>& l) {
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
+        alignas(BYTES) F L[lanes<F>];
+        store(L, log(normalise(s.R)).high);
+        for (int64 j = 0; j < l.rows; ++j)
+            for (int64 k = 0; k < l.count; ++k) {
+                const int64 i = l.indices[j][k];
+                l.each[j][k] = s.defined[j] && i >= 0 ? log_softmax_value(l.given ? l.each[j][k] : l.a[j][i], s.m[j], L[j]) : not_a_number<F>();
+            }
     }
 };
 
@@ -166,13 +180,13 @@ template <class F, class Each> LAW void log_prob_gradients(Lines<F>& l, Each cot
             continue;
         }
         // before the row is written, which may take the place of the logits
-        const F at = softmax_value(x[i], s.m[j], t.L[j], t.w(j));
-        const bool dominates = R[j] < 1, target = x[i] == s.m[j];
+        const F logit = read_one(x + i), at = softmax_value(logit, s.m[j], t.L[j], t.w(j));
+        const bool dominates = R[j] < 1, target = logit == s.m[j];
         const int64 top = !dominates || target ? i : line_find(x, l.n, s.m[j]);
         if (g.elsewhere == 0 && g.G.low == 0) line_softmax_times(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), -g.G.high);
         else line_minus_probable(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), g.elsewhere, g.G);
-        l.out[j][i] = dominates && target ? minus_likely(g.at, others[j], g.G) : minus_probable(g.at, at, g.G);
-        if (top != i) l.out[j][top] = minus_likely(g.elsewhere, others[j], g.G);
+        write_one(l.out[j] + i, dominates && target ? minus_likely(g.at, others[j], g.G) : minus_probable(g.at, at, g.G));
+        if (top != i) write_one(l.out[j] + top, minus_likely(g.elsewhere, others[j], g.G));
     }
 }
 
@@ -203,7 +217,7 @@ struct CrossEntropyForward {
                 fill_line(l.work[j], l.n, F(0));
                 continue;
             }
-            const F at = surprise(l.b[j][i], s.m[j], L[j], l.numbers[j][0]);
+            const F at = surprise(read_one(l.b[j] + i), s.m[j], L[j], l.numbers[j][0]);
             line_surprise(l.b[j], l.work[j], l.n, s.m[j], L[j], l.numbers[j][1]);
             l.work[j][i] = at;
             if (l.n > l.length) fill_line(l.work[j] + l.length, l.n - l.length, F(0));
@@ -259,7 +273,19 @@ struct RankForward {
         for (int64 j = 0; j < l.rows; ++j) {
             const int64 i = l.index[j];
             const bool known = i >= 0 && (l.given ? l.sums[j][0] == l.sums[j][0] : !line_range(l.a[j], l.n).nan);
-            l.value[j] = known ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
+            l.value[j] = known ? F(line_above(l.a[j], l.n, read_one(l.a[j] + i))) : F(-1);
+        }
+    }
+};
+
+struct RanksForward {
+    template <class F> static void lines(Lines<F>& l) {
+        for (int64 j = 0; j < l.rows; ++j) {
+            const bool known = l.given ? l.sums[j][0] == l.sums[j][0] : !line_range(l.a[j], l.n).nan;
+            for (int64 k = 0; k < l.count; ++k) {
+                const int64 i = l.indices[j][k];
+                l.each[j][k] = known && i >= 0 ? F(line_above(l.a[j], l.n, l.a[j][i])) : F(-1);
+            }
         }
     }
 };

@@ -32,9 +32,10 @@ static bool view_of(PyObject* tuple, View& x) {
     return true;
 }
 
-// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, sums, ignored): arrays by their addresses, or None
+// run(pass, double, axes, a, b, one, mask, out, threads, index, temperature, sums, weight, ignored, softcap, smoothing): arrays by their
+// addresses, or None
 static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 9 && count != 13) return refuse("run takes nine arguments, or an index, a temperature, sums, and what index is ignored, too");
+    if (count != 9 && count != 16) return refuse("run takes nine arguments, or also what belongs to losses");
     const long pass = PyLong_AsLong(args[0]), threads = PyLong_AsLong(args[8]);
     const int in_double = PyObject_IsTrue(args[1]);
     int64_t axes[DIMENSIONS];
@@ -53,7 +54,7 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     const Shape& s = shape_of(Pass(pass));
     const bool wants_a = s.rows == 2 || !s.one, wants_b = s.rows == 2 || s.one;
-    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != s.index || (arrays[TEMPERATURE] && !s.scales) || (arrays[SUMS] && s.sums == NO_SUMS) || !arrays[OUT]) return refuse("other arrays than the pass takes");
+    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != bool(s.index) || (arrays[TEMPERATURE] && !s.scales) || (arrays[SUMS] && s.sums == NO_SUMS) || (arrays[WEIGHT] && !s.targets) || !arrays[OUT]) return refuse("other arrays than the pass takes");
     if (s.numbers && (views[ONE].at.swapped || (views[ONE].at.type != (in_double ? FLOAT64 : FLOAT32)))) return refuse("numbers a row are of the format that is computed in");
     const Operand& parts = views[arrays[SUMS] ? SUMS : OUT].at;
     if ((arrays[SUMS] || s.reduces > 1) && (parts.swapped || parts.type != (in_double ? FLOAT64 : FLOAT32))) return refuse("sums are of the format that is computed in");
@@ -66,9 +67,14 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     Call c;
     if (const char* why = lay_out(c, Pass(pass), in_double ? FLOAT64 : FLOAT32, arrays, rows, reduced)) return refuse(why);
-    c.ignores = count == 13 && args[12] != Py_None;
-    c.ignored = c.ignores ? PyLong_AsLongLong(args[12]) : 0;
+    if (count == 16) {
+        c.ignores = args[13] != Py_None;
+        c.ignored = c.ignores ? PyLong_AsLongLong(args[13]) : 0;
+        c.softcap = PyFloat_AsDouble(args[14]);
+        c.smoothing = PyFloat_AsDouble(args[15]);
+    }
     if (PyErr_Occurred()) return nullptr;
+    if (c.softcap && !s.scales) return refuse("a soft cap for a pass that takes none");
     bool ok = true;
     if (c.rows > 0 && c.n > 0) {
         Py_BEGIN_ALLOW_THREADS
@@ -224,7 +230,7 @@ static void release(void* module) { clear(static_cast<PyObject*>(module)); }
 
 #define FAST(F) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(F))
 static PyMethodDef methods[] = {
-    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, sums, ignored])"},
+    {"run", FAST(run), METH_FASTCALL, "run(pass, double, axes, a, b, one, mask, out, threads[, index, temperature, sums, weight, ignored, softcap, smoothing])"},
     {"targets", names, METH_NOARGS, "The targets that this machine has, best first."},
     {"target", name_in_use, METH_NOARGS, "The target in use."},
     {"use", use_name, METH_O, "Use a target, or the best one if None."},

@@ -12,10 +12,16 @@ template <class F> struct Lines {
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
+    int64 count;                          // of indices for each row, if there may be several
+    int64* indices[lanes<F>];
+    F* each[lanes<F>];                    // what belongs to each: a cotangent, an element, the result
     int64 index[lanes<F>];                            // an element of each, or that it is outside or ignored
     F numbers[lanes<F>][lsmx::NUMBERS];
     F sums[lanes<F>][lsmx::PARTS];  // of a result, or given
     bool given;
+    F *q[lanes<F>], *mask[lanes<F>];  // what rows are compared with, from their weights, which are 1 where there are none; or null
+    F smoothing;
+    bool weighted;
     // in memory: the rows of a and of b after these, what is read after a, and where the results go
     Soon next_a[lanes<F>], next_b[lanes<F>], after_a[lanes<F>], to[lanes<F>];
 };
@@ -38,6 +44,12 @@ template <class F> struct Tile {
 #define LSMX_LINE_MAP(NAME, ARGUMENTS, BODY)                                                              \
     template <class F> ALONE void NAME ARGUMENTS {                                                        \
         map_line<F, 2>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) { using N = decltype(number); return BODY; }); \
+    }
+
+// The same, vector by vector: for what takes many registers
+#define LSMX_LINE_MAP_OF_ONE(NAME, ARGUMENTS, BODY)                                                       \
+    template <class F> ALONE void NAME ARGUMENTS {                                                        \
+        map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) { using N = decltype(number); return BODY; }); \
     }
 
 LSMX_LINE_MAP(line_log_softmax, (const F* x, F* out, int64 n, F m, F L), log_softmax_value(load<N>(x + i), spread<N>(m), spread<N>(L)))
@@ -96,7 +108,7 @@ template <class F> ALONE void softmax_tile(const TileSumExp<F>& s, F* tile, int6
 // out = (z - max) - L,  L = ln sum exp(z - max)
 struct LogSoftmaxForward {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.a, l.n, l.rows, l.next_a, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
         log_softmax_lines(s, l.a, l.out, l.n, l.rows);
     }
     template <class F> static void tile(Tile<F>& t) {
@@ -127,7 +139,7 @@ struct LogSoftmaxBackward {
 // The same from z: the output before it is rounded to 16 bits
 struct LogSoftmaxBackwardZ {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxBackward::lines_at(l, l.work);
     }
@@ -157,7 +169,7 @@ struct LogSoftmaxJvp {
 
 struct LogSoftmaxJvpZ {
     template <class F> static void lines(Lines<F>& l) {
-        LineSumExp<F> s(l.b, l.n, l.rows, l.next_b, l.to);
+        const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
         log_softmax_lines(s, l.b, l.work, l.n, l.rows);
         LogSoftmaxJvp::lines_at(l, l.work);
     }

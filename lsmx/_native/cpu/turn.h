@@ -1,7 +1,7 @@
 // Blocks of rows turned so that a vector holds one element of each, by loads and stores of 16 bytes; and the logarithm's table, whose
 // entries are rows of four.
 #pragma once
-#include "../include/lsmx/law.h"
+#include "../include/lsmx/loss_law.h"
 #include "pack.h"
 
 namespace LSMX_TARGET {

@@ -1,8 +1,10 @@
 // The passes as XLA's CPU programs call them: one handler of its foreign-function interface for all of them, without Python.
 //
 //     arguments   the pass's arrays, one row after the other, in the order of its formula; its index, if it takes one; then the mask, if
-//                 "mask" is 1; a temperature for each row, if "temperature" is 1; and the sums of the rows, if "sums" is 1
-//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", "sums", and "ignored", an index
+//                 "mask" is 1; a temperature for each row, if "temperature" is 1; the sums of the rows, if "sums" is 1; and a number for
+//                 each class, which broadcasts, if "weight" is 1
+//     attributes  "pass", "reduced" (bit k: axis k is one of a row), "mask": integers; "temperature", "sums", "weight", "ignored", an index,
+//                 "softcap" and "smoothing", the bits of doubles
 //     result      one array
 //
 // The interface is a stable one of C, of which this is as much as is needed: xla/ffi/api/c_api.h, version 0.1 and its compatible
@@ -152,12 +154,15 @@ static const char* run(const Frame& frame, Code& code) {
     if (pass >= PASSES || mask > 1) return "pass, mask: there is no such pass, or mask is neither 0 nor 1";
     const Shape& s = shape_of(Pass(pass));
     const int given = s.rows + s.one;
-    uint64_t temperature = 0, sums = 0, ignored = 0;
+    uint64_t temperature = 0, sums = 0, weight = 0, ignored = 0, softcap = 0, smoothing = 0;
     integer(with, "temperature", temperature);
     integer(with, "sums", sums);
-    if (frame.arguments.count != given + s.index + int64_t(mask) + int64_t(temperature) + int64_t(sums) || frame.results.count != 1)
+    integer(with, "weight", weight);
+    integer(with, "smoothing", smoothing);
+    if (frame.arguments.count != given + bool(s.index) + int64_t(mask) + int64_t(temperature) + int64_t(sums) + int64_t(weight) || frame.results.count != 1)
         return "other arrays than the pass takes";
-    if ((temperature && !s.scales) || (sums && s.sums == NO_SUMS)) return "temperature, sums: the pass does not take them";
+    integer(with, "softcap", softcap);
+    if (((temperature || softcap) && !s.scales) || (sums && s.sums == NO_SUMS) || ((weight || smoothing) && !s.targets)) return "temperature, sums, weight, softcap, smoothing: the pass does not take them";
 
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};
@@ -186,6 +191,10 @@ static const char* run(const Frame& frame, Code& code) {
         if (!view(frame.arguments, next++, FLOATS, views[SUMS])) return "the sums are not of a float type, or have too many axes";
         arrays[SUMS] = &views[SUMS];
     }
+    if (weight) {
+        if (!view(frame.arguments, next++, FLOATS, views[WEIGHT])) return "the weights are not of a float type, or have too many axes";
+        arrays[WEIGHT] = &views[WEIGHT];
+    }
     if (!view(frame.results, 0, FLOATS, views[OUT])) return "the result is not of a float type, or has too many axes";
     arrays[OUT] = &views[OUT];
 
@@ -205,6 +214,8 @@ static const char* run(const Frame& frame, Code& code) {
     if (const char* why = lay_out(c, Pass(pass), format, arrays, rows, reduced)) return why;
     c.ignores = integer(with, "ignored", ignored);
     c.ignored = int64_t(ignored);
+    memcpy(&c.softcap, &softcap, sizeof softcap);
+    memcpy(&c.smoothing, &smoothing, sizeof smoothing);
     if (c.rows == 0 || c.n == 0) return "an array has no elements";
     if (run_all(c, threads_in_use())) return nullptr;
     code = RESOURCE_EXHAUSTED;

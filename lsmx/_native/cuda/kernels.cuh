@@ -2,8 +2,8 @@
 
 namespace lsmx {
 
-// Packs of V elements of each operand that a thread has in registers at a time
-template <int V, bool HELD> constexpr int slots = (HELD ? 16 : 8) / V;
+// Packs of V elements of each operand that a thread has in registers at a time, of so many elements of a row that is held
+template <int V, bool HELD, int ELEMENTS> constexpr int slots = (HELD ? ELEMENTS : ELEMENTS / 2) < V ? 1 : (HELD ? ELEMENTS : ELEMENTS / 2) / V;
 
 struct Operand {
     long long address, along, outer, inner;  // of its first element; from element to element; between rows, which have two axes
@@ -11,11 +11,6 @@ struct Operand {
     template <class T> LAW T* at(long long o, long long i) const {
         return reinterpret_cast<T*>(address) + (o * outer + i * inner);
     }
-};
-
-struct Call {
-    Operand a, b, c, out;
-    long long n, rows, inner, size, side_by_side, staged;
 };
 
 // A copy of the row in shared memory. Each thread copies the elements that it will walk itself, so that none has to wait.
@@ -31,17 +26,36 @@ template <class T, int OPERANDS, int V> LAW void stage(const Team& team, Row<T, 
     }
 }
 
-// Blocks take rows in turns. Threads that have none go along with a row of no elements.
+// How the rows of a call lie, and how threads share them
+struct Turns {
+    long long n, rows, inner, size, side_by_side, staged;
+
+    // Blocks take rows in turns: body(o, i, mine) with the place of a team's row. Threads that have none go along with the first one.
+    template <class Body> LAW void each(const Team& team, Body body) const {
+        const long long step = (long long)gridDim.x * team.rows;
+        for (long long first = (long long)blockIdx.x * team.rows; first < rows; first += step) {
+            const long long own = first + team.row, at = own < rows ? own : 0;
+            body(inner == 1 ? at : at / inner, inner == 1 ? 0 : at % inner, own < rows);
+        }
+    }
+
+    // A row as a thread walks it
+    template <int V, bool HELD, int ELEMENTS = 16, class T, int N> LAW auto values(const Team& team, Row<T, N>& row) const {
+        if (!HELD && staged) stage<T, N, V>(team, row);
+        return typename WalkOf<T, N, V, slots<V, HELD, ELEMENTS>, HELD>::Type(team, row);
+    }
+};
+
+struct Call {
+    Operand a, b, c, out;
+    Turns turns;
+};
+
 template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) {
     using F = typename Computed<T>::Type;
-    constexpr int N = Pass::operands, S = slots<V, HELD>;
-    const Team team(call.size, call.side_by_side);
-    const long long step = (long long)gridDim.x * team.rows;
-    for (long long first = (long long)blockIdx.x * team.rows; first < call.rows; first += step) {
-        long long at = first + team.row;
-        bool mine = at < call.rows;
-        at = mine ? at : 0;
-        long long o = call.inner == 1 ? at : at / call.inner, i = call.inner == 1 ? 0 : at % call.inner;
+    constexpr int N = Pass::operands;
+    const Team team(call.turns.size, call.turns.side_by_side);
+    call.turns.each(team, [&](long long o, long long i, bool mine) {
         const Operand& x = Pass::single ? call.b : call.a;
         Row<T, N> row;
         row.from[0] = x.at<const T>(o, i);
@@ -52,15 +66,10 @@ template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) 
         for (int a = 0; a < N; ++a) row.absent[a] = narrow<T>(Pass::template absent<F>(a));
         row.out = call.out.at<T>(o, i);
         row.out_along = call.out.along;
-        row.n = mine ? call.n : 0;
+        row.n = mine ? call.turns.n : 0;  // a row of no elements, if there is none
         const T* g = call.a.at<const T>(o, i);
-        if constexpr (HELD) {
-            Pass::template run<T, F>(team, Held<T, N, V, S>(team, row), g);
-        } else {
-            if (call.staged) stage<T, N, V>(team, row);
-            Pass::template run<T, F>(team, Walked<T, N, V, S>(team, row), g);
-        }
-    }
+        Pass::template run<T, F>(team, call.turns.values<V, HELD>(team, row), g);
+    });
 }
 
 }  // namespace lsmx
@@ -71,6 +80,6 @@ template <class Pass, class T, int V, bool HELD> LAW void run(const Call& call) 
     extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                             \
         NAME(LSMX_OPERAND(a), LSMX_OPERAND(b), LSMX_OPERAND(c), LSMX_OPERAND(out), long long n, long long rows,              \
              long long inner, long long size, long long side_by_side, long long staged) {                                    \
-        lsmx::run<lsmx::PASS, T, V, HELD>({LSMX_TAKE(a), LSMX_TAKE(b), LSMX_TAKE(c), LSMX_TAKE(out), n, rows, inner, size,   \
-                                           side_by_side, staged});                                                           \
+        lsmx::run<lsmx::PASS, T, V, HELD>({LSMX_TAKE(a), LSMX_TAKE(b), LSMX_TAKE(c), LSMX_TAKE(out),                         \
+                                           {n, rows, inner, size, side_by_side, staged}});                                   \
     }

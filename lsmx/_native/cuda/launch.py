@@ -11,10 +11,11 @@ from typing import NamedTuple
 from lsmx._definition.ops import Array
 from lsmx._native.cuda.source import RESIDENT, THREADS, kernel_name, packs
 from lsmx._native.engine import Engine, Has, too_many_limbs
-from lsmx._native.geometry import OPERANDS, Axis, Geometry, Strides
+from lsmx._native.geometry import Axis, Geometry, Strides
 from lsmx._native.memory import WIDTH, Memory
 
 HELD = 16  # elements of each operand that a thread has in registers
+FEWER = 4  # the same of passes on two rows of logits
 FEWEST = 128  # threads of a block that has many rows
 WARP = 32
 RESERVED = 1024  # bytes of shared memory that the device takes for each block
@@ -82,13 +83,14 @@ def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[b
 
     ``aligned`` says which operands begin at a multiple of 16 bytes, ``limit`` how many bytes of shared memory a block may have.
     """
-    n, full = way.length.size, [i for i in range(OPERANDS) if has[i] == Has.ALL]
-    reads = [i for i in full if i < OPERANDS - 1]
+    n, full = way.length.size, [i for i, k in enumerate(has) if k == Has.ALL]
+    reads = [i for i in full if i < len(has) - 1]
     next_row = (way.inner if way.inner.size > 1 else way.outer).strides
     side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
     pack = 1 if side_by_side else pack_of(dtype, full, aligned, way)
     most = THREADS // WARP if side_by_side else THREADS
-    size = power_of_two(math.ceil(math.ceil(n / pack) / (HELD // pack)))
+    elements = FEWER if passname.startswith("kl_") else HELD
+    size = power_of_two(math.ceil(math.ceil(n / pack) / max(elements // pack, 1)))
     held = size <= most
     size = min(size, most)
     # more than a warp wait for each other at barriers of the block: they have one of their own
@@ -115,7 +117,7 @@ def arguments(launch: Launch, addresses: Sequence[int], way: Geometry) -> list[i
 def in_line(n: int, rows: int, has: tuple[Has, ...]) -> Geometry:
     """Rows that lie one after the other."""
     along: Strides = tuple(int(k == Has.ALL) for k in has)
-    return Geometry(Axis(n, along), Axis(rows, tuple((0, 1, n)[k] for k in has)), Axis(1, (0,) * OPERANDS), ())
+    return Geometry(Axis(n, along), Axis(rows, tuple((0, 1, n)[k] for k in has)), Axis(1, (0,) * len(has)), ())
 
 
 def cuda_engine(device: CudaDevice) -> Engine:
@@ -135,15 +137,17 @@ def cuda_engine(device: CudaDevice) -> Engine:
         operands: Sequence[Array | None],
         has: tuple[Has, ...],
         way: Geometry | None,
+        more: Sequence[int] = (),
     ) -> None:
         like = operands[-1]
         if way is None:
             way = in_line(shape[-1], math.prod(shape[:-1]), has)
-        base = [0 if x is None else memory.address(x) for x in operands]
+        base = [0 if x is None else x if isinstance(x, int) else memory.address(x) for x in operands]
+        width = [0 if x is None or isinstance(x, int) else memory.width(x) for x in operands]
         for offset in way.offsets():
-            addresses = [a + WIDTH[dtype] * o for a, o in zip(base, offset, strict=True)]
+            addresses = [a + w * o for a, w, o in zip(base, width, offset, strict=True)]
             launch = launch_for(name, dtype, has, tuple([a % 16 == 0 for a in addresses]), way, device.shared(like))
-            values = arguments(launch, addresses, way)
+            values = [*arguments(launch, addresses, way), *more]
             device.launch(like, name, dtype, launch.kernel, launch.blocks, launch.threads, launch.shared, values)
 
     return Engine("cuda", device.unavailable, limit, run)

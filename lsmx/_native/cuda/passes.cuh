@@ -128,23 +128,24 @@ struct SoftmaxBackward : OfVectorAndProbabilities {
 // ---- logsumexp
 
 // lse = max + L,  L = ln sum exp(z - max);  where the maximum is not finite, it is the answer
+template <class F> LAW F lse_of(const SumExp<F>& s) { return s.defined ? logsumexp_value(s.m, log(s.total)) : s.maximum; }
+
 struct LogSumExpForward : OfLogits {
     template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
         const SumExp<F> s = sum_exp<F>(team, values);
-        write_one<T>(team, values, s.defined ? logsumexp_value(s.m, log(s.total)) : s.maximum);
+        write_one<T>(team, values, lse_of(s));
     }
 };
 
 // s = softmax(z), 0 in a row of nothing but -inf
-template <class F, class Values> LAW SoftmaxOf<F> weights(const Team& team, const Values& values) {
-    const SumExp<F> s = sum_exp<F>(team, values);
+template <class F> LAW SoftmaxOf<F> weights(const SumExp<F>& s) {
     return {s, s.maximum == -infinity<F>() ? F(0) : not_a_number<F>()};
 }
 
 // dz = g s,  s = softmax(z)
 struct LogSumExpBackward : OfNumberAndLogits {
     template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T* one) {
-        const SoftmaxOf<F> s = weights<F>(team, values);
+        const SoftmaxOf<F> s = weights(sum_exp<F>(team, values));
         const F g = flush(widen(*one));
         values.write([&](F, F x) { return product(g, s(x)); });
     }
@@ -153,7 +154,7 @@ struct LogSumExpBackward : OfNumberAndLogits {
 // dlse = sum(s v),  s = softmax(z)
 struct LogSumExpJvp : OfVectorAndLogits {
     template <class T, class F, class Values> LAW static void run(const Team& team, const Values& values, const T*) {
-        const SoftmaxOf<F> s = weights<F>(team, values);
+        const SoftmaxOf<F> s = weights(sum_exp<F>(team, values));
         const ValueSum<F> sum = value_sum<F>(team, values, [&](F v, F x) { return product(flush(v), s(x)); });
         write_one<T>(team, values, sum.G.high);
     }

@@ -54,13 +54,17 @@ template <class T, int OPERANDS, int V, int S> struct Batch {
         }
     }
 
+    // Which element the pack k begins with
+    LAW static long long first(const Team& team, long long start, int k) { return start + (k * team.size + team.rank) * V; }
+
     template <class Body> LAW void each(const Team& team, const Row<T, OPERANDS>& row, long long start, Body body) const {
         const int n = row.left(start);
 #pragma unroll
         for (int k = 0; k < S; ++k) {
             if (k * team.size * V < n) {
+                const long long i = first(team, start, k);
 #pragma unroll
-                for (int j = 0; j < V; ++j) body(widen(packs[0][k].at[j]), widen(packs[OPERANDS - 1][k].at[j]));
+                for (int j = 0; j < V; ++j) body(i + j, widen(packs[0][k].at[j]), widen(packs[OPERANDS - 1][k].at[j]));
             }
         }
     }
@@ -70,41 +74,53 @@ template <class T, int OPERANDS, int V, int S> struct Batch {
 #pragma unroll
         for (int k = 0; k < S; ++k) {
             if (k * team.size * V < n) {
+                const long long i = first(team, start, k);
                 Pack<T, V> result;
 #pragma unroll
                 for (int j = 0; j < V; ++j)
-                    result.at[j] = narrow<T>(body(widen(packs[0][k].at[j]), widen(packs[OPERANDS - 1][k].at[j])));
+                    result.at[j] = narrow<T>(body(i + j, widen(packs[0][k].at[j]), widen(packs[OPERANDS - 1][k].at[j])));
                 put(row.out + start * row.out_along, row.out_along, (k * team.size + team.rank) * V, n, result);
             }
         }
     }
 };
 
+// Walks of which body(a, b) is given what the operands have of each element, and not, as body(i, a, b), which one it is
+template <class F, class Values> struct Walks {
+    template <class Body, class Settle> LAW void each(Body body, Settle settle) const {
+        values().each_at([&](long long, F a, F b) { body(a, b); }, settle);
+    }
+    template <class Body> LAW void write(Body body) const {
+        values().write_at([&](long long, F a, F b) { return body(a, b); });
+    }
+    LAW const Values& values() const { return static_cast<const Values&>(*this); }
+};
+
 // A row of at most one batch: read once
-template <class T, int OPERANDS, int V, int S> struct Held {
+template <class T, int OPERANDS, int V, int S> struct Held : Walks<typename Computed<T>::Type, Held<T, OPERANDS, V, S>> {
     const Team& team;
     const Row<T, OPERANDS>& row;
     Batch<T, OPERANDS, V, S> batch;
 
     LAW Held(const Team& team, const Row<T, OPERANDS>& row) : team(team), row(row) { batch.load(team, row, 0); }
 
-    // body(a, b) with what the operands have of each element; then settle()
-    template <class Body, class Settle> LAW void each(Body body, Settle settle) const {
+    // body(i, a, b) for each element; then settle()
+    template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
         batch.each(team, row, 0, body);
         settle();
     }
 
-    template <class Body> LAW void write(Body body) const { batch.write(team, row, 0, body); }
+    template <class Body> LAW void write_at(Body body) const { batch.write(team, row, 0, body); }
 };
 
 // A row of any length, from device or shared memory: settle() after every batch
-template <class T, int OPERANDS, int V, int S> struct Walked {
+template <class T, int OPERANDS, int V, int S> struct Walked : Walks<typename Computed<T>::Type, Walked<T, OPERANDS, V, S>> {
     const Team& team;
     const Row<T, OPERANDS>& row;
 
     LAW Walked(const Team& team, const Row<T, OPERANDS>& row) : team(team), row(row) {}
 
-    template <class Body, class Settle> LAW void each(Body body, Settle settle) const {
+    template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
         for (long long start = 0; start < row.n; start += S * team.size * V) {
             Batch<T, OPERANDS, V, S> batch;
             batch.load(team, row, start);
@@ -113,13 +129,20 @@ template <class T, int OPERANDS, int V, int S> struct Walked {
         }
     }
 
-    template <class Body> LAW void write(Body body) const {
+    template <class Body> LAW void write_at(Body body) const {
         for (long long start = 0; start < row.n; start += S * team.size * V) {
             Batch<T, OPERANDS, V, S> batch;
             batch.load(team, row, start);
             batch.write(team, row, start, body);
         }
     }
+};
+
+template <class T, int OPERANDS, int V, int S, bool HELD> struct WalkOf {
+    using Type = Held<T, OPERANDS, V, S>;
+};
+template <class T, int OPERANDS, int V, int S> struct WalkOf<T, OPERANDS, V, S, false> {
+    using Type = Walked<T, OPERANDS, V, S>;
 };
 
 }  // namespace lsmx

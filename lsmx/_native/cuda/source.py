@@ -20,9 +20,26 @@ PASSES = {
     "logsumexp_jvp": "LogSumExpJvp",
 }
 """What passes.cuh calls them."""
+LOSSES = {
+    "row_sums_forward": "RowSumsForward",
+    "log_prob_forward": "LogProbForward",
+    "log_prob_backward": "LogProbBackward",
+    "cross_entropy_forward": "CrossEntropyForward",
+    "cross_entropy_backward": "CrossEntropyBackward",
+    "entropy_forward": "EntropyForward",
+    "entropy_backward": "EntropyBackward",
+    "rank_forward": "RankForward",
+    "scaled_logsumexp_forward": "ScaledLogSumExpForward",
+    "scaled_logsumexp_backward": "ScaledLogSumExpBackward",
+    "kl_forward": "KlForward",
+    "kl_backward_z": "KlBackwardZ",
+    "kl_backward_w": "KlBackwardW",
+}
+"""What losses.cuh and divergence.cuh call those of the losses."""
 ELEMENTS = {"float16": "lsmx::Half", "bfloat16": "lsmx::Bfloat", "float32": "float", "float64": "double"}
 LAW = ("numbers.h", "constants.h", "law.h")
 FILES = ("elements.cuh", "team.cuh", "rows.cuh", "sums.cuh", "passes.cuh", "kernels.cuh")
+OF_LOSSES = ("loss_law.h", "pair.h"), ("losses.cuh", "divergence.cuh", "loss_kernels.cuh")
 JOINED = re.compile(r'^#(pragma once|include "[\w.]+")\n', re.MULTILINE)
 """What headers say to be found by each other, and once: here they are one text."""
 THREADS = 512
@@ -34,13 +51,14 @@ OPTIONS = ("--std=c++17", "--fmad=false")
 
 
 @functools.cache
-def common(device: bool) -> str:
+def common(device: bool, losses: bool = False) -> str:
     """Everything but the kernels; what only a device understands is left out for the host."""
     from importlib import resources  # which only those who compile need
 
     native = resources.files("lsmx") / "_native"
-    law = [JOINED.sub("", (native / "include" / "lsmx" / name).read_text(encoding="utf-8")) for name in LAW]
-    files = [(native / "cuda" / name).read_text(encoding="utf-8") for name in FILES]
+    more = OF_LOSSES if losses else ((), ())
+    law = [JOINED.sub("", (native / "include" / "lsmx" / name).read_text(encoding="utf-8")) for name in (*LAW, *more[0])]
+    files = [(native / "cuda" / name).read_text(encoding="utf-8") for name in (*FILES, *more[1])]
     first = [(native / "cuda" / "device.cuh").read_text(encoding="utf-8")] if device else []
     return "\n".join([*first, *law, *files])
 
@@ -57,8 +75,9 @@ def packs(dtype: str) -> tuple[int, int]:
 
 def kernels(passname: str, dtype: str) -> str:
     """The kernels of a pass."""
+    macro, name = ("LSMX_LOSS_KERNEL", LOSSES[passname]) if passname in LOSSES else ("LSMX_KERNEL", PASSES[passname])
     return "\n".join(
-        f"LSMX_KERNEL({kernel_name(passname, dtype, held, pack)}, {THREADS}, {RESIDENT[dtype]}, {PASSES[passname]}, "
+        f"{macro}({kernel_name(passname, dtype, held, pack)}, {THREADS}, {RESIDENT[dtype]}, {name}, "
         f"{ELEMENTS[dtype]}, {pack}, {'true' if held else 'false'})"
         for held in (True, False)
         for pack in packs(dtype)
@@ -67,4 +86,4 @@ def kernels(passname: str, dtype: str) -> str:
 
 def source(passname: str, dtype: str, device: bool = True) -> str:
     """The whole source of a pass."""
-    return "\n".join([common(device), kernels(passname, dtype), ""])
+    return "\n".join([common(device, passname in LOSSES), kernels(passname, dtype), ""])

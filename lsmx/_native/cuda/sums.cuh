@@ -59,9 +59,20 @@ template <class F, class Values, class Each> LAW LimbSums sum_limbs(const Team& 
 // ---- R = sum exp(min(x, z2) - m) - exp(z2 - m), with the maximum m and the second largest logit z2
 
 template <class F> struct SumExp {
-    F maximum, m;  // of the row; where it is finite, else 0
-    bool defined;  // where it is
+    F maximum;
+    bool defined;  // where the maximum is finite
+    F m, second;   // there both, else 0 and -inf
+    F t2;          // exp(second - m)
+    Words<F> R;
     Normal<F> total;  // 1 + R
+
+    LAW SumExp(F maximum, F next)
+        : maximum(maximum), defined(finite(maximum)), m(defined ? maximum : F(0)), second(defined ? next : -infinity<F>()),
+          t2(exp_difference<NOTHING>(second, m)) {}
+    LAW void add(Words<F> rest) {
+        R = rest;
+        total = normalise(rest);
+    }
 };
 
 template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const Values& values) {
@@ -76,8 +87,8 @@ template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const V
         Nothing());
     if (any_nan) top.first = not_a_number<F>();
     top = team.two_largest(top);
-    const bool defined = finite(top.first);
-    const F m = defined ? top.first : F(0), z2 = top.second, t2 = exp_difference<NOTHING>(z2, m);
+    SumExp<F> s(top.first, top.second);
+    const F m = s.m, z2 = s.second, t2 = s.t2;
     // in units of the power of two under exp(z2 - m), so that the values are below 2
     const F e = unless(t2 == F(0), exponent_of(t2)), scale = power_of(F(0) - e);
     const LimbSums all = sum_limbs<F>(team, values, [&](F, F x, Adder<F>& add) {
@@ -85,13 +96,15 @@ template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const V
     });
     const LimbSums one = sums_of_one(t2 * scale);
     const Digits<F> rest = digits<F>({all.first - one.first, all.second - one.second});
-    return {top.first, m, defined, normalise(scaled(words(rest), power_of(e)))};
+    s.add(scaled(words(rest), power_of(e)));
+    return s;
 }
 
 // ---- sum(v)
 
 template <class F> struct ValueSum {
     Words<F> G;
+    F most;      // the largest magnitude
     bool plain;  // no v of this thread but 0 is so small that it, or what it is subtracted from, could need flushing, nor is the sum
 };
 
@@ -117,7 +130,7 @@ template <class F, class Values, class Value> LAW ValueSum<F> value_sum(const Te
         else add(limbs(v * scale, grid(F(1))));
     });
     const Words<F> G = value_sum(digits<F>(sums), e, most);
-    return {G, !tiny && (magnitude(G.high) > C::plain_sum || G.high == F(0))};
+    return {G, most, !tiny && (magnitude(G.high) > C::plain_sum || G.high == F(0))};
 }
 
 }  // namespace lsmx

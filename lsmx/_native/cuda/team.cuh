@@ -65,6 +65,16 @@ struct Team {
         return reduce(v, [](F a, F b) { return unordered(a) ? a : unordered(b) ? b : larger(a, b); });
     }
 
+    // Not for NaN
+    template <class F> LAW F least(F v) const {
+        return reduce(v, [](F a, F b) { return smaller(a, b); });
+    }
+
+    // Bits that any of the team has
+    LAW int any(int bits) const {
+        return reduce(bits, [](int a, int b) { return a | b; });
+    }
+
     // The two largest of the team, from those of each thread, repetition counted; NaN wins
     template <class F> LAW Two<F> two_largest(Two<F> mine) const {
         if (size == 1) return mine;

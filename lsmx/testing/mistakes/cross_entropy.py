@@ -21,6 +21,19 @@ APPLIED = "s - y is the gradient by the logits already: softmax's own is not to 
 PREDICTED = "y is the true class, not the likeliest."
 SAME = "Both terms are divided by the same, or neither is."
 
+CLASSES = (  # whatever the rule does with the target and the probabilities
+    *instead(G, "cotangent of the whole batch", EACH, "np.mean(g)", "np.sum(g)"),
+    *instead(f"s = {OF_LOG}", "exp missing", "out is the logarithm of the probabilities: s = exp(out).", "s = out", "s = -out"),
+    *s("exp taken of the probabilities", "What was saved is the probabilities already.", "s = np.exp(p)"),
+    *s("logarithm taken of the probabilities", "The rule has s itself.", "s = np.log(p)"),
+    *instead(
+        ONE_HOT, "target off by one", OFF, "onehot(target - 1, s.shape[axis], axis)", "onehot(target + 1, s.shape[axis], axis)"
+    ),
+    *target("subtracted at the wrong entries", COLUMNS, "y = np.zeros_like(s)\ny[:, target] = 1"),
+    *target("subtracted at the wrong entries", ROWS, "y = np.zeros_like(s)\ny[target] = 1"),
+    *target("class numbers in place of one-hot", NUMBERS, "y = np.expand_dims(target, axis)"),
+)
+
 CROSS_ENTROPY = (
     *difference("sign", "The loss falls as the target's logit rises: it is s - y, not y - s.", "(y - s)"),
     *difference("sign", "y is subtracted.", "(s + y)", "(-s - y)", "(s * (1 - y) + y * (1 - s))"),
@@ -31,27 +44,17 @@ CROSS_ENTROPY = (
     *instead(f"{G} * ", "cotangent ignored", ONES, ""),
     *instead(f"{G} * ", "cotangent ignored", MEAN, "1 / s.shape[0] * "),
     *rule("cotangent ignored", "g multiplies both s and y.", f"{G} * s - y", f"s - {G} * y"),
-    *instead(G, "cotangent of the whole batch", EACH, "np.mean(g)", "np.sum(g)"),
     *rule("keepdims lost", LOST, "g * (s - y)", "g[:, None] * (s - y)", "g[..., None] * (s - y)"),
-    *instead(f"s = {OF_LOG}", "exp missing", "out is the logarithm of the probabilities: s = exp(out).", "s = out", "s = -out"),
-    *s("exp taken of the probabilities", "What was saved is the probabilities already.", "s = np.exp(p)"),
-    *s("logarithm taken of the probabilities", "The rule has s itself.", "s = np.log(p)"),
     *difference(
         "scale", "Nothing multiplies either term.", *(f"({c} * s - y)" for c in (2, 0.5)), *(f"(s - {c} * y)" for c in (2, 0.5))
     ),
     *difference("divided by the batch", SAME, "(s - y / s.shape[0])", "(s / s.shape[0] - y)"),
     *difference("mean in place of sum", SAME, "(s - y / s.shape[axis])", "(s / s.shape[axis] - y)"),
-    *instead(
-        ONE_HOT, "target off by one", OFF, "onehot(target - 1, s.shape[axis], axis)", "onehot(target + 1, s.shape[axis], axis)"
-    ),
     *difference("target off by one", OFF, "(s - np.roll(y, 1, axis))", "(s - np.roll(y, -1, axis))"),
-    *target("subtracted at the wrong entries", COLUMNS, "y = np.zeros_like(s)\ny[:, target] = 1"),
-    *target("subtracted at the wrong entries", ROWS, "y = np.zeros_like(s)\ny[target] = 1"),
     *difference("subtracted at the wrong entries", "The 1 is subtracted at the target's entry only.", "(s - 1)"),
     *difference(
         "target's entry overwritten", "The target's entry is s - 1: 1 is subtracted from it, with -=.", "(s * (1 - y) - y)"
     ),
-    *target("class numbers in place of one-hot", NUMBERS, "y = np.expand_dims(target, axis)"),
     *difference("predicted class in place of the target", PREDICTED, "(s - (s == np.max(s, axis=axis, keepdims=True)))"),
     *difference(
         "stale target", "The targets belong to other rows.", "(s - y[::-1])", "(s - np.roll(y, 1, 0))", "(s - np.roll(y, -1, 0))"
@@ -62,4 +65,5 @@ CROSS_ENTROPY = (
     *difference("terms exchanged", "y is subtracted from s, and s stands alone.", "(s * y)", "(1 - y)", "(1 - s)"),
     *rule("loss in place of its gradient", "That is the loss, entry by entry.", f"{G} * (-y * np.log(s))"),
     *rule("only the target's part", "The gradient is s - y, for every class.", f"{G} * y"),
+    *CLASSES,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from lsmx.testing.gradients import LSE, OF_LOG, OF_LOGITS, OF_LSE, PROBABILITIES, RULES, SUM_G, SUM_GS, G
+from lsmx.testing.gradients import LSE, OF_CLASSES, OF_LOG, OF_LOGITS, OF_LSE, PROBABILITIES, RULES, SUM_G, SUM_GS, G
 from lsmx.testing.mistakes.edits import PUT_BACK, WRONG_AXES, Mistake, instead
 
 LOST = "Without keepdims=True the sum of a row meets the wrong axis: an error, or in square arrays wrong values in silence."
@@ -67,7 +67,7 @@ def of_rule(function: str) -> Iterator[Mistake]:
         )
     if function != "logsumexp":  # where it is a mean in place of a sum
         yield from rule("scaled by the row's length", NO_LENGTH, f"({right}) / s.shape[axis]", f"({right}) * s.shape[axis]")
-    g = G if function in ("logsumexp", "cross_entropy") else "g"
+    g = G if function in ("logsumexp", *OF_CLASSES) else "g"
     yield from rule("multiplied once too often", "The chain rule is applied already.", f"({right}) * s", f"({right}) * {g}")
     yield from rule("detached", NOTHING, "np.zeros_like(s)")
     largest = "(s == np.max(s, axis=axis, keepdims=True))"

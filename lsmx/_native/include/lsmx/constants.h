@@ -114,6 +114,7 @@ template <> struct Format<float> {
     template <class N> LAW static N log_polynomial(N x) { return horner(x, F(0x1.99abe40000000p-3), F(-0x1.000aac0000000p-2), F(0x1.5555560000000p-2), F(-0x1.0000000000000p-1)); }
     template <class N> LAW static N inv_polynomial(N x) { return horner(x, F(0x1.0014020000000p+0), F(-0x1.0014020000000p+0), F(0x1.0000000000000p+0), F(-0x1.0000000000000p+0)); }
     template <class N> LAW static N phi_polynomial(N x) { return horner(x, F(0x1.77ccbc0000000p-19), F(0x1.a845000000000p-16), F(0x1.a00e1e0000000p-13), F(0x1.6c06600000000p-10), F(0x1.1111180000000p-7), F(0x1.5555660000000p-5), F(0x1.5555560000000p-3)); }
+    template <class N> LAW static N psi_polynomial(N x) { return horner(x, F(0x1.99b0da0000000p-12), F(-0x1.3004380000000p-9), F(0x1.ecd3fa0000000p-8), F(-0x1.3f42d80000000p-6), F(0x1.82965e0000000p-5), F(-0x1.c71a6e0000000p-4), F(0x1.fffffe0000000p-3)); }
     LAW static const F* table(int i) { return float_table[i]; }
 };
 
@@ -221,6 +222,7 @@ template <> struct Format<double> {
     template <class N> LAW static N log_polynomial(N x) { return horner(x, F(0x1.c74b00ccb2ce3p-4), F(-0x1.00199b6f0ca79p-3), F(0x1.2492483bc1f1ap-3), F(-0x1.555554553d53ap-3), F(0x1.999999999c82ap-3), F(-0x1.000000000199cp-2), F(0x1.5555555555555p-2), F(-0x1.0000000000000p-1)); }
     template <class N> LAW static N inv_polynomial(N x) { return horner(x, F(-0x1.002804105786ap+0), F(0x1.002804105786ap+0), F(-0x1.fffffb9f69f1fp-1), F(0x1.fffffb9f69f1fp-1), F(-0x1.000000000c81ep+0), F(0x1.000000000c81ep+0), F(-0x1.ffffffffffffdp-1), F(0x1.ffffffffffffdp-1), F(-0x1.0000000000000p+0)); }
     template <class N> LAW static N phi_polynomial(N x) { return horner(x, F(0x1.b372dbe9fbac4p-45), F(0x1.b41232cf9950fp-41), F(0x1.93907865bd1d7p-37), F(0x1.611cb330c1fe8p-33), F(0x1.1eed93a725e03p-29), F(0x1.ae6460fae3728p-26), F(0x1.27e4fb7447711p-22), F(0x1.71de3a4e14f40p-19), F(0x1.a01a01a01c2e2p-16), F(0x1.a01a01a01ee70p-13), F(0x1.6c16c16c16c0ep-10), F(0x1.11111111110fdp-7), F(0x1.5555555555555p-5), F(0x1.5555555555555p-3)); }
+    template <class N> LAW static N psi_polynomial(N x) { return horner(x, F(0x1.32c18cbcdad5fp-24), F(-0x1.7deb48b28e2efp-21), F(0x1.dd850998b0a4dp-19), F(-0x1.9f4db2501e60fp-17), F(0x1.27a3e60f6544fp-15), F(-0x1.7de7530b0b135p-14), F(0x1.db0bcf615a12cp-13), F(-0x1.240bf3c8a641cp-11), F(0x1.65c5d78e118f9p-10), F(-0x1.b53221b100e6fp-9), F(0x1.0a3a59c482c3bp-7), F(-0x1.427a8e005d3f3p-6), F(0x1.82d82d8297edbp-5), F(-0x1.c71c71c71c042p-4), F(0x1.ffffffffffffep-3)); }
     LAW static const F* table(int i) { return double_table[i]; }
 };
 

@@ -44,31 +44,6 @@ template <class N> LAW N canonical(N x) { return where(unordered(x), spread<N>(n
 template <class N> LAW N flush(N x) { return unless(magnitude(x) < Constants<N>::least, x); }
 template <class N> LAW N product(N a, N b) { return flush(a * b); }
 
-// ---- products of double words (products.py)
-
-// A double word whose second word counts as 0 where it, or what it is made of, could be subnormal
-template <class N> LAW Words<N> settled(N high, N low) { return {high, unless(magnitude(high) < Constants<N>::least_pair, flush(low))}; }
-
-// As two words of half the bits, whose products are exact
-template <class N> LAW Words<N> halves(N a) {
-    N big = a * Constants<N>::splitter, high = big - (big - a);
-    return {high, a - high};
-}
-
-// (h, l) with h = round(a b) and h + l = a b
-template <class N> LAW Words<N> two_product(N a, N b) {
-    N h = a * b;
-    Words<N> x = halves(a), y = halves(b);
-    N low = (x.high * y.high - h) + x.high * y.low + x.low * y.high;
-    return settled(h, low + x.low * y.low);
-}
-
-template <class N> LAW Words<N> times(Words<N> a, Words<N> b) {
-    Words<N> p = two_product(a.high, b.high);
-    Words<N> s = fast_two_sum(p.high, p.low + (flush(a.high * b.low) + flush(a.low * b.high)));
-    return settled(s.high, s.low);
-}
-
 // ---- e^x = 2^k e^r,  e^r = 1 + (r + r^2 q(r)),  r = x - k ln 2 (exp.py)
 
 template <class N> struct Exponential {
@@ -211,33 +186,6 @@ template <class N> LAW Words<N> value_sum(Digits<N> d, N e, N most) {
     return {where(finite(most) && finite(s.high), s.high, not_a_number<Element<N>>()), s.low};
 }
 
-// ---- e^d - 1 and phi = e^d - 1 - d of a double word (expm1.py)
-
-template <class N> struct Expm1 {
-    Words<N> value;
-    N rest;
-};
-template <class N> LAW Expm1<N> expm1(Words<N> d) {
-    using C = Constants<N>;
-    auto below = !(d.high > C::underflow);
-    Exponential<N> e = exp(Words<N>{where(below, spread<N>(C::underflow), d.high), unless(below, d.low)});
-    N scale = unless(below, power(e.shifted)), E = e.expm1 * scale, low = flush(e.low * scale);
-    auto far = !(magnitude(d.high) <= Element<N>(1));
-    Words<N> n = {unless(far, d.high), unless(far, d.low)};
-
-    // (2^k - 1 - d) + 2^k E
-    Words<N> u = two_sum(scale - Element<N>(1), Element<N>(0) - d.high), s = two_sum(u.high, E);
-    N large = s.high + (s.low + (u.low + (low - d.low)));
-    // d^2/2 + d^3 r(d)
-    Words<N> h = two_product(n.high, n.high * Element<N>(0.5));
-    h = settled(h.high, h.low + flush(n.high * n.low));
-    N cube = flush(flush((h.high + h.high) * n.high) * C::phi_polynomial(n.high));
-    N rest = where(far, large, h.high + (h.low + cube));
-
-    Words<N> v = two_sum(scale - Element<N>(1), E), most = fast_two_sum(v.high, v.low + low), small = fast_two_sum(n.high, rest + n.low);
-    return {settled(where(far, most.high, small.high), where(far, most.low, small.low)), flush(rest)};
-}
-
 // ---- ln(1 + R) and 1 / (1 + R) of a row's rest R by one table:  1 + R = 2^e (1 + f) / table[i] (log.py)
 
 template <class N> struct Entry {
@@ -289,17 +237,6 @@ template <class N> LAW Words<N> reciprocal(Normal<N> s) {
     Words<N> w = fast_two_sum(s.at.c, s.at.c * v);
     N scale = power_of(Element<N>(0) - s.e);
     return {w.high * scale, w.low * scale};
-}
-
-// ln(1 + R) for R >= -3/4:  -ln(1 - R / (1 + R)) where R is negative
-template <class N> LAW Words<N> signed_log1p(Words<N> R) {
-    auto negative = R.high < Element<N>(0);
-    Words<N> n = {unless(!negative, R.high), unless(!negative, R.low)};
-    Words<N> h = two_sum(n.high * Element<N>(4), spread<N>(3));
-    Words<N> w = reciprocal(normalise(Words<N>{h.high, h.low + n.low * Element<N>(4)}));  // 1 / (4 (1 + R))
-    Words<N> flipped = times(Words<N>{n.high * Element<N>(-4), n.low * Element<N>(-4)}, w);
-    Words<N> l = log(normalise(Words<N>{where(negative, flipped.high, R.high), where(negative, flipped.low, R.low)}));
-    return {where(negative, Element<N>(0) - l.high, l.high), where(negative, Element<N>(0) - l.low, l.low)};
 }
 
 // ---- the functions' own formulas
@@ -359,49 +296,6 @@ template <class N> LAW N minus_small_s_sum(N v, N log_p, Words<N> G) {
 template <class N> LAW N minus_mild_s_sum(N v, N log_p, Words<N> G) {
     Exponential<N> s = exp(log_p);
     return v - times_power(G.high + (s.expm1 * G.high + G.low), s.shifted);
-}
-
-// VJP of the losses at a class that has the cotangent g, of cotangents with the sum G:  g - s G
-template <class N> LAW N minus_probable(N g, N s, Words<N> G) { return flush(g - flush(product(s, G.high) + product(s, G.low))); }
-
-// The same at the maximum, if its s > 1/2:  (g - G) + (1 - s) G,  1 - s = R w
-template <class N> LAW N minus_likely(N g, N others, Words<N> G) {
-    Words<N> d = minus(g, G.high), d2 = minus(d.high, N(0) - product(others, G.high));
-    return flush(d2.high + ((d.low - flush(G.low)) + d2.low));
-}
-
-// A term of cross-entropy:  q (-log s)
-template <class N> LAW N surprise(N x, N m, N L, N q) { return product(q, Element<N>(0) - log_softmax_value(x, m, L)); }
-
-// The logits of a row with a temperature:  x = [z / T]
-template <class N> LAW N divided(N z, N T) { return flush(z / T); }
-
-// A term of the entropy:  t D = 2^k (D + e D),  D = m - x,  t = exp(-D) = 2^k (1 + e)
-template <Known KNOWN, class N> LAW N distance_term(N x, N m) {
-    using C = Constants<N>;
-    Words<N> d = minus_words(x, m);
-    if constexpr (KNOWN == NOTHING) {
-        auto below = !(d.high > C::underflow);
-        d = {where(below, spread<N>(0), d.high), unless(below, d.low)};
-    }
-    Exponential<N> e = exp(d);
-    N D = Element<N>(0) - d.high;
-    return flush((D + (e.expm1 * D - d.low)) * power(e.shifted));
-}
-
-// H = L + E,  E = sum(s D)
-template <class N> LAW N entropy_value(Words<N> L, Words<N> E) {
-    Words<N> s = two_sum(L.high, E.high);
-    return flush(s.high + (s.low + (L.low + E.low)));
-}
-
-// The gradient of the entropy:  g s (D - E)
-template <class N> LAW N entropy_gradient(N x, N m, N L, Words<N> w, Words<N> E, N g) {
-    N s = softmax_value(x, m, L, w);
-    auto none = !(s > Element<N>(0));
-    Words<N> D = two_sum(m, Element<N>(0) - x);
-    Words<N> d = two_sum(unless(none, D.high), Element<N>(0) - E.high);
-    return canonical(product(g, product(s, flush(d.high + (d.low + (unless(none, D.low) - E.low))))));
 }
 
 // VJP and JVP of softmax: s (g - sum(s g))

@@ -1,0 +1,173 @@
+"""What a call of a pass is made of: shapes, dtypes, layouts, options, and values that are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from lsmx._definition.checks import reduced_shape
+from lsmx._definition.kinds import ROW_SUMS
+from tests.native.call import Case
+from tests.native.definitions import INDEX, MASK, ONE, OUT, PLACES, SUMS, TEMPERATURE, A, B, Given
+from tests.native.layouts import CANARY, Layout, Operand, bits, pattern, place, repeat
+from tests.native.numbers import TEMPERATURES, indices, several
+from tests.native.passes import PASSES, Pass, defined
+from tests.native.values import LOGITS, VECTORS, Values, beside, cast, drawn
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a case is made of; the rest is drawn by ``seed``.
+
+    Attributes
+    ----------
+    axes
+        Those that are reduced.
+    dtypes
+        Of the arrays, without the mask, by their places: they say which there are. A result in float64 is computed in float64,
+        others in float32, which the sums of rows and several numbers a row are in.
+    layouts
+        Of all the arrays, by their places.
+    mask
+        The shape of a mask, or None.
+    in_place
+        The place of the operand whose memory takes the result, or None. It is ignored where the result does not fit.
+    ignored, softcap
+        An index that is ignored, or None; a soft cap, or 0.
+    arrays
+        Values by their places; drawn where there are none.
+    """
+
+    passname: str
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    dtypes: Mapping[int, str]
+    layouts: Mapping[int, Layout] = field(default_factory=dict)
+    mask: tuple[int, ...] | None = None
+    in_place: int | None = None
+    keepdims: bool = False
+    ignored: int | None = None
+    softcap: float = 0.0
+    seed: int = 0
+    arrays: Mapping[int, Values] = field(default_factory=dict)
+
+    @property
+    def called(self) -> Pass:
+        """The pass."""
+        return PASSES[self.passname]
+
+    @property
+    def computed(self) -> str:
+        """The format that is computed in."""
+        return "float64" if self.dtypes[OUT] == "float64" else "float32"
+
+    def places(self) -> list[int]:
+        """Of the arrays that there are."""
+        return sorted([*self.dtypes, *([MASK] if self.mask is not None else [])])
+
+    def shape_of(self, at: int) -> tuple[int, ...]:
+        """Of an array, where several numbers that lie together are one element."""
+        if at == MASK:
+            return self.mask or ()
+        if at == SUMS or (at == OUT and self.called.reduces > 1):
+            return ROW_SUMS.shape(self.shape, self.axes)
+        if at in (ONE, INDEX, TEMPERATURE) or (at == OUT and self.called.reduces):
+            return reduced_shape(self.shape, self.axes, self.keepdims)
+        return self.shape
+
+    def values(self) -> dict[int, Values]:
+        """The arrays, as drawn, without the sums of rows."""
+        rng, p, found = np.random.default_rng(self.seed), self.called, dict(self.arrays)
+        n = math.prod(self.shape[k] for k in self.axes)
+        for at in self.places():
+            if at in found or at in (OUT, SUMS):
+                continue
+            shape, dtype = self.shape_of(at), self.dtypes.get(at, "bool")
+            every = tuple(range(len(shape)))
+            if at == MASK:
+                found[at] = rng.random(shape) < rng.choice([0.1, 0.6, 0.95])
+            elif at == INDEX:
+                found[at] = indices(rng, found[p.logits[-1]], self.axes, dtype, self.ignored).reshape(shape)
+            elif at == TEMPERATURE:
+                found[at] = drawn(rng, TEMPERATURES, shape, every, dtype)
+            elif at == ONE:
+                found[at] = several(rng, p.numbers, shape, n, dtype) if p.numbers else drawn(rng, VECTORS, shape, every, dtype)
+            elif at == B and A in p.logits and rng.random() < 0.6:
+                found[at] = cast(beside(rng, found[A], self.axes), dtype)
+            else:
+                found[at] = drawn(rng, LOGITS if at in p.logits or (p.saved and at == B) else VECTORS, shape, self.axes, dtype)
+        if p.saved and B not in self.arrays and rng.random() < 0.7:  # else it is anything: a caller may pass that
+            found[B] = defined(p.saved, Given({A: found[B]}, self.axes))
+        return found
+
+    def given(self) -> dict[int, Values]:
+        """The arrays, as their layouts leave them."""
+        found = {}
+        for at, x in self.values().items():
+            layout = self.layouts[at]
+            if at == ONE and self.called.numbers:
+                layout = replace(layout, repeated=(*layout.repeated, False))
+            found[at] = repeat(x, layout)
+        if SUMS in self.dtypes:
+            (at,) = self.called.logits
+            known = {A if k == at else k: x for k, x in self.enter(found).items() if k in (at, MASK, TEMPERATURE)}
+            found[SUMS] = defined("row_sums_forward", Given(known, self.axes, softcap=self.softcap))
+        return found
+
+    def enter(self, arrays: Mapping[int, Values]) -> dict[int, Values]:
+        """The arrays as the definition is given them: of one dtype."""
+        same = {self.dtypes[at] for at in (A, B, ONE) if at in arrays} == {self.dtypes[OUT]}
+        as_they_are = {MASK, INDEX, *((A, B, ONE) if same else ())}
+        return {at: x if at in as_they_are else cast(x, self.computed) for at, x in arrays.items()}
+
+    def layout_of(self, at: int, x: Values) -> Layout:
+        """That of an array, as far as it can have it: numbers that lie together are not swapped, nor is a result repeated."""
+        layout, called = self.layouts[at], self.called
+        together = at == SUMS or (at == ONE and called.numbers > 0) or (at == OUT and called.reduces > 1)
+        firsts = [np.take(x, [0], axis) for axis in range(x.ndim)]
+        repeated = (r and at != OUT and bool(np.all(x == first)) for r, first in zip(layout.repeated, firsts, strict=True))
+        return replace(layout, repeated=tuple(repeated), swapped=layout.swapped and not together)
+
+    def fits(self, operand: Operand | None) -> bool:
+        """Whether the result can take the memory of the operand at ``in_place``."""
+        return (
+            operand is not None
+            and self.in_place is not None
+            and self.called.reduces < 2
+            and not (self.in_place == ONE and self.called.numbers)
+            and (self.dtypes[self.in_place], operand.shape) == (self.dtypes[OUT], self.shape_of(OUT))
+            and not any(self.layouts[self.in_place].repeated)
+        )
+
+    def case(self) -> Case:
+        """The call, and what it is to leave."""
+        operands: list[Operand | None] = [None] * len(PLACES)
+        given, buffers = self.given(), list[Values]()
+        for at, x in given.items():
+            packed = bits(x, self.called.numbers if at == ONE else 0)
+            operands[at], memory = place(packed, self.dtypes.get(at, "bool"), self.layout_of(at, packed), len(buffers))
+            buffers.append(memory)
+        entered = Given(self.enter(given), self.axes, self.ignored, self.softcap)
+        result = cast(defined(self.passname, entered), self.dtypes[OUT]).reshape(self.shape_of(OUT))
+
+        if self.in_place is not None and self.fits(operands[self.in_place]):
+            operands[OUT] = operands[self.in_place]
+        else:
+            blank = np.full(result.shape, CANARY, np.uint8).astype(pattern(result.dtype.itemsize))
+            operands[OUT], memory = place(blank, self.dtypes[OUT], self.layout_of(OUT, blank), len(buffers))
+            buffers.append(memory)
+        out = operands[OUT]
+        assert out is not None
+        want = buffers[out.buffer].copy()
+        out.seen(want)[...] = bits(result)
+        double, axes = self.computed == "float64", self.axes
+        return Case(str(self), self.passname, double, axes, tuple(operands), tuple(buffers), want, self.ignored, self.softcap)
+
+    def __str__(self) -> str:
+        """A name in few words."""
+        dtypes = " ".join(f"{PLACES[at]}:{name}" for at, name in sorted(self.dtypes.items()))
+        options = f"mask {self.mask} ignored {self.ignored} softcap {self.softcap}"
+        return f"{self.passname} {dtypes} {self.shape} axes {self.axes} {options} seed {self.seed}"
