@@ -28,16 +28,16 @@ LOSSES = (
     "mean_of_rows",
 )
 """By their names in the registry: ``cross_entropy`` is that with classes, ``cross_entropy_of`` that with probabilities."""
-PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "scalar", "no-entries")
+PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "axes-all", "scalar", "no-entries", "no-rows")
 """Generated cases that have no options, by name."""
 QUICK = {
-    "float16": ("rank", "row_sums", "target_weight"),
-    "bfloat16": ("rank", "row_sums", "target_weight"),
-    "float32": ("log_prob", "entropy", "rank", "row_sums", "cross_entropy", "target_weight", "target_total"),
-    "float64": ("rank", "row_sums", "target_weight"),
+    "float16": ("rank", "row_sums", "target_weight", "divided_logits"),
+    "bfloat16": ("rank", "row_sums", "target_weight", "divided_logits"),
+    "float32": ("log_prob", "entropy", "rank", "row_sums", "cross_entropy", "target_weight", "target_total", "divided_logits"),
+    "float64": ("rank", "row_sums", "target_weight", "divided_logits"),
 }
 """What XLA compiles soon, by dtype, on these cases."""
-QUICK_CASES = ("nasty", "masked", "temperatures", "z-loss", "mean")
+QUICK_CASES = ("far", "nasty", "masked", "axes-0-2", "temperatures", "z-loss", "mean")
 
 
 @functools.cache
@@ -60,8 +60,11 @@ def loss_cases() -> tuple[Case, ...]:
         Case("z-loss", z, seed=37, options={"z_loss": 0.01, "label_smoothing": 0.25, "ignore_index": -100}),
         Case("several", 3 * normal(31, 2, 4, 7), seed=38, options={"index": 4}),
         Case("known", z, where=mask, seed=39, options={SUMS: True, "temperature": PER_ROW, "softcap": 10.0}),
-        *(replace(generated[name], name=f"full-{name}", options=every) for name in ("nasty", "masked", "axes-0-2")),
+        *(replace(generated[name], name=f"full-{name}", options=every) for name in ("nasty", "masked", "axes-0-2", "no-entries")),
+        Case("along-1", 3 * normal(41, 2, 7, 3), axis=1, seed=41, options={"index": 2, SUMS: True, "temperature": PER_ROW}),
         Case("mean", 1000 * normal(40, 6, 50), axis=None, seed=46, options={"zero_if_empty": True}),
+        Case("means", 1000 * normal(42, 3, 8, 2), axis=(0, 2), seed=42, options={"zero_if_empty": True}),
+        Case("mean-of-none", np.zeros(0), axis=None, seed=43, options={"zero_if_empty": True}),
     )
 
 
@@ -69,7 +72,7 @@ def fits(function: str, case: Case) -> bool:
     """Whether a case is one for a function: it has some of the options that the case is for."""
     rules, numbers = registered()[function].function, registered()[function].operations["forward"].options
     if function == "mean_of_rows":
-        return case.axis is None
+        return case.axis is None or "zero_if_empty" in case.options
     if function == SUMS and not case.z.ndim:  # no axis to put them along
         return False
     if SUMS in case.options:
