@@ -10,7 +10,7 @@ import pytest
 import lsmx
 from lsmx import extend
 from lsmx.testing import Case, cases, differing, evaluate, host_target, wanted
-from lsmx.testing.tasks import arguments
+from lsmx.testing.drawn import arguments
 
 RNG = np.random.default_rng(14)
 CASES = [c for c in cases() if c.name != "long"] + [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pathlib
 import re
@@ -18,29 +19,38 @@ from lsmx._cli import differences, main, verify
 from lsmx._cli.inputs import Inputs
 from lsmx._cli.progress import Progress
 from lsmx.testing import cases, evaluate, host_target, quantise, target
+from lsmx.testing.golden import FUNCTIONS
 from lsmx.testing.libraries import library
+from lsmx.testing.losses import LOSSES, loss_cases
 
 Capture = pytest.CaptureFixture[str]
 FEW = ("short", "nasty", "masked", "axes-0-2")
+FEW_OF_LOSSES = ("nasty", "z-loss", "several", "known", "mean")
 
 
 def table(text: str) -> list[list[str]]:
     """The rows with a result, cut at spaces."""
-    return [line.split() for line in text.splitlines() if line.endswith((" equal", " differs", " unavailable")) and ":" not in line]
+    return [
+        line.split()
+        for line in text.splitlines()
+        if line.endswith((" equal", " differs", " unavailable", " omitted")) and ":" not in line
+    ]
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four of the generated cases, to be quick."""
+    """Four of the generated cases, and for the losses one and those with options, to be quick."""
     chosen = [case for case in cases() if case.name in FEW]
     monkeypatch.setattr("lsmx._cli.inputs.cases", lambda: chosen)
+    of_losses = [case for case in loss_cases() if case.name in FEW_OF_LOSSES]
+    monkeypatch.setattr("lsmx._cli.inputs.loss_cases", lambda: of_losses)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One function, on NumPy and PyTorch."""
     monkeypatch.setattr(verify, "FUNCTIONS", ("log_softmax",))
-    monkeypatch.setattr(verify, "OPTIONS", {"cross_entropy": {}})
+    monkeypatch.setattr("lsmx._cli.inputs.loss_cases", tuple)
     monkeypatch.setattr(differences, "FUNCTIONS", ("log_softmax",))
     monkeypatch.setattr("lsmx._cli.info.roots", lambda: ["numpy", "torch"])
 
@@ -94,19 +104,26 @@ def test_verify(capsys: Capture) -> None:
     assert max(map(len, text.splitlines())) <= 80
     rows = table(text)
     equal = {(r[0], r[1], r[2]): r[3] for r in rows if r[-1] == "equal"}
-    functions, dtypes = ("log_softmax", "softmax", "logsumexp"), ("float16", "float32", "float64")
+    functions, dtypes = ("log_softmax", "softmax", "logsumexp", *LOSSES), ("float16", "float32", "float64")
     for name in ("numpy", "numpy/definition", "numpy/standard", "torch"):
         assert {k for k in equal if k[0] == name} >= {(name, f, d) for f in functions for d in dtypes}, name
     for (name, function, dtype), mark in equal.items():
         assert re.fullmatch("[0-9a-f]{12}", mark)
-        assert dtype == "bfloat16" or mark == equal["numpy", function, dtype], name
+        some = name in ("jax", "strict", "dask") and function in LOSSES  # not all inputs, which the table says
+        assert some or dtype == "bfloat16" or mark == equal["numpy", function, dtype], name
     assert ["torch", "log_softmax", "bfloat16"] in [r[:3] for r in rows if r[-1] == "equal"]
+    assert {(r[0], r[2]) for r in rows if r[-1] == "omitted"} >= {("jax", d) for d in (*dtypes, "bfloat16")}
+    words = " ".join(text.split())
+    assert "cross_entropy_of, kl_divergence, js_divergence, mean_of_rows: not at all; they take too long" in words
+    assert ("jax", "cross_entropy", "float32") in equal
+    assert not {k for k in equal if k[:2] == ("jax", "kl_divergence")}
     assert "numpy has no bfloat16" in text
     assert "only array library" not in text
-    assert text.splitlines()[-1] == f"OK: {len(equal)} equal, 0 differs, {len(rows) - len(equal)} unavailable"
+    counts = [sum(r[-1] == result for r in rows) for result in ("unavailable", "omitted")]
+    assert text.splitlines()[-1] == f"OK: {len(equal)} equal, 0 differs, {counts[0]} unavailable, {counts[1]} omitted"
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few", "alone")
 def test_a_wrong_kernel_differs_and_nothing_else(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
     def wrong(ctx: Any, g: Any) -> Any:
         return g * (1 - np.exp(ctx.saved_tensors[0]))
@@ -135,11 +152,58 @@ def test_verify_fails_on_another_arithmetic(monkeypatch: pytest.MonkeyPatch, cap
     coefficients = (*formats.SINGLE.exp[:-2], formats.SINGLE.exp[-2] * (1 + 2.0**-22), formats.SINGLE.exp[-1])
     other = dataclasses.replace(formats.SINGLE, exp=coefficients)
     monkeypatch.setitem(formats.FORMAT_OF, "float32", other)
-    monkeypatch.setattr(verify, "OPTIONS", {})  # which would not take two formats for one
     assert main(["verify"]) == 1
     text = capsys.readouterr().out
     assert ["numpy/definition", "log_softmax", "float32"] in [r[:3] for r in table(text) if r[-1] == "differs"]
     assert re.search("digest [0-9a-f]{12}, stored [0-9a-f]{12}", text)
+
+
+@pytest.mark.usefixtures("few", "alone")
+def test_one_bit_in_a_loss_differs(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
+    rules = lsmx.registered()["cross_entropy"].function
+
+    def plan(ctx: Any, z: Any, target: Any, /, **options: Any) -> Any:
+        def run() -> Any:
+            out = np.array(rules.forward(ctx, z, target, **options))
+            out.reshape(-1)[-1] = np.nextafter(out.reshape(-1)[-1], out.dtype.type(0))
+            return out
+
+        return run if options.get("z_loss") else "no z_loss"
+
+    plant(extend.Kernel("wrong", "cross_entropy", "forward", plan))
+    assert main(["verify"]) == 1
+    text = capsys.readouterr().out
+    assert [r[:3] for r in table(text) if r[-1] == "differs"] == [
+        [way, "cross_entropy", dtype] for dtype in ("float16", "float32", "float64") for way in ("numpy", "numpy/wrong")
+    ]
+    assert "z-loss forward: 1 of 9 differ, first at (8,)" in " ".join(text.split())
+
+
+@pytest.mark.usefixtures("few", "alone")
+@pytest.mark.parametrize(
+    ("module", "constant", "changed"),
+    [("divergence", "LN2", ["js_divergence"]), ("cross_entropy", "INF", ["cross_entropy", "cross_entropy_of"])],
+)
+def test_verify_fails_on_another_definition_of_a_loss(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, module: str, constant: str, changed: list[str]
+) -> None:
+    """Changed everywhere alike: only the stored digests can tell."""
+    of = importlib.import_module(f"lsmx._definition.{module}")
+    monkeypatch.setattr(of, constant, np.nextafter(getattr(of, constant), 0))
+    monkeypatch.setattr("lsmx._cli.verify.FUNCTIONS", ("logsumexp",))
+    monkeypatch.setattr(
+        "lsmx._cli.verify.LOSSES", ("entropy", "cross_entropy", "cross_entropy_of", "kl_divergence", "js_divergence")
+    )
+    assert main(["verify"]) == 1
+    text = capsys.readouterr().out
+    found = [r[1] for r in table(text) if r[-1] == "differs" and r[0] == "numpy/definition"]
+    assert list(dict.fromkeys(found)) == changed
+    assert re.search("digest [0-9a-f]{12}, stored [0-9a-f]{12}", text)
+
+
+def test_every_function_has_digests() -> None:
+    own = {name for name, known in lsmx.registered().items() if known.function.__module__.startswith("lsmx._definition.")}
+    assert own == {*FUNCTIONS, *LOSSES}
 
 
 @pytest.mark.usefixtures("few", "quick")
@@ -173,7 +237,9 @@ def test_a_kernel_that_took_nothing_is_not_equal(capsys: Capture, plant: Callabl
     plant(forward(lambda out: out, accepts=lambda z: False))
     assert main(["verify"]) == 0
     text = capsys.readouterr().out
-    assert {r[-1] for r in table(text) if r[0] == "numpy/planted"} == {"unavailable"}
+    rows = [r for r in table(text) if r[0] == "numpy/planted"]
+    assert {r[-1] for r in rows if r[1] != "losses"} == {"unavailable"}
+    assert [r[2] for r in rows if r[1] == "losses" and r[-1] == "omitted"] == ["float16", "float32", "float64"]
     assert "took none of the inputs: not such rows" in text
     assert "took none of the inputs: no such kernel for this function" in text
 
@@ -183,7 +249,7 @@ def test_nothing_compared_is_not_equal(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr("lsmx._cli.verify.all_ways", lambda progress: ({"cupy": "not installed"}, True))
     monkeypatch.setattr("lsmx._cli.verify.FUNCTIONS", ())
     assert main(["verify"]) == 2
-    assert capsys.readouterr().out.splitlines()[-1] == "NOTHING COMPARED: 0 equal, 0 differs, 1 unavailable"
+    assert capsys.readouterr().out.splitlines()[-1] == "NOTHING COMPARED: 0 equal, 0 differs, 1 unavailable, 0 omitted"
 
 
 # --- logits ---------------------------------------------------------------------------------------------------------------------
@@ -380,7 +446,7 @@ def test_json_holds_what_is_printed(tmp_path: pathlib.Path, capsys: Capture) -> 
     assert record["inputs"]["cases"] == 4
     shown = [[r["way"], r["function"], r["dtype"], r["digest"] or "-", r["result"]] for r in record["rows"]]
     assert shown == [[*r[:4], r[-1]] for r in printed]
-    assert record["counts"] == {k: sum(r[-1] == k for r in printed) for k in ("equal", "differs", "unavailable")}
+    assert record["counts"] == {k: sum(r[-1] == k for r in printed) for k in ("equal", "differs", "unavailable", "omitted")}
     assert record["definition"]["log_softmax/float32"] in {r[3] for r in printed}
     assert main(["verify", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)  # and nothing else
@@ -405,11 +471,11 @@ def test_two_libraries(capsys: Capture) -> None:
     text = capsys.readouterr().out
     rows = table(text)
     assert [r[:2] for r in rows] == [
-        [f, d] for f in ("log_softmax", "softmax", "logsumexp") for d in ("float16", "float32", "float64")
+        [f, d] for f in ("log_softmax", "softmax", "logsumexp", *LOSSES) for d in ("float16", "float32", "float64")
     ]
     elements = sum(x.size for c in cases() if c.name in FEW for x in evaluate(host_target(), "softmax", "float32", c).values())
     assert ["softmax", "float32", str(elements), "0", "equal"] in rows
-    assert text.splitlines()[-1] == "EQUAL: 9 equal, 0 differs"
+    assert text.splitlines()[-1] == f"EQUAL: {len(rows)} equal, 0 differs"
 
 
 @pytest.mark.usefixtures("few", "quick")
@@ -482,8 +548,7 @@ def test_what_is_compared_between_dtypes_is_rounded_to_both(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("few", "quick")
-def test_two_machines(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "OPTIONS", {})
+def test_two_machines(tmp_path: pathlib.Path, capsys: Capture) -> None:
     here, there = tmp_path / "here.json", tmp_path / "there.json"
     assert main(["verify", "--json", str(here)]) == 0
     record = json.loads(here.read_text())
@@ -513,6 +578,31 @@ def test_two_machines(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pyte
         for first in (str(here), "numpy"):
             assert main(["verify", "--compare", first, str(there)]) == 2
             assert re.fullmatch(rf"lsmx verify: [^\n]*{reason}[^\n]*\n", capsys.readouterr().err)
+
+
+def test_a_part_is_not_compared_with_the_whole(tmp_path: pathlib.Path, capsys: Capture) -> None:
+    """A library that is looked at on some inputs alone has another digest than the definition on all."""
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    row = {"way": "jax", "function": "entropy", "dtype": "float32", "digest": "0" * 12, "result": "equal", "partly": True}
+    record = {"command": "verify", "lsmx": "1", "platform": "p", "libraries": {}, "arithmetic_version": 1}
+    record |= {"inputs": {"name": "n", "digest": "d"}, "definition": {"entropy/float32": "1" * 12}}
+    for partly, word, code in ((True, "NOTHING COMPARED", 2), (False, "DIFFERENT", 1)):
+        for path, rows in zip(paths, ([row | {"partly": partly}], []), strict=True):
+            pathlib.Path(path).write_text(json.dumps(record | {"rows": rows}))
+        assert main(["verify", "--compare", *paths]) == code
+        assert capsys.readouterr().out.splitlines()[-1].startswith(word)
+
+
+@pytest.mark.usefixtures("few")
+def test_libraries_are_compared_on_what_both_are_looked_at(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsmx._cli.verify.FUNCTIONS", ())
+    monkeypatch.setattr("lsmx._cli.verify.LOSSES", ("rank", "kl_divergence"))
+    assert main(["verify", "--compare", "numpy:float32", "jax"]) == 0
+    text = capsys.readouterr().out
+    chosen = [case for case in loss_cases() if case.name == "nasty"]
+    elements = sum(evaluate(host_target(), "rank", "float32", case)["forward"].size for case in chosen)
+    assert table(text) == [["rank", "float32", str(elements), "0", "equal"]]
+    assert "jax float32: omitted: " in text
 
 
 @pytest.mark.usefixtures("few")

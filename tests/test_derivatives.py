@@ -10,7 +10,7 @@ import pytest
 import lsmx
 from lsmx import extend
 from lsmx.testing import Case, Target
-from lsmx.testing.tasks import arguments, held_in
+from lsmx.testing.drawn import arguments, held_in
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 RNG = np.random.default_rng(11)

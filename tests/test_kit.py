@@ -116,6 +116,20 @@ def test_a_fault_in_the_example_is_seen(site: pathlib.Path, chosen: str, kernel:
     assert any(red in line for line in failed), done.stdout
 
 
+LOSS = """lambda ctx, z, /, **options: "other options" if options["where"] is not None or len(options) > 2 else (
+        lambda: ctx.save_for_backward(z) or mylib.Array(CHANGED(lsmx.registered()["entropy"](z.inner, axis=options["axis"]))))"""
+
+
+@pytest.mark.parametrize(("changed", "code"), [("", 0), ("(lambda x: np.nextafter(x, x.dtype.type(9)))", 1)])
+def test_a_fault_in_a_loss_is_seen(site: pathlib.Path, changed: str, code: int) -> None:
+    kernel = f'extend.Kernel("entropy", "entropy", "forward", {LOSS.replace("CHANGED", changed)})'
+    plant(site, "kernels=(", f"kernels=({kernel}, ")
+    done = run(site, *KIT, "--backends", "mylib", "-k", "test_losses and (entropy or rank)")
+    assert done.returncode == code, done.stdout + done.stderr
+    failed = re.findall(r"FAILED \S*test_losses\[mylib-(\w+)-(\w+)\]", done.stdout)
+    assert failed == [(dtype, "entropy") for dtype in ("float32", "float64") if code]
+
+
 def test_a_fault_is_seen_by_the_others_too(site: pathlib.Path) -> None:
     """With workers; the functions without the fault stay green."""
     plant(site, KERNEL, PLAIN)

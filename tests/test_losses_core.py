@@ -542,3 +542,50 @@ def test_a_divergence_of_classes_that_hardly_are(target: str, dtype: str, gap: f
     same(lsmx.kl_divergence, z, w)
     same(lsmx.kl_divergence_backward, np.array([-1.0], dtype), z, w)
     assert lsmx.kl_divergence(z, w) == 0.0
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3), (0, 3), (0,)])
+def test_one_row_of_all_axes(shape: tuple[int, ...]) -> None:
+    """Where NumPy makes scalars of what is computed from arrays without axes, and where there is nothing to compute."""
+    rng = np.random.default_rng(61)
+    n = int(np.prod(shape))
+    z, v, weight = (np.asarray(rng.standard_normal(shape), np.float32) for _ in range(3))
+    index, g = np.asarray(max(n - 1, 0)), np.asarray(0.75, np.float32)
+    for reduction in ("none", "mean", "sum"):
+        for options in (
+            {},
+            {"weight": np.asarray(abs(weight))},
+            {"label_smoothing": 0.1, "z_loss": 0.01},
+            {"ignore_index": int(index)},
+        ):
+            given: dict[str, Any] = {"axis": None, "reduction": reduction} | options
+            if not n and options.keys() != {"ignore_index"}:
+                continue
+
+            def every(given: dict[str, Any] = given) -> tuple[Values, ...]:
+                return (
+                    lsmx.cross_entropy(z, index, **given),
+                    lsmx.cross_entropy_backward(g, z, index, **given),
+                    lsmx.cross_entropy_jvp(v, z, index, **given),
+                )
+
+            got = every()
+            with lsmx.using("reference"):
+                want = every()
+            for a, b in zip(got, want, strict=True):
+                assert isinstance(a, np.ndarray)
+                assert differing(a, b) is None
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_no_rows_and_no_classes(reduction: str) -> None:
+    none, weight = np.zeros((0, 3), np.float32), np.zeros(0, np.float32)
+    g = np.zeros(0, np.float32) if reduction == "none" else np.asarray(2.0, np.float32)
+    dz = lsmx.cross_entropy_backward(g, none, np.zeros(0, int), reduction=reduction)  # type: ignore[arg-type]
+    assert dz.shape == (0, 3)
+    z, target = np.zeros((2, 0), np.float32), np.zeros(2, int)
+    loss = lsmx.cross_entropy(z, target, weight=weight, ignore_index=0, reduction=reduction)  # type: ignore[arg-type]
+    assert (
+        differing(loss, {"none": np.zeros(2), "mean": np.asarray(NAN), "sum": np.asarray(0.0)}[reduction].astype(np.float32))
+        is None
+    )

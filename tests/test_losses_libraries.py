@@ -6,6 +6,7 @@ others by night.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,60 +20,34 @@ import torch
 from autograd.test_util import check_grads as check_hips
 
 import lsmx
-from lsmx.testing import Case, Target, cases, differing, evaluate, matrix, wanted
+from lsmx.testing import Case, Target, differing, evaluate, losses, wanted
 from lsmx.testing.inputs import normal, uniform
 from lsmx.testing.libraries import library
 
-FEW = {case.name: case for case in cases() if case.name in ("far", "nasty", "masked", "axes-0-2", "scalar", "no-entries")}
-NAMES = (
-    "log_prob",
-    "entropy",
-    "rank",
-    "cross_entropy",
-    "cross_entropy_of",
-    "target_weight",
-    "kl_divergence",
-    "js_divergence",
-    "scaled_logsumexp",
-)
-QUICK = {"float32": NAMES[:6], "float16": ("log_prob",), "bfloat16": ("entropy", "rank"), "float64": ("log_prob", "target_weight")}
-"""What XLA compiles soon, by dtype."""
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All libraries of ``--backends`` but JAX."""
-    if "eager" in metafunc.fixturenames:
-        matrix.parametrise(metafunc, "eager", {k: x for k, x in matrix.chosen(metafunc.config).items() if k != "jax"})
-
-
-@pytest.fixture(scope="session")
-def eager(request: pytest.FixtureRequest) -> Target:
-    return matrix.usable(request)
-
-
-def equal_bits(where: Target, name: str, dtype: str, case: Case) -> None:
-    got, want = evaluate(where, name, dtype, case), wanted(name, dtype, case)
-    assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want)
-
-
-@pytest.mark.parametrize("case", FEW)
-@pytest.mark.parametrize("name", NAMES)
-def test_equal_bits(eager: Target, dtype: str, name: str, case: str) -> None:
-    equal_bits(eager, name, dtype, FEW[case])
+EXTRA = {"float32": "cross_entropy_of", "float16": "log_prob", "bfloat16": "entropy", "float64": "log_prob"}
+"""What XLA compiles in seconds beside what the kit looks at: one loss for each dtype."""
 
 
 def in_jax() -> list[Any]:
-    """Cases for JAX: those that take long are for the night."""
-    quick = [(name, dtype, "nasty") for dtype, names in QUICK.items() for name in names] + [("log_prob", "float32", "masked")]
-    every = [(name, dtype, case) for name in NAMES for dtype in QUICK for case in ("nasty", "masked")]
-    return [pytest.param(*x, marks=[] if x in quick else pytest.mark.nightly) for x in every]
+    """What the kit leaves out for the time that it takes: all but a few for the night."""
+    found = []
+    for name, dtype in itertools.product(losses.LOSSES, EXTRA):
+        looked_at = {case.name for case in losses.looked_at("jax", name, dtype)}
+        for case in losses.cases_of(name):
+            if case.name in {"nasty", "masked"} - looked_at:
+                quick = name == EXTRA[dtype] and case.name == "nasty"
+                found.append(
+                    pytest.param(name, dtype, case, marks=[] if quick else pytest.mark.nightly, id=f"{name}-{dtype}-{case.name}")
+                )
+    return found
 
 
 @pytest.mark.parametrize(("name", "dtype", "case"), in_jax())
-def test_equal_bits_in_jax(name: str, dtype: str, case: str) -> None:
+def test_equal_bits_in_jax(name: str, dtype: str, case: Case) -> None:
     where = library("jax")
     assert isinstance(where, Target)
-    equal_bits(where, name, dtype, FEW[case])
+    got, want = evaluate(where, name, dtype, case), wanted(name, dtype, case)
+    assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want)
 
 
 # ---------------------------------------------------------------- a batch in every library

@@ -17,7 +17,7 @@ import zipfile
 
 HOME = pathlib.Path(__file__).parents[1]
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_dask", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
-KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_layouts.py")}
+KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_bits.py", "test_losses.py", "test_layouts.py")}
 KERNELS = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "cuda").glob("*.cuh")}
 CORE = "lsmx/_native/core.abi3.so"
 LARGEST = 1_000_000  # bytes of a wheel

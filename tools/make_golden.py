@@ -9,9 +9,9 @@ import json
 import pathlib
 
 import lsmx
-from lsmx.testing import cases, wanted
-from lsmx.testing.golden import FILE, digest_of, key
-from lsmx.testing.losses import CASES, OPTIONS
+from lsmx.testing import wanted
+from lsmx.testing.golden import DTYPES, FILE, FUNCTIONS, digest_of, key
+from lsmx.testing.losses import LOSSES, cases_of
 
 TARGET = pathlib.Path(__file__).parents[1] / "lsmx" / "testing" / FILE
 
@@ -19,16 +19,10 @@ TARGET = pathlib.Path(__file__).parents[1] / "lsmx" / "testing" / FILE
 def main() -> None:
     """Compute every digest and write the file."""
     digests = {
-        key(function, dtype, case.name): digest_of(wanted(function, dtype, case), dtype, function)
-        for function in ("log_softmax", "softmax", "logsumexp")
-        for dtype in ("float16", "bfloat16", "float32", "float64")
-        for case in cases()
-    } | {
-        key(name, dtype, case.name): digest_of(wanted(name, dtype, case), dtype, name)
-        for name in OPTIONS
-        for dtype in ("float16", "bfloat16", "float32", "float64")
-        for case in cases()
-        if case.name in CASES
+        key(function, dtype, case.name): digest_of(function, dtype, wanted(function, dtype, case))
+        for function in (*FUNCTIONS, *LOSSES)
+        for dtype in DTYPES
+        for case in cases_of(function)
     }
     TARGET.write_text(json.dumps({"arithmetic_version": lsmx.ARITHMETIC_VERSION, "digests": digests}, indent=1) + "\n")
 

@@ -42,7 +42,9 @@ class Array:
 
 
 def unwrapped(x: Any) -> Any:
-    """NumPy's array inside."""
+    """NumPy's array inside, and those inside a list or a tuple."""
+    if isinstance(x, list | tuple):
+        return type(x)(map(unwrapped, x))
     return x.inner if isinstance(x, Array) else x
 
 
@@ -70,8 +72,8 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 FUNCTIONS = (
-    "abs", "any", "arange", "asarray", "astype", "broadcast_to", "floor", "full", "isfinite", "max", "ones_like",
-    "permute_dims", "reshape", "round", "sum", "take", "where", "zeros_like",
+    "abs", "any", "arange", "asarray", "astype", "broadcast_to", "concat", "floor", "full", "isfinite", "max", "ones_like",
+    "permute_dims", "reshape", "round", "stack", "sum", "take", "where", "zeros", "zeros_like",
 )  # fmt: skip
 for _name in FUNCTIONS:
     globals()[_name] = _function(_name)

@@ -52,7 +52,7 @@ def in_one_chunk(name: str, x: Any, axes: Sequence[int]) -> Any:
 
 
 def cut_like(name: str, x: Any, index: Index, rows: Any) -> Any:
-    """``x`` in chunks that go with those of the rows; axes of length 1 go with any."""
+    """``x`` in chunks that go with those of the rows; in one along axes of another length, such as those of several indices."""
     wanted = {}
     for i, a in enumerate(index):
         have, like = x.chunks[i], rows.chunks[a]
@@ -64,6 +64,6 @@ def cut_like(name: str, x: Any, index: Index, rows: Any) -> Any:
                 )
         elif x.shape[i] == rows.shape[a] and have != like:
             wanted[i] = like
-        elif x.shape[i] == 1 and len(have) > 1:
+        elif x.shape[i] != rows.shape[a] and len(have) > 1:
             wanted[i] = -1
     return x.rechunk(wanted) if wanted else x

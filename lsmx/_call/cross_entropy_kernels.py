@@ -215,7 +215,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
     u, shape = of.counted(rows.flush(ops.floating(g))), tuple(of.given.z.shape)
     if not of.made and not options.label_smoothing and not options.z_loss:
         one = -u if of.weight is None else -rows.product(u, of.weight)
-        return of.runner.run("log_prob_backward", replace(of.given, one=one), shape, out)
+        return of.runner.run("log_prob_backward", replace(of.given, one=ops.xp.asarray(one)), shape, out)
     bent = None
     if options.z_loss:
         bent = rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), of.lse()))

@@ -94,6 +94,8 @@ def mean_plans(memory: HostMemory) -> dict[str, Callable[..., Found]]:
     def backward(ctx: Any, g: Array, /) -> Found:
         v, divisor = ctx.saved_tensors
         axis, where = recall(ctx)
+        if 0 in v.shape:
+            return "no elements"
         if tuple(g.shape) or g.dtype != v.dtype:
             return "a cotangent of another shape or dtype"
         found = check(g, divisor, axis, len(v.shape), where)

@@ -11,7 +11,7 @@ from lsmx._call.losses import where_is
 from lsmx._call.operator import namespace_of, serving
 from lsmx._definition.checks import broadcasts, check_index, normal_axes
 from lsmx._definition.ops import Array
-from lsmx._errors import ArgumentError, ClassError, ShapeError
+from lsmx._errors import ArgumentError, BackendError, ClassError, ShapeError
 from lsmx._typing import Axis
 
 
@@ -26,6 +26,12 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
     if len(axes) != 1:
         raise ArgumentError(f"support: indices along one axis, but axis={axis!r} are {len(axes)}; flatten them first")
     (a,) = axes
+    backend = serving("z", z)
+    xp = namespace_of(backend, z)
+    if not hasattr(xp, "take_along_axis"):
+        raise BackendError(
+            f"support: {backend.name} has no take_along_axis; pass where=, a mask of the classes: it has the same bits"
+        )
     if isinstance(support, tuple):
         if len(support) != 2:
             raise ArgumentError(f"support: {len(support)} things, but a pair is of values and offsets")
@@ -36,11 +42,10 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
         raise ShapeError(
             f"support: shape {tuple(support.shape)}, but an array of {shape} asks for it with any number along axis {a}"
         )
-    xp = namespace_of(serving("z", z), z)
     classes = xp.sort(support, axis=a)
     before = (slice(None),) * a
-    first = xp.ones_like(classes[(*before, slice(0, 1))], dtype=xp.bool)
-    new = xp.concat([first, classes[(*before, slice(1, None))] != classes[(*before, slice(0, -1))]], axis=a)
+    first = xp.ones_like(classes[(*before, slice(0, 1), ...)], dtype=xp.bool)
+    new = xp.concat([first, classes[(*before, slice(1, None), ...)] != classes[(*before, slice(0, -1), ...)]], axis=a)
     counts = new & (classes >= 0) & (classes < shape[a])
     at = xp.where(counts, classes, xp.zeros_like(classes))
     some = xp.take_along_axis(z, xp.astype(at, xp.int64), axis=a)
@@ -57,7 +62,7 @@ def among(xp: Any, classes: Array, counts: Array, index: Array, a: int, shape: t
     one = len(each) < len(shape)
     found = []
     for k in range(1 if one else each[a]):
-        i = xp.expand_dims(index, axis=a) if one else index[((slice(None),) * a) + (slice(k, k + 1),)]
+        i = xp.expand_dims(index, axis=a) if one else index[(*(slice(None),) * a, slice(k, k + 1), ...)]
         here = (classes == xp.astype(i, classes.dtype)) & counts
         place = xp.argmax(xp.astype(here, xp.int32), axis=a, keepdims=True)
         found.append(xp.where(xp.any(here, axis=a, keepdims=True), place, xp.full_like(place, classes.shape[a])))

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from lsmx._cli.npy import NpyFile
 from lsmx._cli.progress import Progress
 from lsmx.testing.bits import bits
 from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, Logits, Values, cases, logits_cases
-from lsmx.testing.losses import CASES
+from lsmx.testing.losses import LOSSES, fits, loss_cases
 
 JOINED = 2**19  # elements of blocks that are computed together: from there on kernels work with several threads
 
@@ -35,34 +35,35 @@ class Inputs:
         For the record: shape and dtype of a file, the number of cases.
     stored
         Whether there are stored digests of what comes out.
+    losses
+        Those of the losses, which are not looked at on a file.
     """
 
     name: str
     cases: list[Case] | Logits
     facts: dict[str, Any]
     stored: bool
+    losses: Sequence[Case] = ()
 
-    def groups(self) -> Iterator[Sequence[Case]]:
-        """The cases one by one, or blocks of a file so many at a time as make a large array."""
+    def of(self, function: str) -> Sequence[Case] | Logits:
+        """Those on which a function is computed."""
+        return [case for case in self.losses if fits(function, case)] if function in LOSSES else self.cases
+
+    def groups(self, function: str = "") -> Iterator[Sequence[Case]]:
+        """The cases of a function one by one, or blocks of a file so many at a time as make a large array."""
         many = 1
         if isinstance(self.cases, Logits) and (n := self.cases.z.shape[-1]) > JACOBIAN_LIMIT:
             many = max(1, -(-JOINED // (self.cases.step * n)))
-        iterator = iter(self.cases)
+        iterator = iter(self.of(function))
         while group := tuple(itertools.islice(iterator, many)):
             yield group
-
-    def of_losses(self) -> Inputs | None:
-        """Those that losses are computed on: some of the generated cases, and none of a file."""
-        if isinstance(self.cases, Logits):
-            return None
-        return replace(self, cases=[case for case in self.cases if case.name in CASES])
 
     def digest(self, progress: Progress) -> str:
         """A short hash of all inputs."""
         sha = hashlib.sha256()
-        for i, case in enumerate(self.cases):
-            progress.at(f"reading {self.name}", i / len(self.cases))
-            sha.update(f"{case.axis} {case.seed} {case.z.shape}".encode())
+        for i, case in enumerate(itertools.chain(self.cases, self.losses)):
+            progress.at(f"reading {self.name}", i / (len(self.cases) + len(self.losses)))
+            sha.update(f"{case.axis} {case.seed} {case.z.shape} {dict(case.options) or ''}".encode())
             sha.update(bits(case.z).astype("<u8").tobytes())
             sha.update(b"" if case.where is None else case.where.tobytes())
         return sha.hexdigest()[:16]
@@ -87,8 +88,9 @@ def joined(parts: Sequence[Case]) -> Case:
 def chosen(logits: str | None) -> Inputs:
     """The cases of a file, or the generated ones."""
     if logits is None:
-        generated = cases()
-        return Inputs("generated cases", generated, {"name": "generated cases", "cases": len(generated)}, stored=True)
+        generated, losses = cases(), loss_cases()
+        facts = {"name": "generated cases", "cases": len(generated), "losses": len(losses)}
+        return Inputs("generated cases", generated, facts, stored=True, losses=losses)
     file = NpyFile(pathlib.Path(logits))
     try:
         blocks = logits_cases(file, file.path.name)

@@ -9,7 +9,7 @@ from typing import Any
 from lsmx._cli.ending import InputError
 from lsmx._cli.progress import Progress
 
-ROW = "{:<18} {:<12} {:<9} {:<14} {:<14} {}"
+ROW = "{:<16} {:<16} {:<9} {:<14} {:<14} {}"
 Record = dict[str, Any]
 Key = tuple[str, str, str]  # way, function, dtype
 
@@ -52,6 +52,7 @@ def compare_records(
     """Show every digest, or those of one way only, beside the other's: where one of them lacks the way, beside its definition."""
     check(first, a, second, b)
     of_a, of_b = digests(a), digests(b)
+    partly = {(row["way"], row["function"], row["dtype"]) for record in (a, b) for row in record["rows"] if row.get("partly")}
     progress.say(f"A: {first}, {of(a)}\nB: {second}, {of(b)}")
     progress.say("Digests on the same inputs; (d): a way that is not there, in its place the definition.")
     progress.say(ROW.format("way", "function", "dtype", "A", "B", "result"))
@@ -62,7 +63,8 @@ def compare_records(
         sides = []
         for mine, record in ((of_a, a), (of_b, b)):
             mark = mine.get((way, function, dtype))
-            sides.append((mark, "") if mark is not None else (record["definition"].get(f"{function}/{dtype}"), " (d)"))
+            definition = None if (way, function, dtype) in partly else record["definition"].get(f"{function}/{dtype}")
+            sides.append((mark, "") if mark is not None else (definition, " (d)"))
         if None in (sides[0][0], sides[1][0]):
             continue
         result = "equal" if sides[0][0] == sides[1][0] else "differs"

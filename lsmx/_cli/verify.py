@@ -13,16 +13,16 @@ from lsmx._cli.ending import BAD_INPUT
 from lsmx._cli.inputs import Inputs, chosen
 from lsmx._cli.output import here, wrapped, write
 from lsmx._cli.progress import Progress
+from lsmx._cli.scope import is_left_out, left_out, said
 from lsmx._cli.ways import Results, Way, all_ways
 from lsmx.extend import FORMAT_OF
 from lsmx.testing.bits import combined, differing
-from lsmx.testing.golden import digest_of, golden, key
+from lsmx.testing.golden import FUNCTIONS, digest_of, golden, key
 from lsmx.testing.inputs import Case
-from lsmx.testing.losses import OPTIONS, left_out
+from lsmx.testing.losses import LOSSES
 from lsmx.testing.tasks import wanted
 
-FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
-ROW = "{:<16} {:<18} {:<8} {:<12} {:>8}  {}"
+ROW = "{:<16} {:<16} {:<8} {:<12} {:>8}  {}"
 ALONE = (
     "NumPy is the only array library here. Its kernels, its own operations and the array-API standard's namespace, each with a row "
     "of its own, are compared with the definition in portable operations. To compare libraries, install another one."
@@ -40,6 +40,7 @@ class Row:
     digest: str | None = None
     seconds: float | None = None
     why: str | None = None
+    partly: bool = False  # not on all inputs
 
     def __str__(self) -> str:
         took = "-" if self.seconds is None else f"{1e3 * self.seconds:.0f} ms" if self.seconds < 100 else f"{self.seconds:.0f} s"
@@ -56,12 +57,13 @@ class Running:
         self.seconds = 0.0
         self.wrong: str | None = None
         self.fell = False
+        self.left_out = left_out(way, function, dtype)
         if way.tally is not None:
             way.tally.taken, way.tally.refused = 0, ""
 
     def take(self, parts: Sequence[Case], wants: Sequence[Results], stored: bool) -> None:
         """Compute some cases and compare them with the definition's results, and with the stored digests."""
-        if self.fell:
+        if self.fell or parts[0].name in self.left_out:
             return
         start = time.perf_counter()
         try:
@@ -71,7 +73,7 @@ class Running:
             return
         self.seconds += time.perf_counter() - start
         for case, got, want in zip(parts, results, wants, strict=True):
-            self.marks.append(digest_of(got, self.dtype, self.function))
+            self.marks.append(digest_of(self.function, self.dtype, got))
             found = next((f"{d}: {text}" for d in want if (text := differing(got[d], want[d]))), None)
             if found is None and stored and self.marks[-1] != golden()[key(self.function, self.dtype, case.name)]:
                 found = f"digest {self.marks[-1]}, stored {golden()[key(self.function, self.dtype, case.name)]}"
@@ -80,7 +82,7 @@ class Running:
 
     def row(self) -> Row:
         """What came out."""
-        row = Row(self.way.name, self.function, self.dtype)
+        row = Row(self.way.name, self.function, self.dtype, partly=bool(self.left_out))
         if self.wrong is not None:
             row.result, row.why = "differs", self.wrong
         tally = self.way.tally
@@ -98,16 +100,26 @@ def rows_of(
     """The rows for one function and dtype, and the definition's digest. ``share``: the how-manieth of how many this is."""
     running = [Running(way, function, dtype) for way in ways]
     marks: list[str] = []
-    for group in inputs.groups():
-        done = (share[0] + len(marks) / len(inputs.cases)) / share[1]
+    for group in inputs.groups(function):
+        done = (share[0] + len(marks) / len(inputs.of(function))) / share[1]
         at = f"{function} {dtype}, {group[0].name}"
         progress.at(at, done)
         wants = [wanted(function, dtype, case) for case in group]
-        marks += [digest_of(want, dtype, function) for want in wants]
+        marks += [digest_of(function, dtype, want) for want in wants]
         for one in running:
             progress.at(f"{at}, {one.way.name}", done)
             one.take(group, wants, inputs.stored)
     return [one.row() for one in running], combined(marks)
+
+
+def functions_of(inputs: Inputs) -> tuple[str, ...]:
+    """Those that are computed on the inputs."""
+    return (*FUNCTIONS, *LOSSES) if inputs.losses else FUNCTIONS
+
+
+def named(inputs: Inputs) -> str:
+    """The same in words."""
+    return "all functions" if inputs.losses else ", ".join(FUNCTIONS)
 
 
 def measured(
@@ -116,6 +128,7 @@ def measured(
     """All rows, each said as soon as it is there, and the definition's digests."""
     rows: list[Row] = []
     definition: dict[str, str] = {}
+    idle: dict[tuple[str, str], list[Row]] = {}  # kernels that took none of the inputs of a loss, by way and dtype
 
     def show(row: Row) -> None:
         rows.append(row)
@@ -129,25 +142,27 @@ def measured(
         for dtype in dtypes:
             if dtype not in way.where.dtypes and not way.confined:
                 show(Row(way.name, "all", dtype, "unavailable", why=f"{way.name} has no {dtype}"))
-    losses = inputs.of_losses()
-    names = [*FUNCTIONS, *(() if losses is None else OPTIONS)]
-    tasks = [(function, dtype) for function in names for dtype in dtypes]
-    for way in usable:
-        for why in dict.fromkeys(filter(None, (left_out(way.name, *task) for task in tasks))):
-            show(Row(way.name, "losses", "all", "unavailable", why=why))
+            elif dtype in way.where.dtypes and inputs.losses and (words := said(way, dtype)) is not None:
+                show(Row(way.name, "losses", dtype, "omitted", why=words))
+    tasks = [(function, dtype) for function in functions_of(inputs) for dtype in dtypes]
     for i, (function, dtype) in enumerate(tasks):
-        able = [way for way in usable if dtype in way.where.dtypes and not left_out(way.name, function, dtype)]
-        on = losses if losses is not None and function in OPTIONS else inputs
-        found, definition[f"{function}/{dtype}"] = rows_of(function, dtype, able, on, progress, (i, len(tasks)))
+        able = [way for way in usable if dtype in way.where.dtypes and not is_left_out(way, function, dtype)]
+        found, definition[f"{function}/{dtype}"] = rows_of(function, dtype, able, inputs, progress, (i, len(tasks)))
         for row in found:
-            show(row)
+            if function in LOSSES and row.result == "unavailable":
+                idle.setdefault((row.way, dtype), []).append(row)
+            else:
+                show(row)
+    for (name, dtype), same in idle.items():
+        names = ", ".join(row.function for row in same)
+        show(Row(name, "losses", dtype, "unavailable", why=f"{names}: {same[0].why}"))
     return rows, definition
 
 
 def record_of(ways: dict[str, Way | str], rows: list[Row], definition: dict[str, str], facts: dict[str, Any]) -> dict[str, Any]:
     """What a run found, for other programs."""
     libraries = {name: way.version for name, way in ways.items() if isinstance(way, Way) and not way.confined}
-    counts = {result: sum(row.result == result for row in rows) for result in ("equal", "differs", "unavailable")}
+    counts = {result: sum(row.result == result for row in rows) for result in ("equal", "differs", "unavailable", "omitted")}
     return {
         "command": "verify",
         **here(),
@@ -163,7 +178,8 @@ def verify(given: argparse.Namespace, progress: Progress) -> int:
     """Run everything everywhere and compare: 0 if all is equal, 1 if something differs, 2 if nothing could be compared."""
     inputs = chosen(given.logits)
     lsmx.get_num_threads()  # raises now, if the environment asks for none
-    progress.say(f"lsmx {lsmx.__version__}: all functions, all directions, on {inputs.name};")
+    progress.say(f"lsmx {lsmx.__version__}: {named(inputs)}, all directions,")
+    progress.say(f"on {inputs.name};")
     progress.say("equal: bit for bit that of the definition on NumPy" + (", and of the stored digest." if inputs.stored else "."))
     ways, alone = all_ways(progress)
     if alone:

@@ -49,6 +49,8 @@ class Way:
         Whether blocks of rows are given to it as one array.
     tally
         Of the kernel that it is to use, if it is confined to one.
+    functions
+        Those that this kernel is for.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Way:
     around: Callable[[], AbstractContextManager[object]] = nullcontext
     joins: bool = True
     tally: Tally | None = field(default=None, compare=False)
+    functions: tuple[str, ...] = ()
 
     @property
     def confined(self) -> bool:
@@ -119,7 +122,12 @@ def on_numpy(numpy: Backend) -> dict[str, Way | str]:
         if len(reasons) == len(same):
             ways[name] = reasons[0]
         else:
-            confined(name, replace(numpy, kernels=tuple(counted(k, tally) for k in same)), tally=tally)
+            confined(
+                name,
+                replace(numpy, kernels=tuple(counted(k, tally) for k in same)),
+                tally=tally,
+                functions=tuple(k.function for k in same),
+            )
     confined("numpy/definition", replace(numpy, kernels=()), joins=False)
     confined("numpy/standard", replace(STANDARD, roots=("numpy",), dtypes=numpy.dtypes), joins=False)
     other = strict("strict")

@@ -99,7 +99,7 @@ class Indices:
         if self.shape == self.ones or len(self.shape) < len(self.ones):
             return [self.rows.ops.xp.reshape(x, self.ones)]
         at = (slice(None),) * self.rows.axes[0]
-        return [x[(*at, slice(k, k + 1))] for k in range(self.shape[self.rows.axes[0]])]
+        return [x[(*at, slice(k, k + 1), ...)] for k in range(self.shape[self.rows.axes[0]])]
 
     def enter(self, name: str, g: Array) -> list[Array]:
         """One number for each index, in the format; NaN where not finite, so that it is in every sum."""

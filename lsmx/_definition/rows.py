@@ -130,7 +130,7 @@ class Rows:
         """What `row_sums` found of these rows, one number a row each."""
         x = self.ops.floating(self.check("row_sums", x, ROW_SUMS))
         at = (slice(None),) * max(self.axes)
-        return [x[(*at, slice(k, k + 1))] for k in range(PARTS)]
+        return [x[(*at, slice(k, k + 1), ...)] for k in range(PARTS)]
 
     def probability(self, log_p: Array) -> exp.Exponential:
         """``exp(log_p)``; NaN where ``log_p`` is NaN, or far too large for the logarithm of a probability."""

@@ -149,6 +149,8 @@ def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     ops, xp = rows.ops, rows.ops.xp
     w = rows.classes("weight", weight)
     n = row_length(rows.shape, rows.axes)
+    if not n:
+        return xp.full(index.shape, NAN, dtype=ops.dtype, device=ops.device)
     if math.prod(w.shape) != n:  # others for each row
         return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
     inside = (index >= 0) & (index < n)

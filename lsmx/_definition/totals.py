@@ -43,7 +43,7 @@ def digits_of(ops: Ops, v: Array) -> Array:
 def rounded_total(ops: Ops, digits: Array) -> Array:
     """The number that digits make, rounded once to nearest-even: all of it in integers."""
     xp, fmt = ops.xp, ops.format
-    every = carried([digits[k] for k in range(digits.shape[0])])
+    every = carried([digits[k, ...] for k in range(digits.shape[0])])
     negative = every[-1] < 0
     every = carried([xp.where(negative, -v, v) for v in every])
     zero = xp.zeros_like(every[0])

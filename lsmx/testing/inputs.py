@@ -6,7 +6,7 @@ SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom num
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,13 +43,18 @@ def normal(seed: int, *shape: int) -> Values:
 
 @dataclass(frozen=True)
 class Case:
-    """One input: logits, the axis, a mask perhaps, and the seed of its cotangents."""
+    """One input: logits, the axis, a mask perhaps, and the seed of its cotangents.
+
+    ``options`` are those of the functions that know them: a number; for an array its kind, so that it is drawn; for an index how
+    many there are along the axis.
+    """
 
     name: str
     z: Values
     axis: Any = -1
     where: npt.NDArray[np.bool_] | None = None
     seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     drawn: dict[tuple[int, ...], Values] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def vector(self, shape: tuple[int, ...]) -> Values:

@@ -1,60 +1,92 @@
-"""The losses as they are verified: each as it is, and with its options, on one case of each kind.
-
-A name is that of a registered function, and after a plus one of its sets of options.
-"""
+"""The losses: on which inputs and with which options their bits are held, and what takes too long to be looked at each time."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from dataclasses import replace
+
+import numpy as np
 
 from lsmx import registered
-from lsmx.extend import PER_CLASS, Function, normal_axes
-from lsmx.testing.inputs import Case, uniform
+from lsmx.extend import PER_CLASS, PER_ROW
+from lsmx.testing.drawn import SUMS
+from lsmx.testing.inputs import Case, cases, normal, uniform
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "log_prob": {},
-    "log_prob+scaled": {"temperature": "array", "softcap": 5.0},
-    "entropy": {},
-    "entropy+scaled": {"temperature": 0.7},
-    "rank": {},
-    "row_sums": {},
-    "scaled_logsumexp": {"temperature": "array"},
-    "cross_entropy": {},
-    "cross_entropy+full": {"label_smoothing": 0.1, "weight": "array", "z_loss": 0.01, "ignore_index": 0},
-    "cross_entropy_of": {"label_smoothing": 0.2},
-    "kl_divergence": {},
-    "js_divergence": {"temperature": "array"},
-}
-"""By name. An array has a number for each row or class, drawn for the case."""
-CASES = ("far", "nasty", "masked", "axes-0-2")
-"""Those of the generated cases that losses are computed on."""
-SLOW = (
-    "XLA compiles the definition of their derivatives for minutes: log_prob, entropy, rank, row_sums, cross_entropy in float32 only"
+LOSSES = (
+    "log_prob",
+    "entropy",
+    "rank",
+    "row_sums",
+    "scaled_logsumexp",
+    "cross_entropy",
+    "cross_entropy_of",
+    "target_weight",
+    "target_total",
+    "kl_divergence",
+    "js_divergence",
+    "divided_logits",
+    "mean_of_rows",
 )
-SMALL = "the cases of the losses are no larger than a block"
-QUICK = ("log_prob", "entropy", "rank", "row_sums", "cross_entropy")
-"""What XLA compiles soon, in float32."""
+"""By their names in the registry: ``cross_entropy`` is that with classes, ``cross_entropy_of`` that with probabilities."""
+PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "axes-all", "scalar", "no-entries", "no-rows")
+"""Generated cases that have no options, by name."""
+QUICK = {
+    "float16": ("rank", "row_sums", "target_weight", "divided_logits"),
+    "bfloat16": ("rank", "row_sums", "target_weight", "divided_logits"),
+    "float32": ("log_prob", "entropy", "rank", "row_sums", "cross_entropy", "target_weight", "target_total", "divided_logits"),
+    "float64": ("rank", "row_sums", "target_weight", "divided_logits"),
+}
+"""What XLA compiles soon, by dtype, on these cases."""
+QUICK_CASES = ("far", "nasty", "masked", "axes-0-2", "temperatures", "z-loss", "mean")
 
 
-def function_of(name: str) -> type[Function]:
-    """The rules of a task."""
-    return registered()[name.partition("+")[0]].function
+@functools.cache
+def loss_cases() -> tuple[Case, ...]:
+    """Some of the generated inputs, and others with options."""
+    z = 4 * normal(30, 9, 33)
+    spread = np.array(z)
+    spread[::2] *= 16.0
+    mask = uniform(32, 9, 33) < 0.7
+    mask[4] = False
+    generated = {case.name: case for case in cases()}
+    every = {"temperature": PER_ROW, "softcap": 5.0, "label_smoothing": 0.1, "weight": PER_CLASS, "z_loss": 0.01, "ignore_index": 0}
+    return (
+        *(generated[name] for name in PLAIN),
+        Case("blocks", 5 * normal(33, 2, 5000), seed=33),
+        Case("scaled", spread, where=mask, seed=34, options={"temperature": 0.7, "softcap": 20.0}),
+        replace(generated["nasty"], name="scaled-nasty", options={"temperature": 3.0, "softcap": 30.0}),
+        Case("temperatures", z, seed=35, options={"temperature": PER_ROW, "weight": PER_CLASS}),
+        Case("smoothed", spread, where=mask, seed=36, options={"label_smoothing": 0.1, "weight": PER_CLASS, "ignore_index": 3}),
+        Case("z-loss", z, seed=37, options={"z_loss": 0.01, "label_smoothing": 0.25, "ignore_index": -100}),
+        Case("several", 3 * normal(31, 2, 4, 7), seed=38, options={"index": 4}),
+        Case("known", z, where=mask, seed=39, options={SUMS: True, "temperature": PER_ROW, "softcap": 10.0}),
+        *(replace(generated[name], name=f"full-{name}", options=every) for name in ("nasty", "masked", "axes-0-2", "no-entries")),
+        Case("along-1", 3 * normal(41, 2, 7, 3), axis=1, seed=41, options={"index": 2, SUMS: True, "temperature": PER_ROW}),
+        Case("mean", 1000 * normal(40, 6, 50), axis=None, seed=46, options={"zero_if_empty": True}),
+        Case("means", 1000 * normal(42, 3, 8, 2), axis=(0, 2), seed=42, options={"zero_if_empty": True}),
+        Case("mean-of-none", np.zeros(0), axis=None, seed=43, options={"zero_if_empty": True}),
+    )
 
 
-def drawn_options(name: str, case: Case) -> dict[str, Any]:
-    """The options of a task for a case: arrays in float64."""
-    shape, axes = case.z.shape, normal_axes(case.axis, case.z.ndim)
-    options = dict(OPTIONS.get(name, {}))
-    for i, (option, value) in enumerate(options.items()):
-        if isinstance(value, str):
-            kind = function_of(name).optional[option]
-            numbers = uniform(case.seed + 3000 + i, *kind.shape(shape, axes))
-            options[option] = numbers if kind is PER_CLASS else 0.5 + 1.5 * numbers
-    return options
+def fits(function: str, case: Case) -> bool:
+    """Whether a case is one for a function: it has some of the options that the case is for."""
+    rules, numbers = registered()[function].function, registered()[function].operations["forward"].options
+    if function == "mean_of_rows":
+        return case.axis is None or "zero_if_empty" in case.options
+    if function == SUMS and not case.z.ndim:  # no axis to put them along
+        return False
+    if SUMS in case.options:
+        return SUMS in rules.optional
+    return not case.options or any(name in (*numbers, *rules.optional, *rules.takes) for name in case.options)
 
 
-def left_out(way: str, name: str, dtype: str) -> str | None:
-    """Why a way is not gone for a task, or None."""
-    if name not in OPTIONS or (way == "jax" and name in QUICK and dtype == "float32"):
-        return None
-    return {"jax": SLOW, "numpy/row-blocks": SMALL}.get(way)
+def cases_of(function: str) -> list[Case]:
+    """The inputs on which a function's bits are held."""
+    return [case for case in loss_cases() if fits(function, case)] if function in LOSSES else cases()
+
+
+def looked_at(library: str, function: str, dtype: str) -> list[Case]:
+    """Those on which a library is looked at each time: XLA compiles some losses for seconds, and others for minutes."""
+    if library.partition("-")[0] != "jax" or function not in LOSSES:
+        return cases_of(function)
+    return [case for case in cases_of(function) if function in QUICK[dtype] and case.name in QUICK_CASES]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,24 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lsmx import backend_for, registered, using
-from lsmx.extend import (
-    INDEX,
-    INDICES,
-    MASK,
-    PER_CLASS,
-    ROWS,
-    SINGLE,
-    STANDARD,
-    Array,
-    Backend,
-    Context,
-    Function,
-    Kind,
-    normal_axes,
-)
+from lsmx.extend import ROWS, SINGLE, STANDARD, Array, Backend, Context, Function, Kind
 from lsmx.testing.bits import quantise
-from lsmx.testing.inputs import JACOBIAN_LIMIT, Case, normal, uniform
-from lsmx.testing.losses import drawn_options
+from lsmx.testing.drawn import SUMS, arguments, held_in, options_of, options_of_sums, takes_sums
+from lsmx.testing.inputs import JACOBIAN_LIMIT, Case
 
 Result = npt.NDArray[Any]
 
@@ -84,35 +69,9 @@ def forms_jacobian(function: str, case: Case) -> bool:
     return has(function, "jacobian") and case.where is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,)
 
 
-def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that a function takes, drawn for a case by their kinds: the first has its logits."""
-    shape, axes = case.z.shape, normal_axes(case.axis, case.z.ndim)
-    given: dict[str, npt.NDArray[Any]] = {}
-    for i, (name, kind) in enumerate(registered()[function].function.takes.items()):
-        seed = case.seed + 2000 + i
-        if i == 0:
-            given[name] = case.z
-        elif kind in (INDEX, INDICES):
-            n = math.prod(shape[a] for a in axes)
-            given[name] = np.floor(n * uniform(seed, *kind.shape(shape, axes)))
-        elif kind is MASK:
-            given[name] = uniform(seed, *shape) < 0.7
-        elif kind is PER_CLASS:
-            given[name] = uniform(seed, *kind.shape(shape, axes))
-        else:
-            given[name] = 3 * normal(seed, *kind.shape(shape, axes))
-    return given
-
-
-def held_in(kind: Kind, dtype: str) -> str:
-    """The dtype that an array of a kind is made in."""
-    return dtype if kind.floating else "bool" if kind is MASK else "int32"
-
-
 def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, Result]:
-    """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32); or of a loss with a set of options."""
-    operator, options = registered()[function.partition("+")[0]], drawn_options(function, case)
-    function = operator.name
+    """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32)."""
+    operator = registered()[function]
     takes = operator.function.takes
 
     def made(values: npt.NDArray[Any], kind: Kind = ROWS) -> Array:
@@ -120,7 +79,10 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
 
     given = {name: made(values, takes[name]) for name, values in arguments(function, case).items()}
     mask = None if case.where is None else where.from_numpy(case.where, "bool")
-    options = {name: made(x, operator.function.optional[name]) if hasattr(x, "shape") else x for name, x in options.items()}
+    options = {name: made(x) if isinstance(x, np.ndarray) else x for name, x in options_of(function, case).items()}
+    if takes_sums(function, case):
+        rows, found_with = next(iter(given.values())), options_of_sums(options)
+        options[SUMS] = registered()[SUMS](rows, axis=case.axis, where=mask, **found_with)
     out = operator(*given.values(), axis=case.axis, where=mask, **options)
     known = given | {"output": out}
     results = {"forward": where.to_numpy(out)}
@@ -131,7 +93,7 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
         vector, *names = operation.takes
         like = out if vector == "grad_output" else given[by or operator.function.gradients[0]]
         vectors, residual = {vector: made(case.vector(tuple(like.shape)))}, {name: known[name] for name in names}
-        results[direction] = where.to_numpy(operator.derivative(direction, vectors, residual, case.axis, mask, options=options))
+        results[direction] = where.to_numpy(operator.derivative(direction, vectors, residual, case.axis, mask, None, options))
     if forms_jacobian(function, case):
         residual = {name: known[name] for name in operator.function.residual}
         results["jacobian"] = where.to_numpy(operator.derivative("jacobian", {}, residual, case.axis))
@@ -146,11 +108,9 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     if dtype != "bfloat16":
         with using("reference"):
             return evaluate(host_target(), function, dtype, case)
-    operator, more = registered()[function.partition("+")[0]], drawn_options(function, case)
-    function = operator.name
+    operator = registered()[function]
     takes, gradients = operator.function.takes, operator.function.gradients
-    options: dict[str, Any] = {"axis": case.axis, "where": case.where}
-    options |= {name: quantise(x, dtype) if hasattr(x, "shape") else x for name, x in more.items()}
+    place: dict[str, Any] = {"axis": case.axis, "where": case.where}
 
     def narrow(x: Result) -> Result:
         return quantise(x, "bfloat16")
@@ -160,7 +120,11 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
 
     drawn = arguments(function, case)
     given = {name: narrow(x) if takes[name].floating else x.astype(held_in(takes[name], dtype)) for name, x in drawn.items()}
+    options = {name: narrow(x) if isinstance(x, np.ndarray) else x for name, x in options_of(function, case).items()} | place
     with using("reference"), np.errstate(over="ignore", invalid="ignore"):
+        if takes_sums(function, case):
+            find, rows = registered()[SUMS].rule("forward"), next(iter(given.values()))
+            options[SUMS] = find(Context(), rows, **options_of_sums(options), **place)
         out = result(operator.rule("forward")(Context(), *given.values(), **options))
         known = given | {"output": out}
         results = {"forward": out}

@@ -10,16 +10,15 @@ import numpy.typing as npt
 import pytest
 
 import lsmx
-from lsmx.testing import DIRECTIONS, Case, Target, cases, differing, evaluate, host_target, losses, wanted
-from lsmx.testing.golden import digest_of, golden, key
+from lsmx.testing import DIRECTIONS, Case, Target, cases, differing, evaluate, host_target, wanted
+from lsmx.testing.golden import DTYPES, FUNCTIONS, digest_of, golden, key
+from lsmx.testing.losses import LOSSES, cases_of
 from lsmx.testing.tasks import directions
 
 Result = npt.NDArray[Any]
-FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 CASES = {case.name: case for case in cases()}
 KINDS = ("dominated", "far", "short", "nasty", "masked", "axes-0-2", "scalar")  # one of each, where kernels are passed over
 TASKS = [(f, d) for f in FUNCTIONS for d in directions(f)]
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @functools.cache
@@ -62,7 +61,7 @@ def test_inside_reference(backend: Target, dtype: str, function: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_golden(function: str, dtype: str, case: str) -> None:
-    assert digest_of(expected(function, dtype, case), dtype, function) == golden()[key(function, dtype, case)]
+    assert digest_of(function, dtype, expected(function, dtype, case)) == golden()[key(function, dtype, case)]
 
 
 def test_golden_is_complete() -> None:
@@ -71,27 +70,16 @@ def test_golden_is_complete() -> None:
     assert {(f, d) for f, d in TASKS if d not in of_16_bits} == {(f, d) for f in FUNCTIONS for d in DIRECTIONS} - {
         ("logsumexp", "jacobian")  # which is softmax
     }
-    own = {key(f, d, c) for f in FUNCTIONS for d in DTYPES for c in CASES}
-    assert set(golden()) == own | {key(f, d, c) for f in losses.OPTIONS for d in DTYPES for c in losses.CASES}
-
-
-@pytest.mark.parametrize("name", losses.OPTIONS)
-def test_losses(backend: Target, dtype: str, name: str) -> None:
-    """Every direction of each, with its options, beside the definition; and the definition beside the stored digests."""
-    for case in losses.CASES:
-        want = expected(name, dtype, case)
-        assert digest_of(want, dtype, name) == golden()[key(name, dtype, case)], case
-        if losses.left_out(backend.name, name, dtype) is None:
-            got = computed(backend, name, dtype, case)
-            assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want), case
+    every = dict.fromkeys(FUNCTIONS, CASES) | {f: {case.name: case for case in cases_of(f)} for f in LOSSES}
+    assert set(golden()) == {key(f, d, c) for f, named in every.items() for d in DTYPES for c in named}
 
 
 def test_a_digest_sees_one_bit() -> None:
     results = dict(expected("log_softmax", "float32", "normal"))
-    before = digest_of(results, "float32", "log_softmax")
+    before = digest_of("log_softmax", "float32", results)
     results["backward"] = results["backward"].copy()
     results["backward"].view(np.uint32)[3, 5] ^= 1
-    assert digest_of(results, "float32", "log_softmax") != before
+    assert digest_of("log_softmax", "float32", results) != before
     assert differing(results["backward"], expected("log_softmax", "float32", "normal")["backward"]) is not None
 
 
