@@ -8,8 +8,6 @@
 
 namespace LSMX_TARGET {
 
-constexpr double LN2 = 0.6931471805599453;
-
 // body(i) at every vector of a row, of which the last may overlap the one before
 template <class F, class Body> LAW void each_vector(int64 n, Body body) {
     constexpr int W = lanes<F>;
@@ -75,43 +73,31 @@ LSMX_LINE_MAP_OF_ONE(line_divergence_by_z, (const PairOf<F>& pair, const F* z, c
 LSMX_LINE_MAP_OF_ONE(line_divergence_by_w, (const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, F g),
                      vector_by_w<F>(pair, load<N>(z + i), load<N>(w + i), g))
 
-// (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them has not the class
 template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
         const N x = load<N>(z + i), y = load<N>(w + i);
         auto in_z = x > -infinity<F>(), in_w = y > -infinity<F>();
-        const N each = where((in_z && !in_w) || (in_w && !in_z), spread<N>(F(LN2)), psi(pair.difference(x, y)).value);
-        store(out + i, product(flush((pair.p(x) + pair.q(y)) * F(0.5)), each));
+        store(out + i, js_term(pair.p(x), pair.q(y), pair.difference(x, y), (in_z && !in_w) || (in_w && !in_z)));
     });
 }
 
-// v = ln(p / m) / 2 of the side that the gradient is by: of z, or of w, whose d is the other's with its sign changed
-template <class F, bool BY_W> ALONE One<F> js_log_ratio(const PairOf<F>& pair, One<F> x, One<F> y, One<F> p) {
-    using N = One<F>;
-    Words<N> d = pair.difference(x, y);
-    const Words<N> log1p = psi(d).log1p;
-    if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};
-    const N other = BY_W ? x : y;
-    const N v = where(other > -infinity<F>(), half_log_ratio(d, log1p), spread<N>(F(LN2) * F(0.5)));
-    return unless(!(p > F(0)), v);
+template <class F, bool BY_W> ALONE One<F> vector_js_log_ratio(const PairOf<F>& pair, One<F> x, One<F> y, One<F> p) {
+    return js_log_ratio<BY_W>(p, pair.difference(x, y), !((BY_W ? x : y) > -infinity<F>()));
 }
-// p v
 template <class F, bool BY_W> ALONE void line_js_mean(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
         const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
-        store(out + i, product(p, flush(js_log_ratio<F, BY_W>(pair, x, y, p))));
+        store(out + i, js_mean_term(p, vector_js_log_ratio<F, BY_W>(pair, x, y, p)));
     });
 }
-// g p (v - sum(p v))
 template <class F, bool BY_W>
 ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, F* out, int64 n, Words<F> mean, F g) {
     map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
         using N = decltype(number);
         const N x = load<N>(z + i), y = load<N>(w + i), p = BY_W ? pair.q(y) : pair.p(x);
-        const Words<N> s = two_sum(js_log_ratio<F, BY_W>(pair, x, y, p), spread<N>(-mean.high));
-        return canonical(product(spread<N>(g), product(p, flush(s.high + (s.low - spread<N>(mean.low))))));
+        return js_gradient(p, vector_js_log_ratio<F, BY_W>(pair, x, y, p), Words<N>{spread<N>(mean.high), spread<N>(mean.low)}, spread<N>(g));
     });
 }
 

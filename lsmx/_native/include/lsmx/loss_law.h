@@ -133,6 +133,21 @@ template <class N> LAW N half_log_ratio(Words<N> d, Words<N> log1p) {
     return (s.high + (s.low + (log1p.low - unless(!up, d.low)))) * Element<N>(0.5);
 }
 
+// ---- what cross-entropy compares a class of weight w with, of a row of C classes that are present (targets.py)
+
+template <class F> struct Smoothed {
+    F kept, each;  // 1 - eps, [eps / C]
+
+    LAW Smoothed(F eps, int64 present) : kept(F(1) - eps), each(divided(eps, F(present ? present : 1))) {}
+    // q_c = w_c ((1 - eps) [c = i] + [eps / C])
+    LAW F chosen(F w) const { return product(kept + each, w); }
+    LAW F other(F w) const { return product(each, w); }
+    // q_c = w_c (p_c (1 - eps) + [eps / C]), of p_c alone where eps is 0
+    LAW F of(F p, F w, bool smooths) const { return product(smooths ? product(p, kept) + each : p, w); }
+    // The factor of -log s_c in the gradient by p_c:  w_c (1 - eps)
+    LAW F factor(F w) const { return product(kept, w); }
+};
+
 // ---- the losses' own formulas
 
 // VJP of the losses at a class that has the cotangent g, of cotangents with the sum G:  g - s G
