@@ -64,7 +64,7 @@ template <size_t... I> static void call_with(std::index_sequence<I...> given) {
     reinterpret_cast<decltype(signature(given))>(const_cast<void*>(kernel))(arguments[I]...);
 }
 template <size_t N> static void call_of() { call_with(std::make_index_sequence<N>()); }
-constexpr int OF_FUNCTIONS = 22, OF_LOSSES = 37;
+constexpr int OF_FUNCTIONS = 22, OF_LOSSES = 48;
 
 // Let the next fiber go on.
 inline void rest() {

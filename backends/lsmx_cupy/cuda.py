@@ -87,6 +87,7 @@ def fill_in(x: Any, where: Any, value: float) -> Any:
 MEMORY = Memory(
     refuse=refuse,
     refuse_index=lambda x: refuse(x, INTEGERS),
+    refuse_mask=lambda x: refuse(x, ("bool",)),
     dtype=lambda x: x.dtype.name,
     address=lambda x: x.data.ptr,
     strides=lambda x: tuple(s // x.itemsize for s in x.strides),

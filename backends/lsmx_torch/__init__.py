@@ -127,6 +127,7 @@ def memory(device: str) -> Memory:
     return Memory(
         refuse=refuse,
         refuse_index=refusing(device, INTEGERS),
+        refuse_mask=refusing(device, (torch.bool,)),
         dtype=lambda x: NAMES[x.dtype],
         address=methodcaller("data_ptr"),
         strides=methodcaller("stride"),

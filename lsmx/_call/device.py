@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from enum import Enum, auto
 from typing import Any
 
 from lsmx._call.backend import Kernel
@@ -23,9 +24,9 @@ from lsmx._native.memory import Memory, expanded
 FLOATS = {"float16": 1, "bfloat16": 2, "float32": 3, "float64": 4}
 INTEGERS = {4: 5, 8: 6}
 NUMBER = 7
-"""What loss_kernels.cuh calls the types of numbers a row: floats by name, integers by width, and a number for all rows."""
-WITHOUT = ("js_divergence", "cross_entropy_of")
-"""Losses that there are no kernels for."""
+"""What beside.cuh calls the types of numbers a row: floats by name, integers by width, and a number for all rows."""
+SAME = {"logsumexp": "scaled_logsumexp", "log_probs_forward": "log_prob_forward", "ranks_forward": "rank_forward"}
+"""Passes whose kernels have another name: those of one index take several."""
 INF = float("inf")
 known_geometry = functools.lru_cache(maxsize=1024)(geometry)
 
@@ -33,7 +34,7 @@ known_geometry = functools.lru_cache(maxsize=1024)(geometry)
 def fused(memory: Memory, engine: Engine) -> tuple[Kernel, ...]:
     """The compiled kernels for arrays in a memory, run by an engine."""
     passes = runner(memory, engine)
-    plans = {task: plan for task, plan in (loss_plans(passes) | cross_entropy_plans(passes)).items() if task[0] not in WITHOUT}
+    plans = loss_plans(passes) | cross_entropy_plans(passes)
     losses = (kernel(engine, name, direction, plan) for (name, direction), plan in plans.items())
     return (*function_kernels(memory, engine), *losses)
 
@@ -42,16 +43,12 @@ def runner(memory: Memory, engine: Engine) -> Runner:
     """The passes of the losses, for arrays in a memory."""
 
     def refuse(given: Operands) -> str | None:
-        if given.softcap:
-            return "a soft cap"
-        if given.several:
-            return "several indices for each row"
-        if given.smoothing or given.weight is not None:
-            return "label smoothing with class weights or a mask"
-        floats = [x for x in (given.z, given.w, given.one, given.numbers, given.row_sums, each(given)) if x is not None]
+        floats = [x for x in (given.z, given.w, *beside(given)) if x is not None]
         reasons = [memory.refuse(x) for x in floats]
         if given.index is not None:
             reasons.append(memory.refuse_index(given.index))
+        if given.where is not None and reads_mask(given):
+            reasons.append(memory.refuse_mask(given.where))
         for reason in reasons:
             if reason is not None:
                 return reason
@@ -59,30 +56,37 @@ def runner(memory: Memory, engine: Engine) -> Runner:
             return "dtypes that are computed in different formats"
         # a pass whose place for the result is not known yet is one that reduces
         shape = tuple(given.z.shape)
-        to = shape if given.one is not None else reduced_shape(shape, given.axes, False)
-        way = way_of(memory, given, to, contiguous(to), False)
+        to = shape if given.one is not None else one_each(given)
+        way = way_of(memory, given, to, contiguous(to), Result.ROWS if given.one is not None else Result.NUMBERS)
         return way if isinstance(way, str) else engine.unavailable() or engine.limit(memory.dtype(given.z), way.length.size, way)
 
     def run(passname: str, given: Operands, shape: tuple[int, ...], out: Array | None) -> Array:
-        passname = passname.replace("logsumexp", "scaled_logsumexp")
-        reduces, fmt = "_backward" not in passname, FORMAT_OF[memory.dtype(given.z)]
+        for name, same in SAME.items():
+            passname = passname.replace(name, same)
+        reduces, dtype = "_backward" not in passname, memory.dtype(given.z)
         to = None if reduces else offered(memory, out, shape, given.z, read(given))
-        way = None if to is None else way_of(memory, given, shape, memory.strides(to), False)
+        way = None if to is None else way_of(memory, given, shape, memory.strides(to), Result.ROWS)
         if to is None or not isinstance(way, Geometry):
             to = memory.empty(shape, given.z, True) if reduces else memory.empty(shape, given.z)
-            way = way_of(memory, given, shape, contiguous(shape), passname == "row_sums_forward")
+            kind = Result.SUMS if passname == "row_sums_forward" else Result.NUMBERS if reduces else Result.ROWS
+            way = way_of(memory, given, shape, contiguous(shape), kind)
         assert isinstance(way, Geometry)
         z, w = (x if x is None or given.where is None else memory.masked(x, given.where, -INF) for x in (given.z, given.w))
-        numbers: list[Any] = [given.one if given.numbers is None else given.numbers, given.index, each(given), given.row_sums]
+        one, temperature, sums, weight, probabilities = beside(given)
+        numbers: list[Any] = [one, given.index, temperature, sums, weight, probabilities]
         types = [code(memory, x) for x in numbers]
         if numbers[2] is None and given.temperature != 1.0:
-            letter, types[2] = ("dq" if fmt.dtype == "float64" else "fi"), NUMBER
-            (numbers[2],) = struct.unpack(letter[1], struct.pack(letter[0], given.temperature))
-        has = (Has.ALL, Has.NOTHING if w is None else Has.ALL, *(Has.ONE if t else Has.NOTHING for t in types))
+            numbers[2], types[2] = bits_of(dtype, given.temperature), NUMBER
+        mask = given.where if reads_mask(given) else None
+        *numbers, probabilities = numbers
+        *ones, last = [Has.ONE if t else Has.NOTHING for t in types]
+        has = (Has.ALL, last if w is None else Has.ALL, *ones, Has.NOTHING if mask is None else Has.ONE, Has.ONE if reduces else Has.ALL)
         packed = sum(t << (4 * k) for k, t in enumerate(types))
-        more = (packed, int(given.ignored is not None), given.ignored or 0)
-        has = (*has, Has.ONE if reduces else Has.ALL)
-        engine.run(passname, memory, memory.dtype(given.z), tuple(given.z.shape), (z, w, *numbers, to), has, way, more)
+        count = given.index.shape[given.axes[0]] if given.index is not None and given.several else 1
+        more = (packed, int(given.ignored is not None), given.ignored or 0, count)
+        more = (*more, bits_of(dtype, given.softcap), bits_of(dtype, given.smoothing))
+        operands = (z, probabilities if w is None else w, *numbers, mask, to)
+        engine.run(passname, memory, dtype, tuple(given.z.shape), operands, has, way, more)
         if given.where is not None and not reduces:
             memory.fill(to, given.where, 0.0)
         return to
@@ -90,15 +94,35 @@ def runner(memory: Memory, engine: Engine) -> Runner:
     return Runner(refuse, run)
 
 
-def each(given: Operands) -> Array | None:
-    """The temperature, if there is one for each row."""
-    return given.temperature if hasattr(given.temperature, "shape") else None
+def beside(given: Operands) -> tuple[Array | None, ...]:
+    """Numbers beside the logits: those of each row, temperatures, sums of rows, weights and probabilities of each class."""
+    temperature = given.temperature if hasattr(given.temperature, "shape") else None
+    one = given.one if given.numbers is None else given.numbers
+    return one, temperature, given.row_sums, given.weight, given.probabilities
 
 
 def read(given: Operands) -> list[Array]:
     """All that is read."""
-    arrays = (given.z, given.w, given.one, given.numbers, given.index, given.row_sums, each(given), given.where)
-    return [x for x in arrays if x is not None]
+    return [x for x in (given.z, given.w, *beside(given), given.index, given.where) if x is not None]
+
+
+def reads_mask(given: Operands) -> bool:
+    """Whether a pass tells classes that are absent from those whose logit is -inf."""
+    return bool(given.smoothing) or given.weight is not None or given.probabilities is not None
+
+
+def one_each(given: Operands) -> tuple[int, ...]:
+    """The shape of one number for each row, or for each of several indices."""
+    if given.index is not None and given.several:
+        return tuple(given.index.shape)
+    return reduced_shape(tuple(given.z.shape), given.axes, False)
+
+
+def bits_of(dtype: str, value: float) -> int:
+    """A number in the format that a dtype is computed in, as its bits."""
+    letter = "dq" if dtype == "float64" else "fi"
+    (found,) = struct.unpack(letter[1], struct.pack(letter[0], value))
+    return int(found)
 
 
 def code(memory: Memory, x: Array | None) -> int:
@@ -108,10 +132,19 @@ def code(memory: Memory, x: Array | None) -> int:
     return INTEGERS[memory.width(x)] if memory.refuse_index(x) is None else FLOATS[memory.dtype(x)]
 
 
-def way_of(memory: Memory, given: Operands, to: tuple[int, ...], strides: Strides, sums: bool) -> Geometry | str:
-    """How to walk the operands and a result of a shape and strides, perhaps sums of rows; or why they cannot be walked together."""
+class Result(Enum):
+    """What a pass gives of a row."""
+
+    ROWS = auto()
+    NUMBERS = auto()
+    SUMS = auto()
+
+
+def way_of(memory: Memory, given: Operands, to: tuple[int, ...], strides: Strides, kind: Result) -> Geometry | str:
+    """How to walk the operands and a result of a shape and strides; or why they cannot be walked together."""
     shape, axes = tuple(given.z.shape), given.axes
     rows = reduced_shape(shape, axes, False)
+    several = given.index is not None and given.several
 
     def steps(of: Strides, has: tuple[int, ...]) -> Strides:
         return expanded(of, len(shape), axes, has)
@@ -123,26 +156,38 @@ def way_of(memory: Memory, given: Operands, to: tuple[int, ...], strides: Stride
         return along(x) if x is None or given.where is None else contiguous(shape)
 
     def parts(of: Strides, has: tuple[int, ...]) -> tuple[Strides, int]:
-        """Of sums of rows: from row to row, and from one of the four to the next."""
+        """Of several numbers of each row along its last axis: from row to row, and from one of them to the next."""
         return steps(of, tuple(1 if i in axes else n for i, n in enumerate(has))), of[max(axes)]
 
-    numbers, found, result = 0, 0, None
+    def each(x: Array | None) -> tuple[Strides, int]:
+        """Of one number of each row, or one for each index."""
+        if x is None:
+            return along(None), 0
+        return parts(memory.strides(x), tuple(x.shape)) if several else (along(x), 0)
+
+    def classes(x: Array | None) -> Strides:
+        """Of what broadcasts to the rows."""
+        if x is None:
+            return along(None)
+        lacking = len(shape) - len(x.shape)
+        return steps((0,) * lacking + memory.strides(x), (1,) * lacking + tuple(x.shape))
+
+    sums = (along(None), 0) if given.row_sums is None else parts(memory.strides(given.row_sums), tuple(given.row_sums.shape))
     if given.numbers is not None:
-        *each_row, numbers = memory.strides(given.numbers)
-        one = steps(tuple(each_row), tuple(given.numbers.shape[:-1]))
-    else:  # where there is none, it may be made later
-        one = steps(contiguous(rows), rows) if given.one is None else along(given.one)
-    known = along(None)
-    if given.row_sums is not None:
-        known, found = parts(memory.strides(given.row_sums), tuple(given.row_sums.shape))
-    if sums:
-        out, result = parts(strides, to)
+        *each_row, step = memory.strides(given.numbers)
+        one = steps(tuple(each_row), tuple(given.numbers.shape[:-1])), step
+    elif given.one is None and not several:  # where there is none, it may be made later
+        one = steps(contiguous(rows), rows), 0
     else:
-        out = steps(strides, to)
-    every = (logits(given.z), logits(given.w), one, along(given.index), along(each(given)), known, out)
+        one = each(given.one)
+    index = each(given.index)
+    out = parts(strides, to) if kind is Result.SUMS or (several and kind is Result.NUMBERS) else (steps(strides, to), None)
+    temperature, weight = along(beside(given)[1]), classes(given.weight)
+    mask = classes(given.where if reads_mask(given) else None)
+    second = logits(given.w) if given.probabilities is None else along(given.probabilities)
+    every = (logits(given.z), second, one[0], index[0], temperature, sums[0], weight, mask, out[0])
     way = known_geometry(shape, axes, every)
     if isinstance(way, str):
         return way
-    a, b, _, index, temperature, _, last = way.length.strides
-    length = Axis(way.length.size, (a, b, numbers, index, temperature, found, last if result is None else result))
-    return way._replace(length=length)
+    a, b, _, _, T, _, w, m, last = way.length.strides
+    return way._replace(length=Axis(way.length.size, (a, b, one[1], index[1], T, sums[1], w, m, last if out[1] is None else out[1])))

@@ -42,6 +42,8 @@ class Memory:
         How many to use.
     refuse_index
         Why the memory of an array of int32 or int64 cannot be read as it is, or why it is none; None if it can be read.
+    refuse_mask
+        The same of an array of bools, a byte each.
     """
 
     refuse: Callable[[Array], str | None]
@@ -56,6 +58,7 @@ class Memory:
     fill: Callable[[Array, Array, float], None]
     threads: Callable[[], int]
     refuse_index: Callable[[Array], str | None] = lambda x: "an index, whose memory is not read"
+    refuse_mask: Callable[[Array], str | None] = lambda x: "a mask, whose memory is not read"
 
 
 def in_rows(memory: Memory, shape: tuple[int, ...], axis: Any, arrays: Sequence[Array]) -> str | None:

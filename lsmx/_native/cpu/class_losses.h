@@ -6,49 +6,48 @@
 
 namespace LSMX_TARGET {
 
-// [eps / C] with the number C of classes that are present
-template <class F> F share_of(const Lines<F>& l, int64 j) {
+// How many classes are present
+template <class F> int64 present_in(const Lines<F>& l, int64 j) {
     int64 present = l.length;
     if (l.mask[j]) {
         present = 0;
         for (int64 i = 0; i < l.length; ++i) present += l.mask[j][i] != 0;
     }
-    return divided(l.smoothing, F(present ? present : 1));
+    return present;
 }
+template <class F> F weight_of(const Lines<F>& l, const F* q, int64 c) { return l.weighted ? q[c] : F(1); }
 
-// q_c = w_c ((1 - eps) [c = i] + [eps / C]); that of an absent class counts at the index alone
+// q_c of an index; that of an absent class counts at the index alone
 template <class F> ALONE void class_targets(Lines<F>& l, int64 j) {
-    const F each = share_of(l, j), at = (F(1) - l.smoothing) + each;
+    const Smoothed<F> by(l.smoothing, present_in(l, j));
     F* q = l.q[j];
     const int64 i = l.index[j];
-    const F chosen = l.weighted ? product(at, q[i]) : at;
+    const F chosen = by.chosen(weight_of(l, q, i));
     for (int64 c = 0; c < l.length; ++c) {
-        const F value = l.weighted ? product(each, q[c]) : each;
+        const F value = by.other(weight_of(l, q, c));
         q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : value;
     }
     q[i] = chosen;
 }
 
-// q_c = w_c (p_c (1 - eps) + [eps / C])
+// q_c of probabilities
 template <class F> ALONE void probability_targets(Lines<F>& l, int64 j) {
-    const F each = l.smoothing > 0 ? share_of(l, j) : F(0), kept = F(1) - l.smoothing;
+    const Smoothed<F> by(l.smoothing, l.smoothing > 0 ? present_in(l, j) : 1);
     const F* p = l.a[j];
     F* q = l.q[j];
     for (int64 c = 0; c < l.length; ++c) {
-        F value = read_one(p + c);
-        if (l.smoothing > 0) value = product(value, kept) + each;
-        if (l.weighted) value = product(value, q[c]);
-        q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : flush(value);
+        const F value = by.of(read_one(p + c), weight_of(l, q, c), l.smoothing > 0);
+        q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : value;
     }
 }
 
-// The factor of -log s_c in the gradient by p_c:  w_c (1 - eps)
+// The factor of -log s_c in the gradient by p_c
 template <class F> ALONE void target_factors(Lines<F>& l, int64 j) {
-    const F kept = F(1) - l.smoothing;
+    const Smoothed<F> by(l.smoothing, 1);
     F* q = l.q[j];
     for (int64 c = 0; c < l.length; ++c) {
-        const F value = l.weighted ? product(kept, q[c]) : kept;
-        q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : flush(value);
+        const F value = by.factor(weight_of(l, q, c));
+        q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : value;
     }
 }
 

@@ -8,8 +8,6 @@
 
 namespace LSMX_TARGET {
 
-constexpr double LN2 = 0.6931471805599453;
-
 // body(i) at every vector of a row, of which the last may overlap the one before
 template <class F, class Body> LAW void each_vector(int64 n, Body body) {
     constexpr int W = lanes<F>;
@@ -33,9 +31,9 @@ template <class F> ALONE Words<F> line_base(const PairOf<F>& pair, const F* z, c
     return finite(base.high) ? base : Words<F>{0, 0};
 }
 
-// What is kept of a pair, in rows of scratch: p, and f in close rows, else e
+// What is kept of a pair, in rows of scratch: p, f in close rows, else e, and JS's v
 template <class F> struct Kept {
-    F *p, *high, *low;
+    F *p, *high, *low, *v;
     LAW Words<One<F>> ahead(int64 i) const { return {load<One<F>>(high + i), load<One<F>>(low + i)}; }
     LAW void ahead(int64 i, Words<One<F>> e) const {
         store(high + i, e.high);
@@ -103,45 +101,28 @@ ALONE void line_divergence_by_w(const PairOf<F>& pair, const F* z, const F* w, c
     map_line<F, 1>(out, n, [&](auto, int64 i) __attribute__((always_inline)) { return vector_by_w<F>(pair, pair_at(pair, z, w, kept, i), g); });
 }
 
-// (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them has not the class
 template <class F> ALONE void line_js(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n) {
-    using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
         const AtPair<F> c = pair_at(pair, z, w, kept, i);
         auto in_z = c.x > -infinity<F>(), in_w = c.y > -infinity<F>();
-        const N each = where((in_z && !in_w) || (in_w && !in_z), spread<N>(F(LN2)), psi(c.d).value);
-        store(out + i, product(flush((c.p + pair.q(c.y)) * F(0.5)), each));
+        store(out + i, js_term(c.p, pair.q(c.y), c.d, (in_z && !in_w) || (in_w && !in_z)));
     });
 }
-
-// v = ln(p / m) / 2 of the side that the gradient is by: of z, or of w, whose d is the other's with its sign changed
-template <class F, bool BY_W> ALONE One<F> js_log_ratio(const AtPair<F>& c, One<F> p) {
-    using N = One<F>;
-    Words<N> d = c.d;
-    const Words<N> log1p = psi(d).log1p;
-    if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};
-    const N other = BY_W ? c.x : c.y;
-    const N v = where(other > -infinity<F>(), half_log_ratio(d, log1p), spread<N>(F(LN2) * F(0.5)));
-    return unless(!(p > F(0)), v);
-}
-// p v
+// p v; p of the side that the gradient is by, and v, are kept
 template <class F, bool BY_W> ALONE void line_js_mean(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n) {
     using N = One<F>;
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) {
         const AtPair<F> c = pair_at(pair, z, w, kept, i);
-        const N p = BY_W ? pair.q(c.y) : c.p;
-        store(out + i, product(p, flush(js_log_ratio<F, BY_W>(c, p))));
+        const N p = BY_W ? pair.q(c.y) : c.p, v = js_log_ratio<BY_W>(p, c.d, !((BY_W ? c.x : c.y) > -infinity<F>()));
+        store(kept.p + i, p);
+        store(kept.v + i, v);
+        store(out + i, js_mean_term(p, v));
     });
 }
-// g p (v - sum(p v))
-template <class F, bool BY_W>
-ALONE void line_js_gradient(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n, Words<F> mean, F g) {
+template <class F> ALONE void line_js_gradient(const Kept<F>& kept, F* out, int64 n, Words<F> mean, F g) {
     map_line<F, 1>(out, n, [&](auto number, int64 i) __attribute__((always_inline)) {
         using N = decltype(number);
-        const AtPair<F> c = pair_at(pair, z, w, kept, i);
-        const N p = BY_W ? pair.q(c.y) : c.p;
-        const Words<N> s = two_sum(js_log_ratio<F, BY_W>(c, p), spread<N>(-mean.high));
-        return canonical(product(spread<N>(g), product(p, flush(s.high + (s.low - spread<N>(mean.low))))));
+        return js_gradient(load<N>(kept.p + i), load<N>(kept.v + i), Words<N>{spread<N>(mean.high), spread<N>(mean.low)}, spread<N>(g));
     });
 }
 
@@ -156,7 +137,7 @@ template <class F> struct LinePairs {
         sides(w, &PairOf<F>::w, l.rows);
         for (int64 j = 0; j < l.rows; ++j) {
             PairOf<F>& pair = at[j];
-            kept[j] = {l.kept[0][j], l.kept[1][j], l.kept[2][j]};
+            kept[j] = {l.kept[0][j], l.kept[1][j], l.kept[2][j], l.kept[3][j]};
             pair.close = true;
             pair.only_z = false;
             pair.base = pair.less = {0, 0};
@@ -255,7 +236,7 @@ template <bool BY_W> struct JsBackward {
         const LineValueSum<F> mean = pair_sums(l, pairs, line_js_mean<F, BY_W>);
         for (int64 j = 0; j < l.rows; ++j) {
             if (!pairs.at[j].defined()) fill_line(l.out[j], l.n, not_a_number<F>());
-            else line_js_gradient<F, BY_W>(pairs.at[j], l.a[j], l.b[j], pairs.kept[j], l.out[j], l.n, Words<F>{mean.high[j], mean.low[j]}, flush(l.one[j]));
+            else line_js_gradient(pairs.kept[j], l.out[j], l.n, Words<F>{mean.high[j], mean.low[j]}, flush(l.one[j]));
         }
     }
 };

@@ -11,7 +11,7 @@ template <class F> struct Lines {
     F guess;  // the scale of the last sum of values
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
-    F* kept[3][lanes<F>];  // scratch that passes of two rows side by side have
+    F* kept[4][lanes<F>];  // scratch that passes of two rows side by side have
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
     int64 count;                          // of indices for each row, if there may be several
     int64* indices[lanes<F>];

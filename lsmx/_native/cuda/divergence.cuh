@@ -1,6 +1,7 @@
 // The passes of the divergence of two softmaxes, p = softmax(z) and q = softmax(w), on rows side by side: those of cpu/divergence.h.
 //
 //     KL = sum(p (e^d - 1 - d)),  d = ln q - ln p
+//     JS = sum((p + q)/2 psi(d/2))
 
 namespace lsmx {
 
@@ -39,12 +40,19 @@ template <class F> RARE F term(const PairOf<F>& pair, F x, F y) { return pair.te
 template <class F> RARE F by_z(const PairOf<F>& pair, F x, F y, F kl, F g) { return pair.by_z(pair.at(x, y), kl, g); }
 template <class F> RARE F by_w(const PairOf<F>& pair, F x, F y, F g) { return pair.by_w(pair.at(x, y), g); }
 
-template <class F> struct Divergence {
-    PairOf<F> pair;
-    F kl;
+template <class F> RARE F js_of(const PairOf<F>& pair, F x, F y) {
+    return js_term(pair.p(x), pair.q(y), pair.at(x, y).d, PairOf<F>::is_in(x) != PairOf<F>::is_in(y));
+}
+// p and v = ln(p / m) / 2 of the side that a gradient is by
+template <class F> struct JsSide {
+    F p, v;
 };
+template <bool BY_W, class F> RARE JsSide<F> js_side(const PairOf<F>& pair, F x, F y) {
+    const F p = BY_W ? pair.q(y) : pair.p(x);
+    return {p, js_log_ratio<BY_W>(p, pair.at(x, y).d, !PairOf<F>::is_in(BY_W ? x : y))};
+}
 
-template <class F, class Values> LAW Divergence<F> divergence(const Team& team, const Values& values) {
+template <class F, class Values> LAW PairOf<F> pair_of(const Team& team, const Values& values) {
     const Side<F> z = side(sum_exp<F>(team, Turned<F, Values>(values))), w = side(sum_exp<F>(team, values));
     PairOf<F> pair = {z, w, {F(0), F(0)}, {F(0), F(0)}, false, false};
     pair.base = base_of(team, values, pair);
@@ -71,8 +79,12 @@ template <class F, class Values> LAW Divergence<F> divergence(const Team& team, 
     pair.close = pair.close && r >= PairOf<F>::LEAST;
     const Words<F> apart = two_sum(w.L, -z.L);
     pair.less = pair.close ? signed_log1p(Words<F>{r, R.low}) : Words<F>{apart.high, apart.low + (w.L_low - z.L_low)};
+    return pair;
+}
+
+template <class F, class Values> LAW F kl_of(const Team& team, const Values& values, const PairOf<F>& pair) {
     const F sum = sum_of<F>(team, values, [&](long long, F x, F y) { return term(pair, x, y); }).G.high;
-    return {pair, !pair.defined() ? not_a_number<F>() : pair.only_z ? infinity<F>() : sum};
+    return !pair.defined() ? not_a_number<F>() : pair.only_z ? infinity<F>() : sum;
 }
 
 // Of two rows of logits
@@ -83,26 +95,52 @@ struct OfTwo : OfOne {
 
 struct KlForward : OfTwo {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
-        row.give(team, divergence<F>(team, values).kl);
+        row.give(team, kl_of(team, values, pair_of<F>(team, values)));
     }
 };
 
 // dz = -g p (d + KL), NaN where the divergence is not finite
 struct KlBackwardZ : OfTwo {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
-        const Divergence<F> d = divergence<F>(team, values);
-        const F g = flush(row.one);
-        values.write([&](F x, F y) { return by_z(d.pair, x, y, d.kl, g); });
+        const PairOf<F> pair = pair_of<F>(team, values);
+        const F kl = kl_of(team, values, pair), g = flush(row.one);
+        values.write([&](F x, F y) { return by_z(pair, x, y, kl, g); });
     }
 };
 
 // dw = g (q - p)
 struct KlBackwardW : OfTwo {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
-        const PairOf<F> pair = divergence<F>(team, values).pair;
+        const PairOf<F> pair = pair_of<F>(team, values);
         const F g = flush(row.one);
         values.write([&](F x, F y) { return pair.defined() ? by_w(pair, x, y, g) : not_a_number<F>(); });
     }
 };
+
+struct JsForward : OfTwo {
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        const PairOf<F> pair = pair_of<F>(team, values);
+        const F js = sum_of<F>(team, values, [&](long long, F x, F y) { return js_of(pair, x, y); }).G.high;
+        row.give(team, pair.defined() ? js : not_a_number<F>());
+    }
+};
+
+// dz = g p (v - sum(p v)),  v = ln(p / m) / 2; so by w
+template <bool BY_W> struct JsBackward : OfTwo {
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        const PairOf<F> pair = pair_of<F>(team, values);
+        const Words<F> mean = sum_of<F>(team, values, [&](long long, F x, F y) {
+            const JsSide<F> side = js_side<BY_W>(pair, x, y);
+            return js_mean_term(side.p, side.v);
+        }).G;
+        const F g = flush(row.one);
+        values.write([&](F x, F y) {
+            const JsSide<F> side = js_side<BY_W>(pair, x, y);
+            return pair.defined() ? js_gradient(side.p, side.v, mean, g) : not_a_number<F>();
+        });
+    }
+};
+using JsBackwardZ = JsBackward<false>;
+using JsBackwardW = JsBackward<true>;
 
 }  // namespace lsmx

@@ -89,7 +89,7 @@ def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[b
     side_by_side = n > 1 < way.rows and sum(abs(next_row[i]) for i in full) < sum(abs(way.length.strides[i]) for i in full)
     pack = 1 if side_by_side else pack_of(dtype, full, aligned, way)
     most = THREADS // WARP if side_by_side else THREADS
-    elements = FEWER if passname.startswith("kl_") else HELD
+    elements = FEWER if passname.startswith(("kl_", "js_")) else HELD
     size = power_of_two(math.ceil(math.ceil(n / pack) / max(elements // pack, 1)))
     held = size <= most
     size = min(size, most)

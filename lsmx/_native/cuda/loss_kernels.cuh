@@ -2,35 +2,23 @@
 
 namespace lsmx {
 
-// What an operand of numbers a row has in memory; NUMBER: no memory, but one number for all rows, as its bits in the place of the address
-enum Type { NO_NUMBERS, FLOAT16, BFLOAT16, FLOAT32, FLOAT64, INT32, INT64, NUMBER };
-
 struct LossCall {
-    Operand a, b, one, index, temperature, sums, out;
+    Operand a, b, one, index, temperature, sums, weight, mask, out;
     Turns turns;
-    long long types;             // four bits for each of one, index, temperature and sums
-    long long ignores, ignored;  // whether rows with some index count as 0, and which
+    long long types;              // four bits for each of one, index, temperature, sums, weight, and for b where that is no logits
+    long long ignores, ignored;   // whether rows with some index count as 0, and which
+    long long count;              // of indices for each row
+    long long softcap, smoothing; // their bits
 
     LAW int type(int which) const { return int(types >> (4 * which)) & 15; }
-};
 
-template <class F> LAW F number_at(const Operand& x, int type, long long o, long long i, long long k = 0) {
-    if (type == NUMBER) return floats(Unsigned<F>(x.address));
-    if constexpr (sizeof(F) == 8) {
-        return x.at<const F>(o, i)[k * x.along];
-    } else {
-        if (type == FLOAT16) return widen(x.at<const Half>(o, i)[k * x.along]);
-        if (type == BFLOAT16) return widen(x.at<const Bfloat>(o, i)[k * x.along]);
-        return x.at<const F>(o, i)[k * x.along];
+    // Of a row: where the numbers of an operand begin
+    template <class F> LAW Numbers<F> numbers(const Operand& x, int which, long long o, long long i) const {
+        const int kind = type(which), width = kind == FLOAT16 || kind == BFLOAT16 ? 2 : kind == FLOAT64 || kind == INT64 ? 8 : 4;
+        const long long skipped = kind == NO_NUMBERS || kind == NUMBER ? 0 : (o * x.outer + i * x.inner) * width;
+        return {kind, x.address + skipped, x.along};
     }
-}
-
-LAW long long index_at(const LossCall& call, long long o, long long i) {
-    if (call.type(1) == NO_NUMBERS) return OUTSIDE;
-    const long long index = call.type(1) == INT32 ? *call.index.at<const int>(o, i) : *call.index.at<const long long>(o, i);
-    if (call.ignores && index == call.ignored) return IGNORED;
-    return index >= 0 && index < call.turns.n ? index : OUTSIDE;
-}
+};
 
 // A temperature, NaN if it is none
 template <class F> LAW F divisor(F temperature) {
@@ -43,16 +31,23 @@ template <class Pass, class T, class F> LAW Beside<T, F> beside(const LossCall& 
     row.n = mine ? call.turns.n : 0;
     row.z = call.a.at<const T>(o, i);
     row.along = call.a.along;
-    row.divides = call.type(2) != NO_NUMBERS;
-    row.temperature = row.divides ? divisor(number_at<F>(call.temperature, call.type(2), o, i)) : F(1);
-    row.one = Pass::numbers || call.type(0) == NO_NUMBERS ? F(0) : number_at<F>(call.one, call.type(0), o, i);
-    row.index = index_at(call, o, i);
-    row.given = call.type(3) != NO_NUMBERS;
+    const Numbers<F> temperature = call.numbers<F>(call.temperature, 2, o, i), sums = call.numbers<F>(call.sums, 3, o, i);
+    row.scale = {temperature.any(), temperature.any() ? divisor(temperature.at(0)) : F(1), floats(Unsigned<F>(call.softcap))};
+    const Numbers<F> index = call.numbers<F>(call.index, 1, o, i);
+    row.indices = {index.type, index.address, index.along, call.count, call.turns.n, call.ignores != 0, call.ignored};
+    row.index = row.indices.at(0);
+    row.each = call.numbers<F>(call.one, 0, o, i);
+    row.one = row.each.any() && !Pass::numbers ? row.each.at(0) : F(0);
+    row.given = sums.any();
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
-        row.numbers[k] = k < Pass::numbers ? number_at<F>(call.one, call.type(0), o, i, k) : F(0);
-        row.sums[k] = row.given ? number_at<F>(call.sums, call.type(3), o, i, k) : F(0);
+        row.numbers[k] = k < Pass::numbers ? row.each.at(k) : F(0);
+        row.sums[k] = row.given ? sums.at(k) : F(0);
     }
+    row.weight = call.numbers<F>(call.weight, 4, o, i);
+    row.probability = call.numbers<F>(call.b, 5, o, i);
+    row.mask = {call.mask.at<const unsigned char>(o, i), call.mask.along};
+    row.smoothing = floats(Unsigned<F>(call.smoothing));
     row.value = call.out.at<F>(o, i);
     row.value_along = call.out.along;
     return row;
@@ -88,9 +83,11 @@ template <class Pass, class T, int V, bool HELD> LAW void run_loss(const LossCal
 #define LSMX_LOSS_KERNEL(NAME, THREADS, BLOCKS, PASS, T, V, HELD)                                                             \
     extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                             \
         NAME(LSMX_OPERAND(a), LSMX_OPERAND(b), LSMX_OPERAND(one), LSMX_OPERAND(index), LSMX_OPERAND(temperature),             \
-             LSMX_OPERAND(sums), LSMX_OPERAND(out), long long n, long long rows, long long inner, long long size,             \
-             long long side_by_side, long long staged, long long types, long long ignores, long long ignored) {               \
+             LSMX_OPERAND(sums), LSMX_OPERAND(weight), LSMX_OPERAND(mask), LSMX_OPERAND(out), long long n, long long rows,    \
+             long long inner, long long size, long long side_by_side, long long staged, long long types, long long ignores,   \
+             long long ignored, long long count, long long softcap, long long smoothing) {                                    \
         lsmx::run_loss<lsmx::PASS, T, V, HELD>({LSMX_TAKE(a), LSMX_TAKE(b), LSMX_TAKE(one), LSMX_TAKE(index),                 \
-                                                LSMX_TAKE(temperature), LSMX_TAKE(sums), LSMX_TAKE(out),                      \
-                                                {n, rows, inner, size, side_by_side, staged}, types, ignores, ignored});      \
+                                                LSMX_TAKE(temperature), LSMX_TAKE(sums), LSMX_TAKE(weight), LSMX_TAKE(mask),  \
+                                                LSMX_TAKE(out), {n, rows, inner, size, side_by_side, staged}, types, ignores, \
+                                                ignored, count, softcap, smoothing});                                         \
     }

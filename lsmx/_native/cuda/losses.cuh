@@ -2,44 +2,23 @@
 
 namespace lsmx {
 
-constexpr long long OUTSIDE = -1, IGNORED = -2;  // what stands for an index that is not in the row, or counts as 0
-
-template <class F> RARE F quotient(F x, F temperature) { return divided(x, temperature); }
-
-// What a row has beside its logits
-template <class T, class F> struct Beside {
-    long long n;  // elements of the row, 0 if there is none
-    const T* z;
-    long long along;
-    bool divides;  // by a temperature, which flushes also where that is 1
-    F temperature, one, numbers[4];
-    long long index;
-    F sums[4];  // what RowSumsForward has found, if it is given
-    bool given;
-    F* value;  // of results that have numbers a row
-    long long value_along;
-
-    LAW F over(F x) const { return divides ? quotient(x, temperature) : x; }
-    // The logit at the index, if that is in the row
-    LAW F picked() const { return index < 0 ? F(0) : over(widen(z[index * along])); }
-    LAW void give(const Team& team, F result) const {
-        if (team.rank == 0 && n > 0) *value = narrow<F>(result);
-    }
-};
-
 // ---- walks over what is made of the elements
 
-// x = z / T of one or two operands, and results over T
+// The logits x of one or two operands, and gradients by them
 template <class F, class Values, class Row> struct Scaled : Walks<F, Scaled<F, Values, Row>> {
     const Values& of;
     const Row& row;
 
     LAW Scaled(const Values& of, const Row& row) : of(of), row(row) {}
     template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
-        of.each_at([&](long long i, F a, F b) { body(i, row.over(a), row.over(b)); }, settle);
+        of.each_at([&](long long i, F a, F b) { body(i, row.scale.logit(a), row.scale.logit(b)); }, settle);
     }
     template <class Body> LAW void write_at(Body body) const {
-        of.write_at([&](long long i, F a, F b) { return row.over(body(i, row.over(a), row.over(b))); });
+        of.write_at([&](long long i, F a, F b) { return row.scale.gradient(body(i, row.scale.logit(a), row.scale.logit(b)), b); });
+    }
+    // A result that is no gradient by the logits
+    template <class Body> LAW void write_beside(Body body) const {
+        of.write_at([&](long long i, F, F b) { return body(i, row.scale.logit(b)); });
     }
 };
 
@@ -94,31 +73,42 @@ struct RowSumsForward : OfOne {
     }
 };
 
-// log s_i = (x_i - max) - L,  L = ln sum exp(x - max)
+// log s_i = (x_i - max) - L,  L = ln sum exp(x - max), at one index or several
 struct LogProbForward : OfOne {
     static constexpr bool picks = true;
 
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         pick<F>(team, row, sum_exp<F>(team, values));
     }
+    // Each thread some of the indices
     template <class F, class Row> LAW static void pick(const Team& team, const Row& row, const SumExp<F>& s) {
-        const F value = s.defined && row.index >= 0 ? log_softmax_value(row.picked(), s.m, log(s.total).high) : not_a_number<F>();
-        row.give(team, row.index == IGNORED ? F(0) : value);
+        const F L = log(s.total).high;
+        for (long long k = team.rank; k < row.indices.count && row.n > 0; k += team.size) {
+            const long long i = row.indices.at(k);
+            const F value = s.defined && i >= 0 ? log_softmax_value(row.logit_at(i), s.m, L) : not_a_number<F>();
+            row.value[k * row.value_along] = narrow<F>(i == IGNORED ? F(0) : value);
+        }
     }
 };
 
-// dx_c = g_c - s_c G,  g_c one number at the index and another elsewhere
+// dx_c = g_c - s_c G of cotangents g(c) with the sum G, of a row that is known
+template <class F, class Values, class Row, class Cotangent>
+LAW void gradients_of(const Team& team, const Values& values, const Row& row, const SumExp<F>& s, bool known, Words<F> G, Cotangent g) {
+    const SoftmaxOf<F> p(s, not_a_number<F>());
+    const F others = times(s.R, p.w).high;  // 1 - s at the maximum
+    const bool dominates = s.R.high < F(1);
+    known = known && s.defined && finite(G.high);
+    values.write_at([&](long long i, F, F x) {
+        if (!known || i >= row.n) return row.index == IGNORED ? F(0) : not_a_number<F>();
+        return dominates && x == s.m ? minus_likely(g(i), others, G) : minus_probable(g(i), p(x), G);
+    });
+}
+
+// The same with one number at the index and another elsewhere
 template <class F, class Values, class Row>
 LAW void log_prob_gradients(const Team& team, const Values& values, const Row& row, F at, F elsewhere, Words<F> G) {
     const SumExp<F> s = sum_exp_of<F>(team, values, row);
-    const SoftmaxOf<F> p(s, not_a_number<F>());
-    const F others = times(s.R, p.w).high;  // 1 - s at the maximum
-    const bool known = s.defined && row.index >= 0 && finite(G.high), dominates = s.R.high < F(1);
-    values.write_at([&](long long i, F, F x) {
-        if (!known) return row.index == IGNORED ? F(0) : not_a_number<F>();
-        const F g = i == row.index ? at : elsewhere;
-        return dominates && x == s.m ? minus_likely(g, others, G) : minus_probable(g, p(x), G);
-    });
+    gradients_of<F>(team, values, row, s, row.index >= 0, G, [&](long long i) { return i == row.index ? at : elsewhere; });
 }
 
 // dx = g (1[c = i] - s)
@@ -129,21 +119,30 @@ struct LogProbBackward : OfOne {
     }
 };
 
+// loss = sum_c q_c (-log s_c) of a row that is known, infinite where a class is impossible
+template <class F, class Values, class Row, class Target>
+LAW void target_losses(const Team& team, const Values& values, const Row& row, bool known, Target q) {
+    const SumExp<F> s = sum_exp_of<F>(team, values, row);
+    const F L = log(s.total).high;
+    known = known && s.defined;
+    bool infinite = false;
+    const ValueSum<F> sum = sum_of<F>(team, values, [&](long long i, F, F x) {
+        const F term = known && i < row.n ? surprise(x, s.m, L, q(i)) : F(0);
+        infinite |= term == infinity<F>();
+        return term;
+    });
+    const F loss = team.any(infinite) ? infinity<F>() : sum.G.high;
+    row.give(team, row.index == IGNORED ? F(0) : known ? loss : not_a_number<F>());
+}
+
 // ---- cross-entropy of classes with smoothing or a part that goes with lse: its numbers are
 
-// q at the target, and q elsewhere:  loss = sum_c q_c (-log s_c), infinite where a class is impossible
+// q at the target, and q elsewhere
 struct CrossEntropyForward : OfOne {
     static constexpr int numbers = 2;
 
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
-        const SumExp<F> s = sum_exp_of<F>(team, values, row);
-        const F L = log(s.total).high;
-        const bool known = s.defined && row.index >= 0;
-        const ValueSum<F> sum = sum_of<F>(team, values, [&](long long i, F, F x) {
-            return known && i < row.n ? surprise(x, s.m, L, i == row.index ? row.numbers[0] : row.numbers[1]) : F(0);
-        });
-        const F loss = sum.most == infinity<F>() ? sum.most : sum.G.high;
-        row.give(team, row.index == IGNORED ? F(0) : known ? loss : not_a_number<F>());
+        target_losses<F>(team, values, row, row.index >= 0, [&](long long i) { return row.numbers[i == row.index ? 0 : 1]; });
     }
 };
 
@@ -202,17 +201,20 @@ template <class F> LAW bool greater(F a, F b) {
 struct RankForward : OfOne {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         constexpr long long UNKNOWN = 1LL << 50;  // more than there are elements
-        const F x_i = row.picked();
-        long long above = 0;
-        bool any_nan = false;
-        values.each(
-            [&](F, F x) {
-                above += greater(x, x_i);
-                any_nan |= unordered(x);
-            },
-            Nothing());
-        const long long all = team.sum(any_nan ? UNKNOWN : above);
-        row.give(team, row.index >= 0 && all < UNKNOWN ? F(all) : F(-1));
+        for (long long k = 0; k < row.indices.count; ++k) {
+            const long long i = row.indices.at(k);
+            const F x_i = row.logit_at(i);
+            long long above = 0;
+            bool any_nan = false;
+            values.each(
+                [&](F, F x) {
+                    above += greater(x, x_i);
+                    any_nan |= unordered(x);
+                },
+                Nothing());
+            const long long all = team.sum(any_nan ? UNKNOWN : above);
+            row.give(team, i >= 0 && all < UNKNOWN ? F(all) : F(-1), k);
+        }
     }
 };
 

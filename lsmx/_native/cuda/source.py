@@ -34,12 +34,21 @@ LOSSES = {
     "kl_forward": "KlForward",
     "kl_backward_z": "KlBackwardZ",
     "kl_backward_w": "KlBackwardW",
+    "js_forward": "JsForward",
+    "js_backward_z": "JsBackwardZ",
+    "js_backward_w": "JsBackwardW",
+    "weighted_cross_entropy_forward": "WeightedForward",
+    "weighted_cross_entropy_backward": "WeightedBackward",
+    "cross_entropy_of_forward": "OfForward",
+    "cross_entropy_of_backward_z": "OfBackwardZ",
+    "cross_entropy_of_backward_target": "OfBackwardTarget",
+    "log_probs_backward": "LogProbsBackward",
 }
-"""What losses.cuh and divergence.cuh call those of the losses."""
+"""What losses.cuh, class_losses.cuh and divergence.cuh call those of the losses."""
 ELEMENTS = {"float16": "lsmx::Half", "bfloat16": "lsmx::Bfloat", "float32": "float", "float64": "double"}
 LAW = ("numbers.h", "constants.h", "law.h")
 FILES = ("elements.cuh", "team.cuh", "rows.cuh", "sums.cuh", "passes.cuh", "kernels.cuh")
-OF_LOSSES = ("loss_law.h", "pair.h"), ("losses.cuh", "divergence.cuh", "loss_kernels.cuh")
+OF_LOSSES = ("loss_law.h", "pair.h"), ("beside.cuh", "losses.cuh", "class_losses.cuh", "divergence.cuh", "loss_kernels.cuh")
 JOINED = re.compile(r'^#(pragma once|include "[\w.]+")\n', re.MULTILINE)
 """What headers say to be found by each other, and once: here they are one text."""
 THREADS = 512

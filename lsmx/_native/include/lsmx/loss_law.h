@@ -4,6 +4,8 @@
 
 namespace LSMX_TARGET {
 
+LAW bool any(bool x) { return x; }
+
 // ---- products of double words (products.py)
 
 // A double word whose second word counts as 0 where it, or what it is made of, could be subnormal
@@ -118,7 +120,13 @@ template <class N> struct Psi {
     N value;
     Words<N> log1p;
 };
-// h^2/2 - h^4 P(h^2) for h <= 1, else ln(1 + tanh h) - |d| u / (1 + u) with u = e^-|d|
+// h^2/2 - h^4 P(h^2) for h <= 1
+template <class N> LAW N small_psi(Words<N> h) {
+    h = half_square(h);
+    N square = h.high + h.high;
+    return h.high + (h.low - flush(flush(square * square) * Constants<N>::psi_polynomial(square)));
+}
+// else ln(1 + tanh h) - |d| u / (1 + u) with u = e^-|d|
 template <class N> LAW Psi<N> psi(Words<N> d) {
     auto negative = d.high < Element<N>(0);
     Words<N> a = {where(negative, Element<N>(0) - d.high, d.high), where(negative, Element<N>(0) - d.low, d.low)};
@@ -127,9 +135,13 @@ template <class N> LAW Psi<N> psi(Words<N> d) {
     Words<N> log1p = log(normalise(t.value)), less = times(times(a, t.u), t.inverse), s = two_sum(log1p.high, Element<N>(0) - less.high);
     N far = s.high + (s.low + (log1p.low - less.low));
     auto near = a.high <= Element<N>(2);
-    Words<N> h = half_square(Words<N>{unless(!near, half.high), unless(!near, half.low)});
-    N square = h.high + h.high, fourth = flush(flush(square * square) * Constants<N>::psi_polynomial(square));
-    return {flush(where(near, h.high + (h.low - fourth), far)), log1p};
+    N small = small_psi(Words<N>{unless(!near, half.high), unless(!near, half.low)});
+    return {flush(where(near, small, far)), log1p};
+}
+// psi alone: without a hyperbolic tangent where no |d| is above 2
+template <class N> LAW N psi_value(Words<N> d) {
+    if (any(!(magnitude(d.high) <= Element<N>(2)))) return psi(d).value;
+    return flush(small_psi(Words<N>{d.high * Element<N>(0.5), d.low * Element<N>(0.5)}));
 }
 
 // ln(p / m) / 2 with m = (p + q) / 2, from d = ln q - ln p and ln(1 + tanh |d / 2|)
@@ -138,6 +150,21 @@ template <class N> LAW N half_log_ratio(Words<N> d, Words<N> log1p) {
     Words<N> s = two_sum(log1p.high, Element<N>(0) - unless(!up, d.high));
     return (s.high + (s.low + (log1p.low - unless(!up, d.low)))) * Element<N>(0.5);
 }
+
+// ---- what cross-entropy compares a class of weight w with, of a row of C classes that are present (targets.py)
+
+template <class F> struct Smoothed {
+    F kept, each;  // 1 - eps, [eps / C]
+
+    LAW Smoothed(F eps, int64 present) : kept(F(1) - eps), each(divided(eps, F(present ? present : 1))) {}
+    // q_c = w_c ((1 - eps) [c = i] + [eps / C])
+    LAW F chosen(F w) const { return product(kept + each, w); }
+    LAW F other(F w) const { return product(each, w); }
+    // q_c = w_c (p_c (1 - eps) + [eps / C]), of p_c alone where eps is 0
+    LAW F of(F p, F w, bool smooths) const { return product(smooths ? product(p, kept) + each : p, w); }
+    // The factor of -log s_c in the gradient by p_c:  w_c (1 - eps)
+    LAW F factor(F w) const { return product(kept, w); }
+};
 
 // ---- the losses' own formulas
 

@@ -1,12 +1,13 @@
 // Two rows of logits side by side, p = softmax(z) and q = softmax(w): what lsmx/_definition/divergence.py says of each class.
 //
 //     KL = sum(p (e^d - 1 - d)),  d = ln q - ln p
+//     JS = sum((p + q)/2 psi(d/2))
 #pragma once
 #include "loss_law.h"
 
 namespace LSMX_TARGET {
 
-LAW bool any(bool x) { return x; }
+constexpr double LN2 = 0.6931471805599453;
 
 // e^d - 1, of which only the first word is asked for, and phi: without an exponential where no |d| is above 1
 template <class N> struct Change {
@@ -102,5 +103,26 @@ template <class F> struct PairOf {
         return product(spread<N>(g), where(is_in(c.x) && !is_in(c.y), F(0) - c.p, moves));
     }
 };
+
+// ---- JS, of a class where the two sides have the probabilities p and q, and d is known
+
+// A term:  (p + q)/2 psi(d/2),  ln 2 in place of psi where one of them alone has the class
+template <class N, class B> LAW N js_term(N p, N q, Words<N> d, B alone) {
+    return product(flush((p + q) * Element<N>(0.5)), where(alone, spread<N>(Element<N>(LN2)), psi_value(d)));
+}
+// v = ln(p / m) / 2 of the side that a gradient is by: of z, or of w, whose d is the other's with its sign changed; alone: without the other
+template <bool BY_W, class N, class B> LAW N js_log_ratio(N p, Words<N> d, B alone) {
+    const Words<N> log1p = psi(d).log1p;
+    if (BY_W) d = {Element<N>(0) - d.high, Element<N>(0) - d.low};
+    const N v = where(alone, spread<N>(Element<N>(LN2) * Element<N>(0.5)), half_log_ratio(d, log1p));
+    return unless(!(p > Element<N>(0)), v);
+}
+// A term of its mean:  p v
+template <class N> LAW N js_mean_term(N p, N v) { return product(p, flush(v)); }
+// g p (v - sum(p v))
+template <class N> LAW N js_gradient(N p, N v, Words<N> mean, N g) {
+    Words<N> s = two_sum(v, Element<N>(0) - mean.high);
+    return canonical(product(g, product(p, flush(s.high + (s.low - mean.low)))));
+}
 
 }  // namespace LSMX_TARGET
