@@ -63,7 +63,7 @@ template <class F> struct PairOf {
     // A term of the divergence:  p (e^d - 1 - d), q where p is 0, and 0 where z alone has the class
     template <class N> LAW N term(N x, N y) const {
         N s = p(x);
-        return unless(is_in(x) && !is_in(y), where(s > F(0), product(s, change(x, y, s).rest), q(y)));
+        return unless(is_in(x) && !is_in(y), where(s > F(0), product(s, change(x, y, s).rest), flush(q(y))));
     }
     // dz = -g p (d + KL)
     template <class N> LAW N by_z(N x, N y, F kl, F g) const {
