@@ -80,6 +80,13 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
         "two_sum(sum.high[j], -l.numbers[j][1])",
         "two_sum(sum.high[j], F(0))",
     ),
+    "a tiny sum": (
+        "weighted_cross_entropy_backward",
+        "WeightedBackward",
+        "loss_law.h",
+        "minus(g, flush(G.high))",
+        "minus(g, G.high)",
+    ),
     "a likely class": (
         "weighted_cross_entropy_backward",
         "WeightedBackward",

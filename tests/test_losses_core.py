@@ -489,6 +489,15 @@ def test_one_nan_of_rows_that_are_not_defined(target: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sum_of_cotangents_that_is_tiny(target: str, dtype: str) -> None:
+    """Less what goes with lse it counts as 0, also at a class that outweighs the others."""
+    z, u = np.array([[-1.0, -2.0] + [-INF] * 20], dtype), np.array([3.6 * float(np.finfo(dtype).tiny)], dtype)
+    for options in ({}, {"label_smoothing": 1e-3, "where": np.ones(22, bool)}):
+        same(lsmx.cross_entropy_backward, u, z, np.array([0]), z_loss=0.5, reduction="none", **options)
+    assert lsmx.cross_entropy_backward(u, z, np.array([0]), z_loss=0.5, reduction="none")[0, :2].tolist() == [-u[0], 0.0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_cotangents_of_several_indices_whose_sum_is_too_large(target: str, dtype: str) -> None:
     """It is no number, as that of a row's cotangents: of all of them, the row is NaN; of one class, that class is."""
     z, big = np.array([[0.0, 1.0, 2.0, -INF]] * 3, dtype), 0.9 * float(np.finfo(dtype).max)

@@ -83,7 +83,11 @@ def cotangents(rng: np.random.Generator, rows: int, n: int, dtype: str) -> Value
 def factors(rng: np.random.Generator, rows: int, dtype: str) -> Values:
     """A row's cotangent, and what its logsumexp takes from the sum of the cotangents of its classes."""
     u, less = (flushed(drawn(rng, VECTORS, (rows,), (0,), dtype)) for _ in range(2))
-    return np.stack([u, np.where(rng.random(rows) < rng.choice([0.0, 0.5, 1.0]), less.dtype.type(0), less)], axis=1)
+    less = np.where(rng.random(rows) < rng.choice([0.0, 0.5, 1.0]), less.dtype.type(0), less)
+    near = rng.random(rows) < 0.3  # they leave little, or what counts as 0
+    u = np.where(near & (rng.random(rows) < 0.5), cast(rng.choice([-4.0, 4.0, 9.0], rows) * least(dtype), dtype), u)
+    rest = flushed(-u * cast(rng.choice([1.0, 0.6, 0.999], rows), dtype))
+    return np.stack([u, np.where(near, rest, less)], axis=1)
 
 
 def together(rng: np.random.Generator, kind: str, shape: tuple[int, ...], n: int, dtype: str) -> Values:

@@ -175,7 +175,7 @@ template <class N> LAW N minus_probable(N g, N s, Words<N> G) {
 
 // The same at the maximum, if its s > 1/2:  (g - G) + (1 - s) G,  1 - s = R w
 template <class N> LAW N minus_likely(N g, N others, Words<N> G) {
-    Words<N> d = minus(g, G.high), d2 = minus(d.high, N(0) - product(others, G.high));
+    Words<N> d = minus(g, flush(G.high)), d2 = minus(d.high, N(0) - product(others, G.high));
     return canonical(flush(d2.high + ((d.low - flush(G.low)) + d2.low)));
 }
 
