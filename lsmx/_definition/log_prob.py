@@ -136,13 +136,13 @@ class Indices:
         return self.added(g or [ops.xp.zeros(self.ones, dtype=ops.dtype, device=ops.device)])
 
     def added(self, values: list[Array]) -> Words:
-        """The exact sum of arrays, NaN where one of them is."""
+        """The exact sum of arrays, NaN where one of them, or the sum, is not finite."""
         ops = self.rows.ops
         v = ops.xp.stack(values, axis=-1)
         largest = ops.xp.max(ops.xp.abs(v), axis=-1, keepdims=True)
         finite = ops.xp.isfinite(largest)
         high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), (len(v.shape) - 1,))
-        return ops.where(finite, high, NAN)[..., 0], low[..., 0]
+        return ops.where(finite & ops.xp.isfinite(high), high, NAN)[..., 0], low[..., 0]
 
     def known(self, x: Array) -> Array:
         """``x``, NaN in rows with an index outside of them."""

@@ -91,7 +91,7 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
     """``q_c = w_c (p_c (1 - eps) + [eps / C])``."""
     rows = row.rows
-    q = rows.enter("target", target, absent=0.0)
+    q = rows.flush(rows.enter("target", target, absent=0.0))
     if options.label_smoothing:
         q = rows.product(q, kept(rows, options)) + share(rows, options)
     always = row.sums.m == row.sums.m
