@@ -45,6 +45,7 @@ def drawn(dtype: str, n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor,
     rng = np.random.default_rng(n)
     each = np.where(rng.random(len(z)) < 0.9, rng.uniform(0.3, 3, len(z)), 1.0).astype(g.dtype)
     ways = [{}, {"where": tensor(rng.random(z.shape) < 0.7)}, {"temperature": 0.7}, {"temperature": tensor(each)}]
+    ways += [{"softcap": 30.0, **ways[1]}, {"softcap": 2.5, **ways[3]}]
     return tensor(z).to(getattr(torch, dtype)), tensor(index), tensor(g), ways
 
 
@@ -101,9 +102,9 @@ def check(seen: list[Any], z: torch.Tensor, index: torch.Tensor, g: torch.Tensor
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_one_array_of_logits(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
-    for options in ways if n < 2000 else ways[::3]:
+    for k, options in enumerate(ways if n < 2000 else ways[::5]):
         (sums,) = same(launched, 1, lsmx.row_sums, z, **options)
-        for known in ({}, {"row_sums": sums}):
+        for known in ({}, {"row_sums": sums}) if k % 2 else ({},):
             check(launched, z, index, g, **options, **known)
     kinds = {kernel.rpartition("_")[0].rpartition("_")[2] for kernel, *_ in launched}
     assert kinds == {"held" if n <= 8192 else "walked"}
@@ -116,7 +117,7 @@ def test_cross_entropy(dtype: str, n: int, launched: list[Any]) -> None:
     weight = torch.rand(n, dtype=g.dtype)
     weight[0] = 0
     for launches, options in (
-        *((1, way) for way in ways[: 4 if n < 2000 else 1]),
+        *((1, way) for way in (ways if n < 2000 else ways[5:])),
         (1, {"weight": weight}),
         (1, {"label_smoothing": 0.1}),
         (2, {"label_smoothing": 1.0, "z_loss": 0.01, **ways[3]}),
@@ -134,7 +135,7 @@ def test_kl_divergence(dtype: str, n: int, launched: list[Any]) -> None:
     noise = torch.from_numpy(np.random.default_rng(n).standard_normal((3, *z.shape))).to(z.dtype)
     others = [z.roll(ROWS, 0), z, z + noise[0], (z + 1e-6 * noise[1]).to(z.dtype), z + 1e-2 * noise[2]]
     for w in others if n < 100 else others[::2] if n < 2000 else others[3:4]:
-        for options in ways[:2] + ways[3:] if n < 100 else ways[1:3]:
+        for options in ways[:2] + ways[3:4] if n < 100 else ways[1:3]:
             same(launched, 1, lsmx.kl_divergence, z, w, **options)
             same(launched, 2, lsmx.kl_divergence_backward, g, z, w, **options)
 
@@ -156,7 +157,7 @@ def test_layouts(n: int, launched: list[Any]) -> None:
     for options in ({}, {"temperature": each[:, 1]}, {"where": mask.T}):
         check(launched, across, index[:, 0].to(torch.int32), g[:, 1], axis=0, **options)
     same(launched, 2, lsmx.kl_divergence_backward, g[:, 1], across, beside, axis=0)
-    assert {values[32] for _, *_, values in launched} == {0, 1}  # neighbouring threads with neighbouring elements, or rows
+    assert {values[40] for _, *_, values in launched} == {0, 1}  # neighbouring threads with neighbouring elements, or rows
 
 
 @pytest.mark.parametrize("axis", [1, (0, 1), (1, 2), None])
@@ -222,11 +223,11 @@ def test_gradients_go_where_the_logits_are(n: int, launched: list[Any]) -> None:
         want, place = call(g, z, *arrays), z.clone()
         assert call(g, place, *arrays, out=place) is place
         assert differing(place.numpy(), want.numpy()) is None
-        assert launched[-1][-1][24] == place.data_ptr()
+        assert launched[-1][-1][32] == place.data_ptr()
     shifted = torch.empty(5 * n + 1)
     want, z = log_prob_backward(g, z, index), shifted[:-1].view(5, n).copy_(z)
     log_prob_backward(g, z, index, out=shifted[1:].view(5, n))  # overlaps what is read
-    assert launched[-1][-1][24] != shifted.data_ptr() + 4
+    assert launched[-1][-1][32] != shifted.data_ptr() + 4
     assert differing(shifted[1:].view(5, n).numpy(), want.numpy()) is None
 
 
@@ -240,19 +241,12 @@ def test_refusals(launched: list[Any]) -> None:
 
     z, index = torch.randn(4, 5, 6), torch.zeros(4, 5, dtype=torch.int64)
     assert why("log_prob", z, index) == ""
-    assert why("log_prob", z, index, softcap=3.0) == "a soft cap"
-    assert why("log_prob", z, torch.zeros(4, 5, 2, dtype=torch.int64)) == "several indices for each row"
     assert why("log_prob", z, index.to(torch.int16)) == "dtype torch.int16"
     assert why("entropy", z, temperature=-1.0) == "a temperature that is none"
     assert why("entropy", z[:, :0]) == "no elements"
     assert why("entropy", z, axis=(0, 2)) == "the reduced axes do not lie in memory as one"
     assert why("kl_divergence", z, z.half()) == "logits of different shapes or dtypes"
-    assert (
-        why("cross_entropy", z, index, axis=2, label_smoothing=0.1, weight=torch.rand(6))
-        == "label smoothing with class weights or a mask"
-    )
     assert why("entropy", torch.zeros(1).double().expand(2**22)).startswith("rows of 4194304 elements: float64 limbs")
-    assert ("js_divergence", "forward") not in kernels
     assert launched == []
 
 
@@ -289,15 +283,15 @@ QUICKLY = ("-O0", "-ffp-contract=off")  # compiled
 FAULTS = {  # of a pass, what is written instead of what
     "the second largest logit": ("row_sums_forward", "{first, second, s.R", "{first, first, s.R"),
     "of equal zeros, a negative one": ("row_sums_forward", "second == F(0) ? F(0) : s.maximum", "false ? F(0) : s.maximum"),
-    "a row that is ignored": ("log_prob_forward", "row.index == IGNORED ? F(0) : value", "value"),
-    "its gradient": ("log_prob_backward", "row.index == IGNORED ? F(0) : not", "false ? F(0) : not"),
+    "a row that is ignored": ("log_prob_forward", "i == IGNORED ? F(0) : value", "value"),
+    "its gradient": ("log_prob_backward", "return row.index == IGNORED ? F(0) : not", "return false ? F(0) : not"),
     "a likely class like others": ("log_prob_backward", "dominates && x == s.m", "false"),
     "the index": ("log_prob_backward", "i == row.index ? at", "i + 1 == row.index ? at"),
     "no temperature": ("log_prob_backward", "return divides ? quotient(x, temperature) : x", "return x"),
     "a temperature of 1 that flushes nothing": ("row_sums_forward", "return divides ?", "return divides && temperature != F(1) ?"),
-    "a gradient that is not over it": ("log_prob_backward", "return row.over(body(", "return (body("),
+    "a gradient that is not over it": ("log_prob_backward", "by_uncapped(over(g), z, cap) : over(g)", "by_uncapped(over(g), z, cap) : g"),
     "what is no temperature": ("log_prob_forward", "temperature < C::largest_divisor", "true"),
-    "a class that is impossible": ("cross_entropy_forward", "sum.most == infinity<F>()", "false"),
+    "a class that is impossible": ("cross_entropy_forward", "infinite |= term ==", "infinite |= F(1) =="),
     "what is past the end": ("cross_entropy_forward", "known && i < row.n", "known"),
     "the grid of distances": ("entropy_forward", "where(D2 > F(1), D2, F(1))", "F(1)"),
     "negative logits": ("rank_forward", "(x < 0 ? sign - x : x)", "x"),
@@ -343,11 +337,9 @@ def calls() -> dict[str, Callable[[], Any]]:
     }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_planted_faults_are_caught(fault: str) -> None:
-    passname, before, after = FAULTS[fault]
+def caught(passname: str, before: str, after: str, call: Callable[[], Any]) -> None:
+    """A fault of a pass is seen by a call, which the pass serves without it."""
     assert source(passname, "float32", device=False).count(before) == 1
-    call = calls()[passname]
     with lsmx.using("reference"):
         want = results(call())
 
@@ -361,3 +353,9 @@ def test_planted_faults_are_caught(fault: str) -> None:
 
     assert not seen(str)
     assert seen(lambda text: text.replace(before, after))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_caught(fault: str) -> None:
+    passname, before, after = FAULTS[fault]
+    caught(passname, before, after, calls()[passname])

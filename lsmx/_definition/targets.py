@@ -96,7 +96,7 @@ def of_probabilities(row: Row, target: Array, options: Options) -> Target:
 
 def q_of(rows: Rows, target: Array, options: Options) -> Array:
     """The same, 0 where masked."""
-    q = rows.enter("target", target, absent=0.0)
+    q = rows.flush(rows.enter("target", target, absent=0.0))
     if options.label_smoothing:
         q = rows.product(q, kept(rows, options)) + share(rows, options)
     return rows.present(rows.flush(weighted(rows, q, options)), absent=0.0)

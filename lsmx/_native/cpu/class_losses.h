@@ -15,16 +15,20 @@ template <class F> int64 present_in(const Lines<F>& l, int64 j) {
     }
     return present;
 }
-template <class F> F weight_of(const Lines<F>& l, const F* q, int64 c) { return l.weighted ? q[c] : F(1); }
+// The weight of each class, which is where q will be
+template <class F> F* weights_of(Lines<F>& l, int64 j) {
+    if (!l.weighted) fill_line(l.q[j], l.length, F(1));
+    return l.q[j];
+}
 
 // q_c of an index; that of an absent class counts at the index alone
 template <class F> ALONE void class_targets(Lines<F>& l, int64 j) {
     const Smoothed<F> by(l.smoothing, present_in(l, j));
-    F* q = l.q[j];
+    F* q = weights_of(l, j);
     const int64 i = l.index[j];
-    const F chosen = by.chosen(weight_of(l, q, i));
+    const F chosen = by.chosen(q[i]);
     for (int64 c = 0; c < l.length; ++c) {
-        const F value = by.other(weight_of(l, q, c));
+        const F value = by.other(q[c]);
         q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : value;
     }
     q[i] = chosen;
@@ -34,9 +38,9 @@ template <class F> ALONE void class_targets(Lines<F>& l, int64 j) {
 template <class F> ALONE void probability_targets(Lines<F>& l, int64 j) {
     const Smoothed<F> by(l.smoothing, l.smoothing > 0 ? present_in(l, j) : 1);
     const F* p = l.a[j];
-    F* q = l.q[j];
+    F* q = weights_of(l, j);
     for (int64 c = 0; c < l.length; ++c) {
-        const F value = by.of(read_one(p + c), weight_of(l, q, c), l.smoothing > 0);
+        const F value = by.of(read_one(p + c), q[c]);
         q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : value;
     }
 }
@@ -44,9 +48,9 @@ template <class F> ALONE void probability_targets(Lines<F>& l, int64 j) {
 // The factor of -log s_c in the gradient by p_c
 template <class F> ALONE void target_factors(Lines<F>& l, int64 j) {
     const Smoothed<F> by(l.smoothing, 1);
-    F* q = l.q[j];
+    F* q = weights_of(l, j);
     for (int64 c = 0; c < l.length; ++c) {
-        const F value = by.factor(weight_of(l, q, c));
+        const F value = by.factor(q[c]);
         q[c] = l.mask[j] && l.mask[j][c] == 0 ? F(0) : value;
     }
 }

@@ -23,7 +23,7 @@ template <class F, class Row> RARE F class_target(const Row& row, const Smoothed
 
 // q_c of probabilities
 template <class F, class Row> RARE F probability_target(const Row& row, const Smoothed<F>& by, long long c) {
-    return row.mask.at(c) ? by.of(row.probability.at(c), weight_of<F>(row, c), row.smoothing > F(0)) : F(0);
+    return row.mask.at(c) ? by.of(row.probability.at(c), weight_of<F>(row, c)) : F(0);
 }
 
 // The factor of -log s_c in the gradient by p_c
@@ -97,7 +97,7 @@ template <class F, class Row> struct Chosen : Walks<F, Chosen<F, Row>> {
     template <class Body, class Settle> LAW void each_at(Body body, Settle settle) const {
         for (long long k = 0; k < row.indices.count; ++k) {
             if (c != EVERY && row.indices.at(k) != c) continue;
-            const F g = row.each.at(k), v = finite(g) ? flush(g) : not_a_number<F>();
+            const F v = flush(row.each.at(k));
             body(k, v, v);
             settle();
         }

@@ -160,8 +160,8 @@ template <class F> struct Smoothed {
     // q_c = w_c ((1 - eps) [c = i] + [eps / C])
     LAW F chosen(F w) const { return product(kept + each, w); }
     LAW F other(F w) const { return product(each, w); }
-    // q_c = w_c (p_c (1 - eps) + [eps / C]), of p_c alone where eps is 0
-    LAW F of(F p, F w, bool smooths) const { return product(smooths ? product(p, kept) + each : p, w); }
+    // q_c = w_c (p_c (1 - eps) + [eps / C])
+    LAW F of(F p, F w) const { return product(product(p, kept) + each, w); }
     // The factor of -log s_c in the gradient by p_c:  w_c (1 - eps)
     LAW F factor(F w) const { return product(kept, w); }
 };
