@@ -226,7 +226,7 @@ FAULTS = {  # of a pass, what is written instead of what
     "a gradient that knows none": ("entropy_backward", "by_uncapped(over(g), z, cap) : over(g)", "over(g) : over(g)"),
     "capped before it is divided": ("entropy_backward", "by_uncapped(over(g), z, cap)", "over(by_uncapped(g, z, cap))"),
     "a logit at the index without": ("log_prob_forward", "scale.logit(widen(z[i * along]))", "scale.over(widen(z[i * along]))"),
-    "one of several indices": ("log_prob_forward", "row.value[k * row.value_along]", "row.value[0]"),
+    "one of several indices": ("log_prob_forward", "row.value[k * row.value_along] = narrow<F>(i == IGNORED", "row.value[0] = narrow<F>(i == IGNORED"),
     "of threads that all take the same": ("log_prob_forward", "k = team.rank; k <", "k = 0; k <"),
     "ranks of the first": ("rank_forward", "const F x_i = row.logit_at(i)", "const F x_i = row.logit_at(row.index)"),
     "weights of none": ("weighted_cross_entropy_forward", "row.weight.any() ?", "false ?"),

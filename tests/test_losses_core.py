@@ -337,8 +337,9 @@ def test_cross_entropy_of_a_number_for_each_class(target: str, dtype: str, n: in
         index[4] = -100
         weight = rng.random(n).astype(g.dtype)
         weight[0] = 0
+        weight[-1:] = 1e37 if seed % 2 else weight[-1:]
         p = rng.random(z.shape) * (rng.random(z.shape) < 0.8)
-        p[1], p[2, 0], p[3, 0] = 0, [NAN, INF, -1.0][seed % 3], 1e-39
+        p[1], p[2, 0], p[3, 0], p[0, -1] = 0, [NAN, INF, -1.0][seed % 3], 1e-39, 1e-39
         p = p.astype(dtype)
         each = np.broadcast_to(weight, z.shape) * rng.random((ROWS, 1)).astype(g.dtype)
         for options in (
@@ -353,7 +354,7 @@ def test_cross_entropy_of_a_number_for_each_class(target: str, dtype: str, n: in
             same(of_backward, g, z, p, **options)
         for way in some(ways, seed):
             same(lsmx.cross_entropy, z, p, reduction="none", **way)
-            same(of_backward, g, z, p, **way)
+            same(of_backward, g, z, p, weight=weight, **way)
         assert lsmx.explain(z, index, function="cross_entropy", label_smoothing=0.1, weight=weight).runs == "core"
         assert lsmx.explain(g, z, p, function="cross_entropy_of", direction="backward", weight=weight).runs == "core"
 
@@ -378,7 +379,7 @@ def test_several_indices(target: str, dtype: str, n: int) -> None:
         for count in (2, 40) if seed % 2 else (7,):
             index = rng.integers(0, n, (ROWS, count))
             g = (rng.standard_normal(index.shape) * 2.0 ** rng.integers(-30, 30, index.shape)).astype(fmt)
-            g[0, 0], g[1, 0], g[2] = INF, NAN, 0
+            g[0, 0], g[1, 0], g[2], g[3] = INF, NAN, 0, np.finfo(fmt).max / 1.5
             for options in some(ways, seed):
                 same(lsmx.log_prob, z, index, **options)
                 same(lsmx.log_prob_backward, g, z, index, **options)
