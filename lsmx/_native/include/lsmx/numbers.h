@@ -57,8 +57,6 @@ LAW float floats(unsigned x) { return __uint_as_float(x); }
 LAW double floats(uint64 x) { return __longlong_as_double(x); }
 LAW float minus_exact_product(float a, float b, float c) { return __fmaf_rn(-b, c, a); }
 LAW double minus_exact_product(double a, double b, double c) { return __fma_rn(-b, c, a); }
-LAW float product_error(float a, float b, float h) { return __fmaf_rn(a, b, -h); }
-LAW double product_error(double a, double b, double h) { return __fma_rn(a, b, -h); }
 LAW float larger(float a, float b) { return fmaxf(a, b); }
 LAW double larger(double a, double b) { return fmax(a, b); }
 LAW float smaller(float a, float b) { return fminf(a, b); }
