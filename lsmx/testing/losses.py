@@ -86,7 +86,12 @@ def cases_of(function: str) -> list[Case]:
 
 
 def looked_at(library: str, function: str, dtype: str) -> list[Case]:
-    """Those on which a library is looked at each time: XLA compiles some losses for seconds, and others for minutes."""
-    if library.partition("-")[0] != "jax" or function not in LOSSES:
+    """Those on which a library is looked at each time.
+
+    XLA compiles some losses for seconds, and others for minutes; array-api-strict, which checks every step, has all in float32.
+    """
+    name, _, device = library.partition("-")
+    if function not in LOSSES or name not in ("jax", "strict") or (name == "strict" and not device and dtype == "float32"):
         return cases_of(function)
-    return [case for case in cases_of(function) if function in QUICK[dtype] and case.name in QUICK_CASES]
+    few = name == "strict" or function in QUICK[dtype]
+    return [case for case in cases_of(function) if few and case.name in QUICK_CASES]
