@@ -29,14 +29,14 @@ class CappedLogits(Function):
         (z,) = ctx.saved_tensors
         rows = Rows.of("z", z, *recall(ctx))
         g = rows.flush(rows.widened().enter("grad_output", grad_output, absent=0.0))
-        return rows.leave(scaled_backward(rows, rows.enter("z", z, absent=0.0), g, Scaling(softcap=ctx.softcap)), absent=0.0)
+        return rows.leave(scaled_backward(rows, rows.enter("z", z, absent=0.0), g, Scaling.of(ctx)), absent=0.0)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, /) -> Array:
         (z,) = ctx.saved_tensors
         rows = Rows.of("z", z, *recall(ctx))
         v = rows.flush(rows.enter("tangent", tangent, absent=0.0))
-        dy = scaled_jvp(rows, rows.enter("z", z, absent=0.0), v, Scaling(softcap=ctx.softcap))
+        dy = scaled_jvp(rows, rows.enter("z", z, absent=0.0), v, Scaling.of(ctx))
         return rows.widened().leave(dy, absent=0.0)
 
     @classmethod

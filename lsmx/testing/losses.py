@@ -24,6 +24,8 @@ LOSSES = (
     "target_total",
     "kl_divergence",
     "js_divergence",
+    "probabilities_total",
+    "capped_logits",
     "divided_logits",
     "mean_of_rows",
 )
@@ -31,10 +33,20 @@ LOSSES = (
 PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "axes-all", "scalar", "no-entries", "no-rows")
 """Generated cases that have no options, by name."""
 QUICK = {
-    "float16": ("rank", "row_sums", "target_weight", "divided_logits"),
-    "bfloat16": ("rank", "row_sums", "target_weight", "divided_logits"),
-    "float32": ("log_prob", "entropy", "rank", "row_sums", "cross_entropy", "target_weight", "target_total", "divided_logits"),
-    "float64": ("rank", "row_sums", "target_weight", "divided_logits"),
+    "float16": ("rank", "row_sums", "target_weight", "capped_logits", "divided_logits"),
+    "bfloat16": ("rank", "row_sums", "target_weight", "capped_logits", "divided_logits"),
+    "float32": (
+        "log_prob",
+        "entropy",
+        "rank",
+        "row_sums",
+        "cross_entropy",
+        "target_weight",
+        "target_total",
+        "capped_logits",
+        "divided_logits",
+    ),
+    "float64": ("rank", "row_sums", "target_weight", "capped_logits", "divided_logits"),
 }
 """What XLA compiles soon, by dtype, on these cases."""
 QUICK_CASES = ("far", "nasty", "masked", "axes-0-2", "temperatures", "z-loss", "mean")
