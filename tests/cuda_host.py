@@ -98,9 +98,7 @@ def serving(device: extend.CudaDevice) -> Iterator[extend.Backend]:
     """PyTorch's CPU tensors, served by the CUDA kernels on a device."""
     known = lsmx.backend_for(torch.zeros(1))
     fields = {f: getattr(known, f) for f in known.__dataclass_fields__ if f not in ("kernels", "by_task")}
-    record = extend.register_backend(
-        extend.Backend(**fields, kernels=extend.fused(memory(), extend.cuda_engine(device)))
-    )
+    record = extend.register_backend(extend.Backend(**fields, kernels=extend.fused(memory(), extend.cuda_engine(device))))
     try:
         yield record
     finally:
