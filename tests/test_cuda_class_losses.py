@@ -79,8 +79,12 @@ def test_smoothing_with_weights_or_a_mask(dtype: str, n: int, launched: list[Any
     z, index, g, ways = drawn(dtype, n)
     index[4::ROWS], index[5::ROWS] = -100, n
     for launches, options in every(n, ways, z.dtype):
-        same(launched, launches, lsmx.registered()["cross_entropy"], z, index, **options)
-        same(launched, launches, cross_entropy_backward, g, z, index, **options)
+        (sums,) = same(
+            launched, 1, lsmx.row_sums, z, **{k: v for k, v in options.items() if k in ("where", "temperature", "softcap")}
+        )
+        for known in ({}, {"row_sums": sums}) if launches > 1 else ({},):
+            same(launched, launches, lsmx.registered()["cross_entropy"], z, index, **options, **known)
+            same(launched, launches, cross_entropy_backward, g, z, index, **options, **known)
 
 
 @pytest.mark.parametrize(("dtype", "n"), CASES)
@@ -152,6 +156,22 @@ def test_layouts(n: int, launched: list[Any]) -> None:
         same(launched, 1, log_prob_backward, v, z, i)
         same(launched, 1, log_prob_backward, v.T.contiguous(), z.T.contiguous(), i.T, axis=0)
     assert {values[40] for _, *_, values in launched} == ({0, 1} if n > 1 else {0})
+
+
+@pytest.mark.parametrize("n", [40, 9000])
+def test_gradients_go_where_the_logits_are(n: int, launched: list[Any]) -> None:
+    """Also under a soft cap, whose gradient is by the logits as they were."""
+    z, index, g = torch.randn(5, n), torch.randint(0, n, (5,)), torch.randn(5)
+    several = torch.randint(0, n, (5, 3))
+    smooth = {"label_smoothing": 0.1, "weight": torch.rand(n), "softcap": 2.5}
+    for call, v, i, options in (
+        (cross_entropy_backward, g, index, smooth),
+        (log_prob_backward, torch.randn(5, 3), several, {"softcap": 2.5}),
+    ):
+        want, place = call(v, z, i, **options), z.clone()
+        assert call(v, place, i, out=place, **options) is place
+        assert differing(place.numpy(), want.numpy()) is None
+        assert launched[-1][-1][32] == place.data_ptr()
 
 
 def test_axes(launched: list[Any]) -> None:
