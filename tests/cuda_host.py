@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import fcntl
 import hashlib
 import pathlib
@@ -86,14 +87,18 @@ def emulated(
     return extend.CudaDevice(unavailable=lambda: None, shared=lambda like: shared, launch=launch)
 
 
+def memory() -> extend.Memory:
+    """That of PyTorch's CPU tensors, where what is made is full of NaN: what a kernel leaves out is seen."""
+    plain = lsmx_torch.memory("cpu")
+    return dataclasses.replace(plain, empty=lambda *given: plain.empty(*given).fill_(float("nan")))
+
+
 @contextlib.contextmanager
 def serving(device: extend.CudaDevice) -> Iterator[extend.Backend]:
     """PyTorch's CPU tensors, served by the CUDA kernels on a device."""
     known = lsmx.backend_for(torch.zeros(1))
     fields = {f: getattr(known, f) for f in known.__dataclass_fields__ if f not in ("kernels", "by_task")}
-    record = extend.register_backend(
-        extend.Backend(**fields, kernels=extend.fused(lsmx_torch.memory("cpu"), extend.cuda_engine(device)))
-    )
+    record = extend.register_backend(extend.Backend(**fields, kernels=extend.fused(memory(), extend.cuda_engine(device))))
     try:
         yield record
     finally:

@@ -1,8 +1,8 @@
-"""The CUDA passes of cross-entropy with a number for each class, of JS and of several indices, as ``test_cuda_losses`` has the others."""
+"""The CUDA passes of cross-entropy with a number for each class, of JS and of several indices, as those of ``test_cuda_losses``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,21 @@ import torch
 
 import lsmx
 from lsmx import extend
-from lsmx._native.cuda.source import source
 from lsmx.testing import differing
 from tests.cuda_host import COMPILER, emulated, serving
 from tests.test_cuda_host import _builds, _one_thread  # noqa: F401
-from tests.test_cuda_losses import CASES, QUICKLY, caught, derivative, drawn, launched, log_prob_backward, rank, results, same, tensor  # noqa: F401
+from tests.test_cuda_losses import CASES, caught, derivative, drawn, log_prob_backward, rank, results, same, tensor
 from tests.test_losses_core import INF, NAN, ROWS
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here, which compiles the kernels for the host")
+
+
+@pytest.fixture
+def launched() -> Iterator[list[Any]]:
+    """What is launched, with CPU tensors served by the CUDA kernels."""
+    seen: list[Any] = []
+    with serving(emulated(shared=100 * 1024, seen=seen)):
+        yield seen
 
 
 def weights(n: int, dtype: torch.dtype) -> torch.Tensor:
@@ -72,8 +79,12 @@ def test_smoothing_with_weights_or_a_mask(dtype: str, n: int, launched: list[Any
     z, index, g, ways = drawn(dtype, n)
     index[4::ROWS], index[5::ROWS] = -100, n
     for launches, options in every(n, ways, z.dtype):
-        same(launched, launches, lsmx.registered()["cross_entropy"], z, index, **options)
-        same(launched, launches, cross_entropy_backward, g, z, index, **options)
+        (sums,) = same(
+            launched, 1, lsmx.row_sums, z, **{k: v for k, v in options.items() if k in ("where", "temperature", "softcap")}
+        )
+        for known in ({}, {"row_sums": sums}) if launches > 1 else ({},):
+            same(launched, launches, lsmx.registered()["cross_entropy"], z, index, **options, **known)
+            same(launched, launches, cross_entropy_backward, g, z, index, **options, **known)
 
 
 @pytest.mark.parametrize(("dtype", "n"), CASES)
@@ -145,6 +156,22 @@ def test_layouts(n: int, launched: list[Any]) -> None:
         same(launched, 1, log_prob_backward, v, z, i)
         same(launched, 1, log_prob_backward, v.T.contiguous(), z.T.contiguous(), i.T, axis=0)
     assert {values[40] for _, *_, values in launched} == ({0, 1} if n > 1 else {0})
+
+
+@pytest.mark.parametrize("n", [40, 9000])
+def test_gradients_go_where_the_logits_are(n: int, launched: list[Any]) -> None:
+    """Also under a soft cap, whose gradient is by the logits as they were."""
+    z, index, g = torch.randn(5, n), torch.randint(0, n, (5,)), torch.randn(5)
+    several = torch.randint(0, n, (5, 3))
+    smooth = {"label_smoothing": 0.1, "weight": torch.rand(n), "softcap": 2.5}
+    for call, v, i, options in (
+        (cross_entropy_backward, g, index, smooth),
+        (log_prob_backward, torch.randn(5, 3), several, {"softcap": 2.5}),
+    ):
+        want, place = call(v, z, i, **options), z.clone()
+        assert call(v, place, i, out=place, **options) is place
+        assert differing(place.numpy(), want.numpy()) is None
+        assert launched[-1][-1][32] == place.data_ptr()
 
 
 def test_axes(launched: list[Any]) -> None:
@@ -226,21 +253,41 @@ FAULTS = {  # of a pass, what is written instead of what
     "a gradient that knows none": ("entropy_backward", "by_uncapped(over(g), z, cap) : over(g)", "over(g) : over(g)"),
     "capped before it is divided": ("entropy_backward", "by_uncapped(over(g), z, cap)", "over(by_uncapped(g, z, cap))"),
     "a logit at the index without": ("log_prob_forward", "scale.logit(widen(z[i * along]))", "scale.over(widen(z[i * along]))"),
-    "one of several indices": ("log_prob_forward", "row.value[k * row.value_along] = narrow<F>(i == IGNORED", "row.value[0] = narrow<F>(i == IGNORED"),
+    "one of several indices": (
+        "log_prob_forward",
+        "row.value[k * row.value_along] = narrow<F>(i == IGNORED",
+        "row.value[0] = narrow<F>(i == IGNORED",
+    ),
     "of threads that all take the same": ("log_prob_forward", "k = team.rank; k <", "k = 0; k <"),
     "ranks of the first": ("rank_forward", "const F x_i = row.logit_at(i)", "const F x_i = row.logit_at(row.index)"),
     "weights of none": ("weighted_cross_entropy_forward", "row.weight.any() ?", "false ?"),
-    "an absent class": ("weighted_cross_entropy_forward", "row.mask.at(c) ? by.other(weight_of<F>(row, c)) : F(0)", "by.other(weight_of<F>(row, c))"),
-    "that is the target": ("weighted_cross_entropy_backward", "if (c == row.index) return", "if (c == row.index && row.mask.at(c)) return"),
+    "an absent class": (
+        "weighted_cross_entropy_forward",
+        "row.mask.at(c) ? by.other(weight_of<F>(row, c)) : F(0)",
+        "by.other(weight_of<F>(row, c))",
+    ),
+    "that is the target": (
+        "weighted_cross_entropy_backward",
+        "if (c == row.index) return",
+        "if (c == row.index && row.mask.at(c)) return",
+    ),
     "how many are present": ("weighted_cross_entropy_forward", "return team.sum(present)", "return row.n"),
     "an infinite loss by its size": ("weighted_cross_entropy_forward", "infinite |= term ==", "infinite |= magnitude(term) =="),
-    "what goes with lse": ("weighted_cross_entropy_backward", "two_sum(sum.high, F(0) - row.numbers[1])", "two_sum(sum.high, F(0))"),
+    "what goes with lse": (
+        "weighted_cross_entropy_backward",
+        "two_sum(sum.high, F(0) - row.numbers[1])",
+        "two_sum(sum.high, F(0))",
+    ),
     "a second word of the sum": ("cross_entropy_of_backward_z", "less.low + sum.low", "less.low"),
     "a probability without 1 - eps": ("cross_entropy_of_forward", "product(product(p, kept) + each", "product(p + each"),
     "a tiny probability": ("cross_entropy_of_backward_z", "product(product(p, kept) + each", "product(p * kept + each"),
     "a probability where a mask is false": ("cross_entropy_of_forward", "row.mask.at(c) ? by.of(", "true ? by.of("),
     "a factor that is not 1 - eps": ("cross_entropy_of_backward_target", "return product(kept, w)", "return w"),
-    "a gradient by what is no logit": ("cross_entropy_of_backward_target", "return body(i, row.scale.logit(b)); });", "return row.scale.over(body(i, row.scale.logit(b))); });"),
+    "a gradient by what is no logit": (
+        "cross_entropy_of_backward_target",
+        "return body(i, row.scale.logit(b)); });",
+        "return row.scale.over(body(i, row.scale.logit(b))); });",
+    ),
     "classes of one side": ("js_forward", "PairOf<F>::is_in(x) != PairOf<F>::is_in(y)", "false"),
     "the other side's sign": ("js_backward_w", "if (BY_W) d =", "if (false) d ="),
     "the mean's second word": ("js_backward_z", "s.low - mean.low", "s.low"),

@@ -100,6 +100,55 @@ def test_losses(device: Target, dtype: str, n: int) -> None:
     assert lsmx.explain(here[0], i, function="log_prob").runs == "cuda"
 
 
+@pytest.mark.parametrize("n", [1, 33, 1000, 9001, 60000])
+def test_losses_with_numbers_of_each_class(device: Target, dtype: str, n: int) -> None:
+    """Soft caps, weights, masks, smoothing, probabilities, JS and several indices; against the definition, as those above."""
+    rng, fmt = np.random.default_rng(n), "float64" if dtype == "float64" else "float32"
+    z, w, p = (quantise(nasty(seed, 2 * KINDS, n)[: 2 * KINDS if n < 2000 else 7], dtype) for seed in (n, n + 1, n + 2))
+    p = quantise(np.nan_to_num(1 / (1 + np.abs(p)), nan=0.5), dtype)
+    index, several = rng.integers(0, n, len(z)), rng.integers(0, n, (len(z), 3))
+    several[::2, 2] = several[::2, 0]
+    g, v = rng.standard_normal(len(z)).astype(fmt), rng.standard_normal(several.shape).astype(fmt)
+    weight, mask = rng.uniform(0, 2, n).astype(fmt), rng.random((1, n)) < 0.7
+    host = {"z": z, "w": w, "p": p, "i": index, "k": several, "g": g, "v": v, "weight": weight, "mask": mask}
+    kinds = {"z": dtype, "w": dtype, "p": dtype, "i": "int64", "k": "int64", "g": fmt, "v": fmt, "weight": fmt, "mask": "bool"}
+    here = {name: device.from_numpy(x, kinds[name]) for name, x in host.items()}
+    there = {name: x.astype(fmt) if kinds[name] == dtype else x for name, x in host.items()}
+    smooth: dict[str, Any] = {"reduction": "none", "label_smoothing": 0.1}
+
+    def by_target(a: dict[str, Any]) -> Any:
+        of, at = lsmx.registered()["cross_entropy_of"], {"z": a["z"], "target": a["p"]}
+        return of.derivative("backward target", {"grad_output": a["g"]}, at, -1, a["mask"], None, {"weight": a["weight"]})
+
+    calls: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "capped": lambda a: lsmx.log_prob(a["z"], a["i"], softcap=2.5),
+        "capped backward": lambda a: lsmx.entropy_backward(a["g"], a["z"], softcap=30.0, temperature=0.7),
+        "masked": lambda a: lsmx.cross_entropy(a["z"], a["i"], where=a["mask"], **smooth),
+        "weighted": lambda a: lsmx.cross_entropy(a["z"], a["i"], weight=a["weight"], **smooth),
+        "weighted backward": lambda a: lsmx.cross_entropy_backward(
+            a["g"], a["z"], a["i"], weight=a["weight"], where=a["mask"], softcap=30.0, z_loss=1e-3, **smooth
+        ),
+        "probabilities": lambda a: lsmx.cross_entropy(a["z"], a["p"], weight=a["weight"], where=a["mask"], **smooth),
+        "probabilities backward": lambda a: lsmx.cross_entropy_backward(a["g"], a["z"], a["p"], where=a["mask"], **smooth),
+        "by target backward": by_target,
+        "js_divergence": lambda a: lsmx.js_divergence(a["z"], a["w"]),
+        "js by z backward": lambda a: lsmx.js_divergence_backward(a["g"], a["z"], a["w"])[0],
+        "js by w backward": lambda a: lsmx.js_divergence_backward(a["g"], a["z"], a["w"])[1],
+        "several": lambda a: lsmx.log_prob(a["z"], a["k"]),
+        "several backward": lambda a: lsmx.log_prob_backward(a["v"], a["z"], a["k"]),
+        "ranks": lambda a: lsmx.registered()["rank"](a["z"], a["k"]),
+    }
+    for name, call in calls.items():
+        got = device.to_numpy(call(here))
+        with lsmx.using("reference"):
+            want = call(there)
+        narrow = quantise(want, dtype).astype(fmt) if name.endswith("backward") else want
+        assert differing(got.astype(fmt), narrow) is None, name
+    for function, options in (("cross_entropy", {"label_smoothing": 0.1, "where": here["mask"]}), ("log_prob", {"softcap": 2.5})):
+        assert lsmx.explain(here["z"], here["i"], function=function, **options).runs == "cuda"
+    assert lsmx.explain(here["z"], here["w"], function="js_divergence").runs == "cuda"
+
+
 def streams(device: Target) -> tuple[Callable[[], contextlib.AbstractContextManager[Any]], Callable[[], None]]:
     """How to enter a new stream, and how to wait for everything."""
     if device.name == "cupy":

@@ -321,7 +321,8 @@ def test_losses_through_cupy(dtype: str, module: Any) -> None:
     fmt = np.float64 if dtype == "float64" else np.float32
     g, each = rng.standard_normal(23).astype(fmt), rng.uniform(0.5, 2, 23).astype(fmt)
     rules = lsmx.registered()["log_prob"].function
-    for options in ({}, {"temperature": 0.7}, {"temperature": each}, {"where": rng.random(z.shape) < 0.6}):
+    mask = rng.random(z.shape) < 0.6
+    for options in ({}, {"temperature": 0.7, "softcap": 2.0}, {"temperature": each}, {"where": mask}):
         one, two = extend.Context(), extend.Context()
         want = rules.forward(one, z, index, **options)
         dz = rules.backward(one, g)
@@ -332,12 +333,15 @@ def test_losses_through_cupy(dtype: str, module: Any) -> None:
         assert differing(np.asarray(kernels["log_prob", "backward"].plan(two, g.view(Pretended))()), dz) is None
     why = kernels["log_prob", "forward"].plan(extend.Context(), z.view(Pretended), index.astype(np.uint8).view(Pretended))
     assert why == "dtype uint8"
+    assert module.MEMORY.refuse_mask(mask.view(Pretended)) is None
+    assert module.MEMORY.refuse_mask(z.view(Pretended)) == f"dtype {dtype}"
 
 
 def test_fewer_elements_of_two_rows_of_logits() -> None:
     """4 to a thread, or as many as are loaded together: losses.cuh and divergence.cuh have places for no more."""
-    has = (2, 2, 1, 0, 0, 0, 1)
-    for dtype, n, size in (("float32", 2048, 512), ("float32", 2052, 512), ("float16", 4096, 512), ("float64", 100, 32)):
-        launch = launch_for("kl_forward", dtype, has, (True,) * 7, in_line(n, 9, has), SHARED)
-        assert launch.size == size
-        assert ("held" in launch.kernel) == (n != 2052)
+    has = (2, 2, 1, 0, 0, 0, 0, 0, 1)
+    for passname in ("kl_forward", "js_forward"):
+        for dtype, n, size in (("float32", 2048, 512), ("float32", 2052, 512), ("float16", 4096, 512), ("float64", 100, 32)):
+            launch = launch_for(passname, dtype, has, (True,) * 9, in_line(n, 9, has), SHARED)
+            assert launch.size == size
+            assert ("held" in launch.kernel) == (n != 2052)

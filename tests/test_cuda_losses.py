@@ -289,7 +289,11 @@ FAULTS = {  # of a pass, what is written instead of what
     "the index": ("log_prob_backward", "i == row.index ? at", "i + 1 == row.index ? at"),
     "no temperature": ("log_prob_backward", "return divides ? quotient(x, temperature) : x", "return x"),
     "a temperature of 1 that flushes nothing": ("row_sums_forward", "return divides ?", "return divides && temperature != F(1) ?"),
-    "a gradient that is not over it": ("log_prob_backward", "by_uncapped(over(g), z, cap) : over(g)", "by_uncapped(over(g), z, cap) : g"),
+    "a gradient that is not over it": (
+        "log_prob_backward",
+        "by_uncapped(over(g), z, cap) : over(g)",
+        "by_uncapped(over(g), z, cap) : g",
+    ),
     "what is no temperature": ("log_prob_forward", "temperature < C::largest_divisor", "true"),
     "a class that is impossible": ("cross_entropy_forward", "infinite |= term ==", "infinite |= F(1) =="),
     "what is past the end": ("cross_entropy_forward", "known && i < row.n", "known"),

@@ -80,11 +80,17 @@ def runner(memory: Memory, engine: Engine) -> Runner:
         mask = given.where if reads_mask(given) else None
         *numbers, probabilities = numbers
         *ones, last = [Has.ONE if t else Has.NOTHING for t in types]
-        has = (Has.ALL, last if w is None else Has.ALL, *ones, Has.NOTHING if mask is None else Has.ONE, Has.ONE if reduces else Has.ALL)
+        has = (
+            Has.ALL,
+            last if w is None else Has.ALL,
+            *ones,
+            Has.NOTHING if mask is None else Has.ONE,
+            Has.ONE if reduces else Has.ALL,
+        )
         packed = sum(t << (4 * k) for k, t in enumerate(types))
         count = given.index.shape[given.axes[0]] if given.index is not None and given.several else 1
-        more = (packed, int(given.ignored is not None), given.ignored or 0, count)
-        more = (*more, bits_of(dtype, given.softcap), bits_of(dtype, given.smoothing))
+        ignored = int(given.ignored is not None), given.ignored or 0
+        more = (packed, *ignored, count, bits_of(dtype, given.softcap), bits_of(dtype, given.smoothing))
         operands = (z, probabilities if w is None else w, *numbers, mask, to)
         engine.run(passname, memory, dtype, tuple(given.z.shape), operands, has, way, more)
         if given.where is not None and not reduces:
@@ -190,4 +196,6 @@ def way_of(memory: Memory, given: Operands, to: tuple[int, ...], strides: Stride
     if isinstance(way, str):
         return way
     a, b, _, _, T, _, w, m, last = way.length.strides
-    return way._replace(length=Axis(way.length.size, (a, b, one[1], index[1], T, sums[1], w, m, last if out[1] is None else out[1])))
+    return way._replace(
+        length=Axis(way.length.size, (a, b, one[1], index[1], T, sums[1], w, m, last if out[1] is None else out[1]))
+    )

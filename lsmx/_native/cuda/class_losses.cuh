@@ -12,8 +12,9 @@ template <class F, class Values, class Row> LAW long long present_in(const Team&
     return team.sum(present);
 }
 
-// What is made of a class, as functions: of which there are many in a thread, and types to tell apart
 template <class F, class Row> LAW F weight_of(const Row& row, long long c) { return row.weight.any() ? row.weight.at(c) : F(1); }
+
+// What is made of a class is made by functions: a thread has many classes, and in the place of each call there would be every type of numbers.
 
 // q_c of an index; that of an absent class counts at the index alone
 template <class F, class Row> RARE F class_target(const Row& row, const Smoothed<F>& by, long long c) {

@@ -90,6 +90,7 @@ template <class F, class Values> LAW F kl_of(const Team& team, const Values& val
 // Of two rows of logits
 struct OfTwo : OfOne {
     static constexpr int operands = 2;
+    static constexpr bool caps = false;
     static constexpr int held = 4;  // each takes many operations, and a compiler its time
 };
 

@@ -32,7 +32,8 @@ template <class Pass, class T, class F> LAW Beside<T, F> beside(const LossCall& 
     row.z = call.a.at<const T>(o, i);
     row.along = call.a.along;
     const Numbers<F> temperature = call.numbers<F>(call.temperature, 2, o, i), sums = call.numbers<F>(call.sums, 3, o, i);
-    row.scale = {temperature.any(), temperature.any() ? divisor(temperature.at(0)) : F(1), floats(Unsigned<F>(call.softcap))};
+    const F cap = Pass::caps ? floats(Unsigned<F>(call.softcap)) : F(0);
+    row.scale = {temperature.any(), temperature.any() ? divisor(temperature.at(0)) : F(1), cap};
     const Numbers<F> index = call.numbers<F>(call.index, 1, o, i);
     row.indices = {index.type, index.address, index.along, call.count, call.turns.n, call.ignores != 0, call.ignored};
     row.index = row.indices.at(0);

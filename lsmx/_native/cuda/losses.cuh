@@ -56,6 +56,7 @@ struct OfOne {
     static constexpr int operands = 1;
     static constexpr int held = 16;       // so many elements of each row of logits are in registers, if it is held
     static constexpr int numbers = 0;     // so many numbers of the row lie together
+    static constexpr bool caps = true;    // its logits may have a soft cap
     static constexpr bool picks = false;  // where the sums are given, it reads the logit at the index and no other
 };
 
