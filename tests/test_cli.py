@@ -114,7 +114,9 @@ def test_verify(capsys: Capture) -> None:
     assert ["torch", "log_softmax", "bfloat16"] in [r[:3] for r in rows if r[-1] == "equal"]
     assert {(r[0], r[2]) for r in rows if r[-1] == "omitted"} >= {("jax", d) for d in (*dtypes, "bfloat16")}
     words = " ".join(text.split())
-    assert "cross_entropy_of, kl_divergence, js_divergence, mean_of_rows: not at all; they take too long" in words
+    assert (
+        "cross_entropy_of, kl_divergence, js_divergence, probabilities_total, mean_of_rows: not at all; they take too long" in words
+    )
     assert ("jax", "cross_entropy", "float32") in equal
     assert not {k for k in equal if k[:2] == ("jax", "kl_divergence")}
     assert "numpy has no bfloat16" in text

@@ -89,9 +89,9 @@ def check_compiles(passname: str, dtype: str, architectures: Sequence[str]) -> N
         assert lsmx_torch.cuda.compiled(passname, dtype, arch).code == code
 
 
-@pytest.mark.parametrize(("passname", "dtype"), KERNELS)
+@pytest.mark.parametrize(("passname", "dtype"), KERNELS[::3])
 def test_every_kernel_compiles(passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For one architecture each, by turns."""
+    """For one architecture each, by turns, in some of the dtypes; by night in all, for all."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     check_compiles(passname, dtype, [ARCHITECTURES[KERNELS.index((passname, dtype)) % len(ARCHITECTURES)]])
     assert list(tmp_path.rglob("*"))

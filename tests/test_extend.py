@@ -65,8 +65,15 @@ def test_it_is_short_and_of_extend_alone() -> None:
     assert {line.split()[1] for line in SOURCE.splitlines() if line.startswith(("import", "from"))} == {"lsmx.extend"}
 
 
+def compiled_soon(backend: Target, dtype: str, case: Case) -> None:
+    """Skip where XLA compiles another case for seconds."""
+    if backend.name == "jax" and (dtype not in ("float32", "bfloat16") or case.name not in ("far", "nasty", "masked", "axes-0-2")):
+        pytest.skip("jax: compiles each case for seconds")
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_equal_bits(backend: Target, dtype: str, case: Case, loss: Callable[..., Any]) -> None:
+    compiled_soon(backend, dtype, case)
     got, want = evaluate(backend, NAME, dtype, case), wanted(NAME, dtype, case)
     assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(("forward", "backward", "jvp"))
 
@@ -238,6 +245,7 @@ def mixture() -> Iterator[Callable[..., Any]]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_two_gradients(backend: Target, dtype: str, case: Case, mixture: Callable[..., Any]) -> None:
+    compiled_soon(backend, dtype, case)
     got, want = evaluate(backend, "mixture", dtype, case), wanted("mixture", dtype, case)
     assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(("forward", "backward a", "backward b", "jvp a", "jvp b"))
 

@@ -18,7 +18,7 @@ from lsmx.testing import differing
 pytestmark = pytest.mark.skipif(core_status()["missing"] is not None, reason="there is no compiled core")
 INF, NAN = np.inf, np.nan
 ROWS = 7
-LENGTHS = [1, 3, 33, 250]
+LENGTHS = [1, 33, 250]
 Values = npt.NDArray[Any]
 
 
