@@ -65,7 +65,7 @@ INPUTS: dict[str, Callable[[], np.ndarray]] = {
     "far": lambda: np.concatenate([far(), offsets(far()[::3])]),
     "near-equal": lambda: offsets(2.0**-12 * uniform(26, 21, 60)),
     "tails": lambda: tails(700),
-    "long": lambda: np.concatenate([3 * normal(27, 1, 128256), tails(128256)[[7, 10]]]),
+    "long": lambda: np.concatenate([3 * normal(27, 1, 50257), tails(50257)[[7, 10]]]),
 }
 
 

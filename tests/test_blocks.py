@@ -50,7 +50,7 @@ def test_blocks_change_no_bit(block: int, function: str) -> None:
         pytest.skip("other sizes of blocks cut their arrays in the same way")
     split = 0
     for case in CASES:
-        for dtype in ("float16", "float32", "float64"):
+        for dtype in ("float16", "float32"):
             got, want = evaluate(host_target(), function, dtype, case), wanted(function, dtype, case)
             assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(want), case
         arrays = arguments(function, case).values()

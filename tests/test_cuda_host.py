@@ -23,7 +23,7 @@ from tests.rows import KINDS, nasty, residual
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 ONE_A_ROW = ("logsumexp", "backward")  # what has cotangents of one number a row
 DTYPES = ("float16", "bfloat16", "float32", "float64")
-MOST = ("bfloat16", "float32", "float64", pytest.param("float16", marks=pytest.mark.nightly))
+MOST = ("bfloat16", "float32", *(pytest.param(dtype, marks=pytest.mark.nightly) for dtype in ("float16", "float64")))
 # around a thread (16), a warp (512), a block (8192), what fits into shared memory (14 000 to 58 000), and beyond
 LENGTHS = (1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 33, 64, 100, 511, 512, 513, 1000, 1024, 4097, 8192, 8193, 20000, 300000)
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here, which compiles the kernels for the host")

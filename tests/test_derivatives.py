@@ -116,6 +116,8 @@ def test_gradients_of_softmax_sum_to_zero_and_those_of_a_uniform_cotangent_vanis
 def test_the_residual_is_what_the_contract_says(backend: Target, dtype: str) -> None:
     if (backend.name, dtype) == ("jax", "float64"):
         pytest.skip("outside of lsmx's primitives JAX computes in float64 with x64 only")
+    if backend.name == "dask" and dtype != "float32":
+        pytest.skip("dask: plans each step anew, for seconds a dtype")
     for name, operator in lsmx.registered().items():
         if name == "mean_of_rows" and backend.name in ("jax", "strict-no_x64"):
             continue  # which has no 64-bit integers here

@@ -57,7 +57,7 @@ def compiled(sources: list[pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
     return program
 
 
-def main(number: str = "3000") -> int:
+def main(number: str = "1200") -> int:
     """Compile and run on so many cases: 0 if all are right."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

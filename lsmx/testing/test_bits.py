@@ -18,7 +18,7 @@ from lsmx.testing.tasks import directions
 Result = npt.NDArray[Any]
 CASES = {case.name: case for case in cases()}
 KINDS = ("dominated", "far", "short", "nasty", "masked", "axes-0-2", "scalar")  # one of each, where kernels are passed over
-COMPILED = {"float32": ("nasty", "masked"), "float64": ("nasty",), "bfloat16": ("nasty",)}
+COMPILED = {"float32": ("nasty", "masked"), "bfloat16": ("nasty",)}
 """Those of them that XLA compiles the definition for, which takes it seconds a case."""
 TASKS = [(f, d) for f in FUNCTIONS for d in directions(f)]
 
