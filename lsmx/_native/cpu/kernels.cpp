@@ -97,7 +97,7 @@ template <class F> struct Plan {
         batch = tile ? tiles * wide<F> : rows_at_a_time<F>(c, size);
         row_step = tile ? 1 : (c.n + W - 1) / W * W;
         const bool a = shape.rows > 1 || !shape.one;
-        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out + shape.targets + 4 * pairs;
+        blocks = tile ? 1 + has_b + masked : a * copy_a + has_b * copy_b + masked + copy_out + shape.targets + PAIR_ROWS * pairs;
         work = tile ? c.n * wide<F> : batch * row_step;
         block = work * tiles;
         if (shape.index == lsmx::SEVERAL) list = 2 * c.indices + W;
@@ -179,7 +179,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     F* mask = plan.masked ? scratch.take<F>(plan.block) : nullptr;
     F* work = scratch.take<F>(plan.work);
     F* block_out = plan.copy_out ? scratch.take<F>(plan.block) : nullptr;
-    F* kept = plan.pairs ? scratch.take<F>(4 * plan.block) : nullptr;
+    F* kept = plan.pairs ? scratch.take<F>(PAIR_ROWS * plan.block) : nullptr;
     F* targets = s.targets ? scratch.take<F>(plan.block) : nullptr;
     int64* indices = scratch.take<int64>(plan.batch * plan.list);
     F* each = scratch.take<F>(plan.batch * plan.list);
@@ -205,7 +205,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
             l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
             l.work[j] = work + j * plan.row_step;
-            for (int k = 0; plan.pairs && k < 4; ++k) l.kept[k][j] = kept + k * plan.block + j * plan.row_step;
+            for (int k = 0; plan.pairs && k < PAIR_ROWS; ++k) l.kept[k][j] = kept + k * plan.block + j * plan.row_step;
             l.q[j] = targets ? targets + j * plan.row_step : nullptr;
             l.mask[j] = mask ? mask + j * plan.row_step : nullptr;
             l.next_a[j] = soon(lsmx::A, j, l.rows);

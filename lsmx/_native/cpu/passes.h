@@ -4,6 +4,8 @@
 
 namespace LSMX_TARGET {
 
+constexpr int PAIR_ROWS = 4;  // of scratch, for each pair of rows side by side
+
 // Rows in line: where each row of the operands begins, and where its result goes, which may be the place of an operand
 template <class F> struct Lines {
     int64 n, rows;
@@ -11,7 +13,7 @@ template <class F> struct Lines {
     F guess;  // the scale of the last sum of values
     const F *a[lanes<F>], *b[lanes<F>];
     F *out[lanes<F>], *work[lanes<F>];
-    F* kept[4][lanes<F>];  // scratch that passes of two rows side by side have
+    F* kept[PAIR_ROWS][lanes<F>];  // scratch that passes of two rows side by side have
     alignas(BYTES) F one[lanes<F>], value[lanes<F>];  // numbers a row: of an operand, of the result
     int64 count;                          // of indices for each row, if there may be several
     int64* indices[lanes<F>];
