@@ -77,14 +77,15 @@ def test_zig_gets_a_target_and_links_without_a_library_of_cpp(tmp_path: pathlib.
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(build_backend, "compiler", lambda: None)
     monkeypatch.setattr(build_backend, "target", lambda: "-target x86_64-linux-gnu.2.17")
+    monkeypatch.setattr(build_backend.sysconfig, "get_path", lambda _: "/usr/include/python3.11")
     with build_backend.zig_wrapper():
         wrapper = build_backend.os.environ["CXX"]
 
         def said(*words: str) -> str:
             return subprocess.run([wrapper, *words], capture_output=True, text=True, check=True).stdout
 
-        assert said("-O3", "-c", "a b.cpp") == "c++ -target x86_64-linux-gnu.2.17 -O3 -c a b.cpp\n"
-        assert said("-shared", "a.o") == "c++ -target x86_64-linux-gnu.2.17 -nostdlib++ -shared a.o\n"
+        assert said("-O3", "-c", "a b.cpp") == "c++ -target x86_64-linux-gnu.2.17 -idirafter /usr/include -O3 -c a b.cpp\n"
+        assert said("-shared", "a.o") == "c++ -target x86_64-linux-gnu.2.17 -idirafter /usr/include -nostdlib++ -shared a.o\n"
     assert "CXX" not in build_backend.os.environ
     assert not pathlib.Path(wrapper).exists()
 

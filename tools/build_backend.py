@@ -46,9 +46,10 @@ ZIG = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64"), ("darwin
 """Where there are wheels of ziglang, cmake and ninja, and a shell for `zig_wrapper`."""
 
 # Without -c something is linked. The core uses no library of C++, which Zig would first build; the flag takes its headers, too.
+# Debian's Python.h includes <x86_64-linux-gnu/python3.11/pyconfig.h>, from the folder above its own, where Zig does not look.
 WRAPPER = """#!/bin/sh
 case " $* " in *" -c "*) ;; *) set -- -nostdlib++ "$@" ;; esac
-exec "{zig}" c++ {target} "$@"
+exec "{zig}" c++ {target} -idirafter "{headers}" "$@"
 """
 
 
@@ -83,7 +84,8 @@ def zig_wrapper() -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory() as folder:
         wrapper = pathlib.Path(folder, "zig-c++")
-        wrapper.write_text(WRAPPER.format(zig=pathlib.Path(package.origin).with_name("zig"), target=target()))
+        headers = pathlib.Path(sysconfig.get_path("include")).parent
+        wrapper.write_text(WRAPPER.format(zig=pathlib.Path(package.origin).with_name("zig"), target=target(), headers=headers))
         wrapper.chmod(0o755)
         changed = {"CXX": str(wrapper), "ZIG_GLOBAL_CACHE_DIR": f"{folder}/cache", "ZIG_LOCAL_CACHE_DIR": f"{folder}/cache"}
         before = {name: os.environ.get(name) for name in changed}
