@@ -25,28 +25,46 @@ template <class F> LAW int64 group(int64 n) {
     return tiles;
 }
 
-// Where rows begin, counted through the axes from row to row
+// Where rows begin, counted through the axes from row to row, of the operands that there are
 struct Cursor {
     const lsmx::Call& c;
+    int present[lsmx::OPERANDS], count = 0;
     int64 index[lsmx::DIMENSIONS], offset[lsmx::OPERANDS] = {};
 
     Cursor(const lsmx::Call& c, int64 row) : c(c) {
+        for (int o = 0; o < lsmx::OPERANDS; ++o)
+            if (c.at[o].data) present[count++] = o;
         for (int k = c.across_count - 1; k >= 0; --k) {
             index[k] = row % c.across[k].size;
             row /= c.across[k].size;
             for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] += index[k] * c.across[k].stride[o];
         }
     }
-    LAW void next() {
-        for (int k = c.across_count - 1; k >= 0; --k) {
+    // Past so many rows, at most those that are left along the innermost axis
+    LAW void skip(int64 rows) {
+        for (int k = c.across_count - 1; k >= 0; --k, rows = 1) {
             const lsmx::Axis& axis = c.across[k];
-            for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] += axis.stride[o];
-            if (++index[k] < axis.size || k == 0) return;
-            for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] -= axis.size * axis.stride[o];
+            for (int p = 0; p < count; ++p) offset[present[p]] += rows * axis.stride[present[p]];
+            if ((index[k] += rows) < axis.size || k == 0) return;
+            for (int p = 0; p < count; ++p) offset[present[p]] -= axis.size * axis.stride[present[p]];
             index[k] = 0;
         }
     }
     LAW char* at(int operand) const { return c.at[operand].data + offset[operand]; }
+    // Where the next rows begin, each operand's in a line of its own
+    template <int MOST> LAW void take(int64 rows, char* (&to)[lsmx::OPERANDS][MOST]) {
+        const lsmx::Axis& axis = c.across[c.across_count - 1];
+        for (int64 j = 0; j < rows;) {
+            const int64 run = least_of(rows - j, axis.size - index[c.across_count - 1]);
+            for (int p = 0; p < count; ++p) {
+                char *first = at(present[p]), **row = to[present[p]] + j;
+                const int64 stride = axis.stride[present[p]];
+                for (int64 i = 0; i < run; ++i) row[i] = first + i * stride;
+            }
+            skip(run);
+            j += run;
+        }
+    }
 };
 
 // Rows of an operand that lie in memory as the passes read and write them
@@ -155,8 +173,7 @@ template <class F> ALONE void uncap_line(F* g, const F* z, int64 n, F cap) {
 }
 
 // One element of a row, as a pass is given it
-template <class F> ONCE F picked(const lsmx::Call& c, char* const* row, int64 index, F temperature) {
-    const char *x = row[lsmx::A], *mask = row[lsmx::MASK];
+template <class F> ONCE F picked(const lsmx::Call& c, const char* x, const char* mask, int64 index, F temperature) {
     for (int k = c.along_count - 1; k >= 0; --k) {
         const int64 i = index % c.along[k].size;
         index /= c.along[k].size;
@@ -191,7 +208,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     l.given = plan.given;
     l.smoothing = F(c.smoothing);
     l.weighted = c.at[lsmx::WEIGHT].data != nullptr;
-    char *at[lsmx::OPERANDS][W], *row_at[lsmx::OPERANDS];
+    char* at[lsmx::OPERANDS][W] = {};
     F temperature[W];
     const lsmx::Axis &along = c.along[c.along_count - 1], &across = c.across[0];
     auto soon = [&](int operand, int64 j, int64 rows) {
@@ -199,8 +216,8 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
     };
     for (int64 row = start; row < stop; row += l.rows) {
         l.rows = least_of(plan.batch, stop - row);
-        for (int64 j = 0; j < l.rows; ++j, cursor.next()) {
-            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = row_at[o] = cursor.at(o);
+        cursor.take(l.rows, at);
+        for (int64 j = 0; j < l.rows; ++j) {
             l.a[j] = block_a ? block_a + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::A][j]);
             l.b[j] = block_b ? block_b + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::B][j]);
             l.out[j] = block_out ? block_out + j * plan.row_step : s.reduces ? work + j * plan.row_step : reinterpret_cast<F*>(at[lsmx::OUT][j]);
@@ -217,7 +234,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.index[j] = s.index == 1 ? index_in(c, at[lsmx::INDEX][j]) : 0;
             temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
             for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));
-            if (plan.picks && s.index == 1 && l.index[j] >= 0) l.one[j] = picked<F>(c, row_at, l.index[j], temperature[j]);
+            if (plan.picks && s.index == 1 && l.index[j] >= 0) l.one[j] = picked<F>(c, at[lsmx::A][j], at[lsmx::MASK][j], l.index[j], temperature[j]);
             if (s.index != lsmx::SEVERAL) continue;
             l.count = c.indices;
             l.indices[j] = indices + j * plan.list;
@@ -225,7 +242,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             for (int64 k = 0; k < c.indices; ++k) {
                 l.indices[j][k] = index_in(c, at[lsmx::INDEX][j] + k * c.index_step);
                 if (s.one) l.each[j][k] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j] + k * c.each_step);
-                else if (plan.picks && l.indices[j][k] >= 0) l.each[j][k] = picked<F>(c, row_at, l.indices[j][k], temperature[j]);
+                else if (plan.picks && l.indices[j][k] >= 0) l.each[j][k] = picked<F>(c, at[lsmx::A][j], at[lsmx::MASK][j], l.indices[j][k], temperature[j]);
             }
         }
         if (block_a) rows_in<F>(c, lsmx::A, at[lsmx::A], l.rows, {block_a, plan.row_step, 1});
@@ -289,10 +306,9 @@ template <class F> static bool run_tiles(const lsmx::Call& c, const Plan<F>& pla
     t.n = c.n;
     for (int64 row = start; row < stop; row += plan.batch) {
         const int64 rows = least_of(plan.batch, stop - row), tiles = (rows + S - 1) / S;
-        for (int64 j = 0; j < rows; ++j, cursor.next())
-            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = cursor.at(o);
+        cursor.take(rows, at);
         for (int64 j = rows; j < tiles * S; ++j)  // lanes past the last row have it again
-            for (int o = 0; o < lsmx::OPERANDS; ++o) at[o][j] = at[o][rows - 1];
+            for (int p = 0; p < cursor.count; ++p) at[cursor.present[p]][j] = at[cursor.present[p]][rows - 1];
         if (has_a) tiles_in<F>(c, lsmx::A, at[lsmx::A], tiles, block_a, size);
         if (block_b) tiles_in<F>(c, lsmx::B, at[lsmx::B], tiles, block_b, size);
         if (mask) {

@@ -4,16 +4,29 @@
 
 namespace LSMX_TARGET {
 
-// How far from 0 outputs are: by the bits of negative floats, above those of `far`; all that is not below it wraps around
-template <class F> struct Depth {
-    LAW static Unsigned<F> base() { return bits(Format<F>::far) + 1; }
-    LAW static Unsigned<F> to_mild() { return bits(Format<F>::mild) - base(); }
-    LAW static Unsigned<F> to_infinity() { return bits(-infinity<F>()) - base(); }
+// How far from 0 outputs are, by their bits as integers: those of 0 and of positive floats, then those of negative ones, -infinity, NaN
+template <class N> struct Depths {
+    using F = Element<N>;
+    using B = With<N, Unsigned<F>>;
+    B deepest{}, nearest = deepest - Unsigned<F>(1);
+    LAW void add(N y) {
+        deepest = larger(bits(y), deepest);
+        nearest = smaller(bits(y), nearest);
+    }
+    // Whether a gradient by an output is minus_s_sum alone: it is not below far
+    LAW static auto near(B y) { return y <= Unsigned<F>(bits(Format<F>::far)); }
+    LAW bool any_near() const { return any(near(nearest)); }
+    LAW Unsigned<F> most() const {
+        Native<Unsigned<F>> all = deepest.v[0];
+        LSMX_EACH(Of<N>::vectors, all = larger_of(all, deepest.v[i]))
+        return largest<Unsigned<F>>(all);
+    }
 };
 
 enum Way { MILD, SMALL, ANY };
 template <class F> LAW Way way_of(Unsigned<F> deepest, bool plain, bool mild) {
-    return !plain || deepest > Depth<F>::to_infinity() ? ANY : mild && deepest <= Depth<F>::to_mild() ? MILD : SMALL;
+    if (!plain || deepest > Unsigned<F>(bits(-infinity<F>()))) return ANY;
+    return mild && deepest <= Unsigned<F>(bits(Format<F>::mild)) ? MILD : SMALL;
 }
 template <Way WAY, class N> LAW N gradient(N g, N log_p, Words<N> G) {
     if constexpr (WAY == MILD) return minus_mild_s_sum(g, log_p, G);
@@ -31,13 +44,35 @@ template <class F, Way WAY, int U> ALONE void line_gradient(const F* g, const F*
     }
 }
 
-template <class F> ALONE Unsigned<F> line_depth(const F* y, int64 n) {
+// Few outputs of a row are near 0, as they are probabilities: the gradients of their vectors, found before out takes the place of g or y
+template <class F> struct LineNear {
+    static constexpr int MOST = 8;
+    int count = 0;
+    int64 at[MOST];
+    One<F> dz[MOST];
+
+    // False if there are more
+    ONCE bool find(const F* g, const F* y, int64 n, const Words<One<F>>& G) {
+        for (int64 i = 0; i < n; i += lanes<F>) {
+            const One<F> log_p = load<One<F>>(y + i);
+            if (!any(Depths<One<F>>::near(bits(log_p)))) continue;
+            if (count == MOST) return false;
+            dz[count] = minus_s_sum(load<One<F>>(g + i), log_p, G);
+            at[count++] = i;
+        }
+        return true;
+    }
+    LAW void put(F* out) const {
+        for (int k = 0; k < count; ++k) store(out + at[k], dz[k]);
+    }
+};
+
+template <class F> ALONE Way line_way(const F* y, int64 n, bool mild, bool& any_near) {
     using N = Pack<F, 4>;
-    Pack<Unsigned<F>, 4> most{};
-    for (int64 i = 0; i < n; i += lanes<F> * 4) most = larger(bits(load<N>(y + i)) - Depth<F>::base(), most);
-    Native<Unsigned<F>> one = most.v[0];
-    LSMX_EACH(4, one = larger_of(one, most.v[i]))
-    return largest<Unsigned<F>>(one);
+    Depths<N> depths;
+    for (int64 i = 0; i < n; i += lanes<F> * 4) depths.add(load<N>(y + i));
+    any_near = depths.any_near();
+    return way_of<F>(depths.most(), true, mild);
 }
 
 template <class F> constexpr int64 GRADIENT_BLOCK = lanes<F> * 64;
@@ -53,11 +88,16 @@ template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 
     int64 i = n < WHOLE ? 0 : before_vectors(out);  // stores of whole vectors in memory, where they are worth a ragged end
     while (plain && i + S <= n) {
         const int64 length = least_of(BLOCK, (n - i) / S * S);
-        switch (way_of<F>(line_depth(y + i, length), plain, mild)) {
+        bool any_near;
+        Way way = line_way(y + i, length, mild, any_near);
+        LineNear<F> near;
+        if (any_near && !near.find(g + i, y + i, length, sum)) way = ANY;
+        switch (way) {
             case MILD: line_gradient<F, MILD, LINE>(g + i, y + i, out + i, length, G, G_low, from(i)); break;
             case SMALL: line_gradient<F, SMALL, LINE>(g + i, y + i, out + i, length, G, G_low, from(i)); break;
             default: line_gradient<F, ANY, 1>(g + i, y + i, out + i, length, G, G_low, from(i));
         }
+        near.put(out + i);
         i += length;
     }
     line_gradient<F, ANY, 1>(g + i, y + i, out + i, n - i, G, G_low, from(i));

@@ -191,17 +191,48 @@ template <class F, Way WAY> ALONE void tile_gradient(F* g, const F* y, int64 n, 
     });
 }
 
+// One output of each row at most is near 0, where they are probabilities: the gradients by them, of all rows together
+template <class F> struct TileNear {
+    using N = Wide<F>;
+    N dz;
+
+    // False if a row has more
+    ONCE bool find(const F* g, const F* y, int64 n, const Words<N>& G) {
+        N g_near{}, y_near{};
+        auto found = N{} != F(0), twice = found;
+        for (int64 i = 0; i < n * wide<F>; i += wide<F>) {
+            const N log_p = load<N>(y + i);
+            const auto near = Depths<N>::near(bits(log_p));
+            twice = twice | (found & near);
+            found = found | near;
+            y_near = where(near, log_p, y_near);
+            g_near = where(near, load<N>(g + i), g_near);
+        }
+        dz = minus_s_sum(g_near, y_near, G);
+        return !any(twice);
+    }
+    LAW void put(const F* y, F* out, int64 n) const {
+        for (int64 i = 0; i < n * wide<F>; i += wide<F>) {
+            const auto near = Depths<N>::near(bits(load<N>(y + i)));
+            if (any(near)) store(out + i, where(near, dz, load<N>(out + i)));
+        }
+    }
+};
+
 template <class F> ALONE void tile_backward(F* g, const F* y, int64 n, const TileValueSum<F>& s, Ahead ahead) {
     using N = Wide<F>;
-    With<N, Unsigned<F>> most{};
-    for (int64 i = 0; i < n; ++i) most = larger(bits(load<N>(y + i * wide<F>)) - Depth<F>::base(), most);
-    Native<Unsigned<F>> all = most.v[0];
-    LSMX_EACH(TILE, all = larger_of(all, most.v[i]))
-    switch (way_of<F>(largest<Unsigned<F>>(all), s.plain, s.mild)) {
+    Depths<N> depths;
+    for (int64 i = 0; i < n; ++i) depths.add(load<N>(y + i * wide<F>));
+    Way way = way_of<F>(depths.most(), s.plain, s.mild);
+    const bool some = way != ANY && depths.any_near();
+    TileNear<F> near;
+    if (some && !near.find(g, y, n, s.G)) way = ANY;
+    switch (way) {
         case MILD: tile_gradient<F, MILD>(g, y, n, s.G, ahead); break;
         case SMALL: tile_gradient<F, SMALL>(g, y, n, s.G, ahead); break;
         default: tile_gradient<F, ANY>(g, y, n, s.G, ahead);
     }
+    if (some && way != ANY) near.put(y, g, n);
 }
 
 }  // namespace LSMX_TARGET
