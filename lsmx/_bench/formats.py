@@ -44,7 +44,7 @@ def narrow_rows(share: int) -> list[Row]:
 
 
 def narrow(work: Work) -> dict[str, Call]:
-    """The calls that each one's autograd makes: the gradient of lsmx is taken at ``z``, PyTorch's at the rounded output."""
+    """The calls that each one's autograd makes: the gradient of lsmx is taken at ``z`` and its rows' sums, PyTorch's at the rounded output."""
     torch = optional("torch")
     if torch is None:
         return {}
@@ -57,7 +57,8 @@ def narrow(work: Work) -> dict[str, Call]:
             "torch, reused output": lambda: torch._log_softmax(z, -1, False, out=to),
         }
     derivative = lsmx.registered()["log_softmax"].derivative
+    kept = {"row_sums": lsmx.registered()["row_sums"](z, axis=-1)}
     return {
-        "lsmx on torch, reused output": lambda: derivative("backward_z", {"grad_output": g}, {"z": z}, -1, out=ours),
+        "lsmx on torch, reused output": lambda: derivative("backward_z", {"grad_output": g}, {"z": z}, -1, out=ours, options=kept),
         "torch, reused output": lambda: torch._log_softmax_backward_data(g, y, -1, kind, out=to),
     }

@@ -43,6 +43,11 @@ template <class F, class T> LAW void line_in(const char* p, F* to, int64 n) {
 template <class F, class T> LAW void line_out(const F* from, char* p, int64 n) {
     constexpr int W = lanes<F>, width = int(sizeof(T));
     int64 i = 0;
+    if constexpr (__is_same(T, Bfloat))
+        for (; i + 2 * W <= n; i += 2 * W) {
+            const auto x = load<Pack<F, 2>>(from + i);
+            *reinterpret_cast<Unaligned<unsigned short>*>(p + i * width) = floats_to_bfloats(x.v[0], x.v[1], LanesOf<Native<unsigned short>>{});
+        }
     for (; i + W <= n; i += W) give<F, T>(p + i * width, load<One<F>>(from + i).v[0]);
     for (; i < n; ++i) give_one<F, T>(p + i * width, from[i], false);
 }

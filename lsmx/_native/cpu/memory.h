@@ -55,11 +55,17 @@ LAW Words16 float_to_half(Native<float> x) {
 #endif
 
 LAW Native<float> bfloat_to_float(Words16 words) { return (Native<float>)(__builtin_convertvector(words, Native<unsigned>) << 16); }
-LAW Words16 float_to_bfloat(Native<float> x) {
+// Rounded, in the upper half of each
+LAW Native<unsigned> rounded_to_bfloat(Native<float> x) {
     using V = Native<unsigned>;
     const V b = (V)x;
-    const V found = (b & 0x7fffffffu) > 0x7f800000u ? V{} + 0x7fc0u : (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
-    return __builtin_convertvector(found, Words16);
+    return x != x ? V{} + 0x7fc00000u : b + 0x7fffu + ((b >> 16) & 1u);
+}
+LAW Words16 float_to_bfloat(Native<float> x) { return __builtin_convertvector(rounded_to_bfloat(x) >> 16, Words16); }
+// Of two vectors
+template <int... I> LAW auto floats_to_bfloats(Native<float> a, Native<float> b, Indices<I...>) {
+    using V = Native<unsigned short>;
+    return __builtin_shufflevector((V)rounded_to_bfloat(a), (V)rounded_to_bfloat(b), (2 * I + 1)...);
 }
 
 // lanes<F> elements of T at an address, in F; and back
