@@ -18,6 +18,7 @@ from lsmx._call.losses import (
     ROW_SUMS,
     TARGET_WEIGHT,
     Reduced,
+    are_numbers,
     check_choice,
     check_classes,
     checked_normalizer,
@@ -29,6 +30,7 @@ from lsmx._call.losses import (
     ranks,
     rows_of,
     scaling,
+    short_stats,
     targets_are_classes,
     where_not_zero,
 )
@@ -147,7 +149,7 @@ def log_prob(
     """
     if extra or unknown:
         raise misspelt(log_prob, extra, unknown)
-    if softcap is support is row_sums is None and type(temperature) is float and temperature == 1.0:
+    if softcap is support is row_sums is None and are_numbers((temperature,), (1.0,)):
         short = shortcut("log_prob", "forward", type(z))
         if short is not None and (value := short(z, index, axis, where, dtype, out)) is not None:
             return value
@@ -206,6 +208,10 @@ def token_stats(
     """
     if extra or unknown:
         raise misspelt(token_stats, extra, unknown)
+    if softcap is support is row_sums is dtype is None and are_numbers((temperature,), (1.0,)):
+        found = short_stats(z, index, axis, where)
+        if found is not None:
+            return TokenStats(*found)
     scaled = scaling(z, axis, temperature, softcap, row_sums, dtype)
     check_classes("index", index, z, axis)
     if support is not None:
@@ -428,6 +434,12 @@ def cross_entropy(
     if extra or unknown:
         raise misspelt(cross_entropy, extra, unknown)
     check_choice("empty", empty, "nan", "zero")
+    plain = weight is softcap is normalizer is row_sums is None and not return_z_loss and reduction in ("none", "mean", "sum")
+    if plain and are_numbers((temperature, label_smoothing, z_loss, ignore_index), (1.0, 0.0, 0.0, -100)):
+        short = shortcut("cross_entropy", "forward", type(z))
+        total = () if reduction == "none" else (reduction == "mean", empty == "zero")
+        if short is not None and (value := short(z, target, axis, where, dtype, None, *total)) is not None:
+            return value
     found = rows_of_cross_entropy(
         z,
         target,

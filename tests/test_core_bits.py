@@ -437,3 +437,22 @@ def test_rows_that_begin_anywhere_give_way_to_their_results(target: str, dtype: 
         assert differing(lsmx.log_softmax(twice[:, ::2], out=twice[:, ::2]), again) is None
         assert differing(lsmx.log_softmax(backwards, out=np.empty((3, n), dtype)[:, ::-1]), again) is None
         assert differing(lsmx.log_softmax(backwards, out=backwards), again) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outputs_near_0(target: str, dtype: str) -> None:
+    """However many of a row there are, also where they are no logarithms of probabilities: 0, positive, NaN, tiny."""
+    rng = np.random.default_rng(22)
+    near = np.asarray([-0.346, -0.31, -0.35, -0.36, -0.2, -1e-3, -1e-30, -1e-40, -0.0, 0.0, 0.3, 1.5, 90.0, np.nan])
+    for rows, n in ((40, 10), (40, 100), (3, 600), (2, 2500)):
+        for count in (0, 1, 2, 7, 9, n // 2):
+            for among in (near[:1], near[:4], near):
+                y, g = -rng.uniform(0.5, 60, (rows, n)), rng.standard_normal((rows, n))
+                y[rng.random((rows, n)) < 0.01] = -np.inf
+                at = np.argsort(rng.random((rows, n)), axis=1)[:, :count]
+                np.put_along_axis(y, at, rng.choice(among, at.shape), axis=1)
+                y, g = y.astype(dtype), g.astype(dtype)
+                with lsmx.using("reference"):
+                    want = lsmx.log_softmax_backward(g, y)
+                assert differing(lsmx.log_softmax_backward(g, y), want) is None, (rows, n, count, among)
+                assert differing(lsmx.log_softmax_backward(g, y, out=g), want) is None, (rows, n, count, among)

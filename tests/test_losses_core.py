@@ -429,9 +429,32 @@ def test_the_short_way(target: str, dtype: str) -> None:
             ):
                 for options in ({}, {"softcap": 1.0}, {"temperature": 1.0}):
                     same(call, *arrays, where=where, **options)
+            for target_of in (lambda t: t, lambda t: t.astype("int32"), lambda t: np.where(t % 2, t, -100)):
+                classes = target_of(index)
+                for reduction in ("none", "mean", "sum"):
+                    same(lsmx.cross_entropy, z, classes, where=where, reduction=reduction)
+                same(lsmx.cross_entropy_backward, g, z, classes, where=where, reduction="none")
+                same(lsmx.cross_entropy_backward, np.asarray(g[0]), z, classes, where=where)
+            for stat in range(4):
+                same(
+                    lambda z, index, stat=stat, **options: lsmx.token_stats(z, index, **options)[stat] + 0.0, z, index, where=where
+                )
         out = np.empty(ROWS, g.dtype)
         assert lsmx.entropy(z, out=out) is out
         assert differing(out, lsmx.entropy(z, temperature=np.ones(ROWS, g.dtype))) is None
+    nothing = np.full(ROWS, -100)
+    for empty, value in (("nan", NAN), ("zero", 0.0)):
+        assert np.array_equal(lsmx.cross_entropy(z, nothing, empty=empty), value, equal_nan=True)
+    assert lsmx.cross_entropy(z, nothing, reduction="sum") == 0.0
+    for reduction in ("none", "mean"):
+        with pytest.raises(
+            IndexError, match=r"target: 10 at 3 is no class of a row of 10; accepted are 0 to 9, or ignore_index=-100"
+        ):
+            lsmx.cross_entropy(z, np.asarray([0, 1, 2, 10, 4, -100, 6]), reduction=reduction)
+        with pytest.raises(IndexError, match=r"target: -101 at 1 is no class"):
+            lsmx.cross_entropy(z, np.asarray([0, -101, 2, 3, 4, 5, 6]), reduction=reduction)
+        with pytest.raises(IndexError, match=r"target: -100 at 3 is no class of a row of 10"):
+            lsmx.cross_entropy(z, np.asarray([0, 1, 2, -100, 4, 5, 6]), ignore_index=None, reduction=reduction)
     with pytest.raises(IndexError, match=r"index: 10 at 3 is no class of a row of 10"):
         lsmx.log_prob(z, np.asarray([0, 1, 2, 10, 4, 5, 6]))
     with pytest.raises(TypeError, match=r"index: dtype float64"):

@@ -16,7 +16,15 @@ from lsmx_torch.bind import NONE, bind
 Way = Callable[..., Any]
 TYPES = torch.Tensor, torch.nn.Parameter
 DTYPES = torch.float16, torch.bfloat16, torch.float32, torch.float64
-LOSSES = {"log_prob_forward": 2, "log_prob_backward": 3, "entropy_forward": 1, "entropy_backward": 2}
+LOSSES = {
+    "log_prob_forward": 2,
+    "log_prob_backward": 3,
+    "entropy_forward": 1,
+    "entropy_backward": 2,
+    "rank_forward": 2,
+    "cross_entropy_forward": 2,
+    "cross_entropy_backward": 3,
+}
 """How many tensors each takes."""
 tracing, modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
 transformed, wrapped = torch._C._are_functorch_transforms_active, torch._C._functorch.is_functorch_wrapped_tensor

@@ -22,7 +22,15 @@ from lsmx._native.compiled import core, missing
 from lsmx._native.host import BOOL, FLOAT32, FLOAT64, INT32, INT64, SWAPPED, HostMemory, View
 
 NAME = "core"
-SHORT_LOSSES = ("log_prob_forward", "log_prob_backward", "entropy_forward", "entropy_backward")
+SHORT_LOSSES = (
+    "log_prob_forward",
+    "log_prob_backward",
+    "entropy_forward",
+    "entropy_backward",
+    "rank_forward",
+    "cross_entropy_forward",
+    "cross_entropy_backward",
+)
 """Passes that the core has a short way for, of logits as they are."""
 IN_FORMAT = ("z", "w", "one", "numbers", "probabilities", "weight")
 Found = str | Callable[[], Array]

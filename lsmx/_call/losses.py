@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving
+from lsmx._call.family import FEW_ELEMENTS
+from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shortcut
+from lsmx._call.registry import shortcuts
 from lsmx._definition.capped_logits import CappedLogits
 from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
 from lsmx._definition.cross_entropy import CrossEntropy
@@ -57,6 +59,11 @@ def positive(name: str, value: object) -> float:
 
 class ArgumentValueError(ArgumentError, ValueError):
     """An option with a value that means nothing."""
+
+
+def are_numbers(given: tuple[Any, ...], wanted: tuple[float, ...]) -> bool:
+    """Whether options are these numbers, of their types."""
+    return all(type(x) is type(y) and x == y for x, y in zip(given, wanted, strict=True))
 
 
 def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any, row_sums: Any = None, dtype: Any = None) -> dict[str, Any]:
@@ -209,6 +216,20 @@ def ranks(counts: Array) -> Array:
     """Counts as integers."""
     xp = namespace_of(serving("rank", counts), counts)
     return xp.astype(counts, xp.int32)
+
+
+def short_stats(z: Array, index: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array, Array] | None:
+    """What `token_stats` returns, by the short ways of its parts, if there are and the logits are few."""
+    kind = type(z)
+    short = shortcut("rank", "forward", kind)
+    if short is None or math.prod(z.shape) >= FEW_ELEMENTS or dtype_name(z.dtype) not in ("float32", "float64"):
+        return None
+    counts = short(z, index, axis, where, None, None)
+    if counts is None:
+        return None
+    log_prob, entropy, lse = (shortcuts[name, "forward", kind] for name in ("log_prob", "entropy", "logsumexp"))
+    parts = log_prob(z, index, axis, where, None, None), entropy(z, axis, where, None, None), lse(z, axis, where, None, None)
+    return None if any(x is None for x in parts) else (*parts, ranks(counts))
 
 
 def check_choice(name: str, value: object, *choices: str) -> None:

@@ -46,7 +46,7 @@ def differing(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> str | None:
     """None if two results are equal in shape, dtype and every bit, else the first difference in words."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{a.dtype} {a.shape} against {b.dtype} {b.shape}"
-    unequal = bits(a) != bits(b)
+    unequal = (bits(a) != bits(b)).reshape(a.shape)
     if not unequal.any():
         return None
     at = tuple(int(i) for i in np.argwhere(unequal)[0])

@@ -1,6 +1,7 @@
 // Calls on arrays, whole: checks, geometry, the result, and the pass. What is not a plain case is left to Python, which has the
 // words for what is wrong with it: None is returned.
 #include "arrays.h"
+#include "totals.h"
 
 #include <string.h>
 
@@ -70,7 +71,7 @@ static int shape_of_result(const Shape& s, const View& rows, uint64_t reduced, b
     return count;
 }
 
-// Whether every index is one of its row
+// Whether every index is one of its row, or ignored
 static bool inside(const Call& c) {
     const Operand& x = c.at[INDEX];
     if (x.swapped || c.across_count > 1) return false;
@@ -84,7 +85,7 @@ static bool inside(const Call& c) {
         } else {
             memcpy(&index, p, sizeof index);
         }
-        if (index < 0 || index >= c.n) return false;
+        if ((index < 0 || index >= c.n) && !(c.ignores && index == c.ignored)) return false;
     }
     return true;
 }
@@ -99,11 +100,20 @@ static int threads_of(Library library, const State& s, int64_t size) {
     return PyErr_Occurred() ? -1 : found < 1 ? 1 : found > 4096 ? 4096 : int(found);
 }
 
+constexpr int64_t IGNORED_CLASS = -100;  // where nothing else is asked for
+
+template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* const* args);
+
 template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+    // cross-entropy of classes is -log_prob
+    constexpr bool classes = P == CROSS_ENTROPY_FORWARD || P == CROSS_ENTROPY_BACKWARD;
+    constexpr Pass PASS = P == CROSS_ENTROPY_FORWARD ? LOG_PROB_FORWARD : P == CROSS_ENTROPY_BACKWARD ? LOG_PROB_BACKWARD : P;
+    if constexpr (P == CROSS_ENTROPY_FORWARD)
+        if (count == 8) return total_cross_entropy<L>(module, args);
     const State& state = state_of(module);
-    const Shape& s = shape_of(P);
+    const Shape& s = shape_of(PASS);
     const int given = s.rows + s.one, taken = given + s.index;  // arrays
-    constexpr bool loss = P == LOG_PROB_FORWARD || P == LOG_PROB_BACKWARD || P == ENTROPY_FORWARD || P == ENTROPY_BACKWARD;
+    constexpr bool loss = PASS == LOG_PROB_FORWARD || PASS == LOG_PROB_BACKWARD || P == ENTROPY_FORWARD || P == ENTROPY_BACKWARD || P == RANK_FORWARD;
     if ((s.lines && !loss) || count < taken + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
     PyObject *axis = args[taken], *where = args[taken + 1], *dtype = args[taken + 2], *to = args[taken + 3];
     const bool keepdims = count > taken + 4 && args[taken + 4] == Py_True;
@@ -135,7 +145,9 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     }
     int64_t size = 1, shape[DIMENSIONS];
     for (int k = 0; k < rows.dimensions; ++k) size *= rows.shape[k];
-    const int dimensions = shape_of_result(s, rows, reduced, keepdims || (s.reduces && s.index && held[INDEX].dimensions == rows.dimensions), shape);
+    const bool index_kept = s.index && held[INDEX].dimensions == rows.dimensions;
+    if (classes && index_kept) Py_RETURN_NONE;
+    const int dimensions = shape_of_result(s, rows, reduced, keepdims || (s.reduces && index_kept), shape);
     if (!size || (L != NUMPY && size >= PAGES && to == Py_None)) Py_RETURN_NONE;
 
     // into `to`, or into a new array, which is copied to it if the two would be in each other's way
@@ -152,7 +164,10 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     if (!out.is) return nullptr;
     arrays[OUT] = apart ? &made : &held[OUT];
     Call c;
-    if (lay_out(c, P, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced) || (s.index && !inside(c))) Py_RETURN_NONE;
+    if (lay_out(c, PASS, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced)) Py_RETURN_NONE;
+    c.opposite = c.ignores = classes;
+    c.ignored = IGNORED_CLASS;
+    if (s.index && !inside(c)) Py_RETURN_NONE;
     bool ok;
     if (size < SMALL) {
         ok = run_all(c, 1);
@@ -166,6 +181,35 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     if (!ok) return PyErr_NoMemory();
     if (to == Py_None || !apart) return out.given();
     return PyObject_SetItem(to, Py_Ellipsis, out.is) ? nullptr : Py_NewRef(to);
+}
+
+// (z, target, axis, where, dtype, None, mean, zero_if_empty): the losses' sum, over how many are not ignored if it is a mean
+template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* const* args) {
+    const State& state = state_of(module);
+    if (args[5] != Py_None || !PyBool_Check(args[6]) || !PyBool_Check(args[7])) Py_RETURN_NONE;
+    Object rows(call<CROSS_ENTROPY_FORWARD, L>(module, args, 6));
+    if (!rows.is || rows.is == Py_None) return rows.given();
+    Array losses, target, out;
+    if (!losses.get(L, state, rows.is) || !target.get(L, state, args[1], INTEGERS) || !in_line(target)) Py_RETURN_NONE;
+    if (width_of[losses.at.type] < 4) Py_RETURN_NONE;
+    int64_t elements = 1, counted = 0;
+    for (int k = 0; k < target.dimensions; ++k) elements *= target.shape[k];
+    for (int64_t i = 0; i < elements; ++i) {
+        int narrow;
+        int64_t index;
+        if (target.at.type == INT32) memcpy(&narrow, target.at.data + i * 4, 4), index = narrow;
+        else memcpy(&index, target.at.data + i * 8, 8);
+        counted += index != IGNORED_CLASS;
+    }
+    double wide = args[6] == Py_True ? double(counted) : 1.0;
+    float narrow = float(wide);
+    View divisor;
+    divisor.at.type = losses.at.type;
+    divisor.at.data = reinterpret_cast<char*>(losses.at.type == FLOAT64 ? static_cast<void*>(&wide) : &narrow);
+    int64_t no_shape[1];
+    Object made(out.make(L, state, 0, no_shape, losses.at.type));
+    if (made.is) mean_of(losses, divisor, out, args[7] == Py_True);
+    return made.given();
 }
 
 template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {

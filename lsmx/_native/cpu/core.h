@@ -101,6 +101,7 @@ struct Call {
     int64_t n, rows;
     bool ignores = false;  // whether rows with one index count as 0
     int64_t ignored = 0;
+    bool opposite = false;  // a loss, -log_prob: the numbers a row have the other sign
     double softcap = 0;  // none
     double smoothing = 0;
     int64_t indices = 1;  // for each row

@@ -141,4 +141,13 @@ bool overlaps_itself(const View& x) {
     return false;
 }
 
+bool in_line(const View& x) {
+    int64_t step = width_of[x.at.type];
+    for (int k = x.dimensions - 1; k >= 0; --k) {
+        if (x.strides[k] != step && x.shape[k] != 1) return false;
+        step *= x.shape[k];
+    }
+    return true;
+}
+
 }  // namespace lsmx

@@ -231,6 +231,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
             else if (s.one && s.index != lsmx::SEVERAL) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+            if (c.opposite) l.one[j] = -l.one[j];
             l.index[j] = s.index == 1 ? index_in(c, at[lsmx::INDEX][j]) : 0;
             temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
             for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));
@@ -277,7 +278,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             for (int64 j = 0; j < l.rows; ++j)
                 for (int64 k = 0; k < l.count; ++k) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j] + k * c.each_step, l.each[j][k]);
         } else if (s.reduces) {
-            for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], l.value[j]);
+            for (int64 j = 0; j < l.rows; ++j) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j], c.opposite ? flush(F(0) - l.value[j]) : l.value[j]);
         } else if (block_out) {
             if (mask)
                 for (int64 j = 0; j < l.rows; ++j) apply_mask(block_out + j * plan.row_step, mask + j * plan.row_step, c.n, F(s.left));

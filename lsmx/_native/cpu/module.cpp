@@ -85,16 +85,6 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
-// Whether elements lie one after the other
-static bool in_line(const View& x) {
-    int64_t step = width_of[x.at.type];
-    for (int k = x.dimensions - 1; k >= 0; --k) {
-        if (x.strides[k] != step && x.shape[k] != 1) return false;
-        step *= x.shape[k];
-    }
-    return true;
-}
-
 // mean(v, divisor, out, zero_if_empty)
 static PyObject* mean(PyObject*, PyObject* const* args, Py_ssize_t count) {
     View v, divisor, out;
