@@ -175,6 +175,10 @@ def test_a_sum_over_rows_is_rounded_once(dtype: str) -> None:
         v = (rng.standard_normal(n) * 2.0 ** rng.integers(-reach, reach, n)).astype(dtype)
         for x in (v, np.concatenate([v, -v[::-1], v[:1]]), np.full(n, 3.0, dtype), np.zeros(n, dtype)):
             same(mean, x, np.asarray(3.0, dtype), axis=None)
+            same(mean, x[::2], np.asarray(3.0, dtype), axis=None)
+            for options in ({}, {"zero_if_empty": True}):
+                for divisor in (0.0, -1.0, NAN, 7.0):
+                    same(mean, x, np.asarray(divisor, dtype), axis=None, **options)
             one = mean(x, np.asarray(1.0, dtype), axis=None)
             exact = sum(map(int_of, x))
             assert float(one) == float(np.asarray(fraction(exact), dtype)), x

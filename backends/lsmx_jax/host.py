@@ -22,9 +22,9 @@ Found = str | Callable[[], Any]
 
 def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
-    own = {(k.function, k.direction) for k in loss_kernels()}  # those of the losses take other arrays, and have plans of their own
+    others = {k.function for k in loss_kernels()} | {"mean_of_rows"}  # take other arrays, and have plans of their own, or none
     cores = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
-    offered = [k for k in cores if (k.function, k.direction) not in own]
+    offered = [k for k in cores if k.function not in others]
     return tuple(
         Kernel(
             k.name,

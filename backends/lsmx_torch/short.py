@@ -24,6 +24,8 @@ LOSSES = {
     "rank_forward": 2,
     "cross_entropy_forward": 2,
     "cross_entropy_backward": 3,
+    "mean_of_rows_forward": 2,
+    "mean_of_rows_backward": 3,
 }
 """How many tensors each takes."""
 tracing, modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack

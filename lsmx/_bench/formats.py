@@ -44,7 +44,7 @@ def narrow_rows(share: int) -> list[Row]:
 
 
 def narrow(work: Work) -> dict[str, Call]:
-    """The calls that each one's autograd makes: the gradient is taken at ``z`` and its rows' sums, PyTorch's at the rounded output."""
+    """The calls that each one's autograd makes: the gradient is taken at ``z`` and its rows' sums, PyTorch's at its output."""
     torch = optional("torch")
     if torch is None:
         return {}

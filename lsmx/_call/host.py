@@ -55,7 +55,8 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         way = partial(short_way, memory, passname) if passname in SHORT_LOSSES else None
         kernels.append(Kernel(NAME, name, direction, plan, warns=True, direct=way, unavailable=without))
     for direction, plan in mean_plans(memory).items():
-        kernels.append(Kernel(NAME, "mean_of_rows", direction, plan, warns=False, unavailable=without))
+        way = partial(short_way, memory, f"mean_of_rows_{direction}")
+        kernels.append(Kernel(NAME, "mean_of_rows", direction, plan, warns=False, direct=way, unavailable=without))
     return tuple(kernels)
 
 

@@ -212,6 +212,24 @@ template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* c
     return made.given();
 }
 
+// The mean of rows (v, divisor, None, None, None, None[, zero_if_empty]), or its gradient (g, v, divisor, ...)
+template <Library L, bool GRADIENT> PyObject* mean_call(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+    constexpr int taken = GRADIENT ? 3 : 2;
+    const State& state = state_of(module);
+    bool plain = count == taken + 4 || (count == taken + 5 && args[taken + 4] == Py_True);
+    for (int i = 0; plain && i < 4; ++i) plain = args[taken + i] == Py_None;
+    if (!plain || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    Array arrays[taken], out;
+    for (int i = 0; i < taken; ++i)
+        if (!arrays[i].get(L, state, args[i]) || arrays[i].at.swapped || arrays[i].at.type != arrays[0].at.type) Py_RETURN_NONE;
+    const View &x = arrays[0], &divisor = arrays[taken - 1];
+    for (int k = 0; k < x.dimensions; ++k) plain = plain && x.shape[k];
+    if (!plain || width_of[x.at.type] < 4 || divisor.dimensions || (GRADIENT ? x.dimensions != 0 : !in_line(x))) Py_RETURN_NONE;
+    Object made(out.make(L, state, GRADIENT ? arrays[1].dimensions : 0, arrays[1].shape, x.at.type));
+    if (made.is) mean_of(x, divisor, out, GRADIENT || count > taken + 4);
+    return made.given();
+}
+
 template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {
     static constexpr Function all[] = {call<Pass(P), L>...};
     return all[pass];
@@ -220,5 +238,9 @@ using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 
 static_assert(PASSES == 32, "one call for each pass");
 Function call_of(Pass pass) { return call_at<NUMPY>(pass, Every{}); }
 Function tensor_call_of(Pass pass) { return call_at<EXCHANGED>(pass, Every{}); }
+Function mean_call_of(bool tensors, bool gradient) {
+    if (tensors) return gradient ? mean_call<EXCHANGED, true> : mean_call<EXCHANGED, false>;
+    return gradient ? mean_call<NUMPY, true> : mean_call<NUMPY, false>;
+}
 
 }  // namespace lsmx

@@ -236,7 +236,7 @@ static PyMethodDef methods[] = {
 
 // The passes as functions of arrays, and their numbers for `run`
 static int add_passes(PyObject* module) {
-    static PyMethodDef calls[2 * PASSES + 1];
+    static PyMethodDef calls[2 * PASSES + 5];
     static char names[PASSES][40];
     static const char* about = "(arrays..., axis, where, dtype, out, keepdims); None if it has to go a longer way.";
     PyObject* numbers = PyDict_New();
@@ -250,6 +250,8 @@ static int add_passes(PyObject* module) {
         if (!number || PyDict_SetItemString(numbers, name, number)) return -1;
         Py_DECREF(number);
     }
+    static const char* const means[] = {"mean_of_rows_forward", "mean_of_rows_backward", "tensor_mean_of_rows_forward", "tensor_mean_of_rows_backward"};
+    for (int i = 0; i < 4; ++i) calls[2 * PASSES + i] = {means[i], FAST(mean_call_of(i > 1, i % 2)), METH_FASTCALL, about};
     if (PyModule_AddFunctions(module, calls)) return -1;
     return PyModule_AddObject(module, "passes", numbers);
 }
