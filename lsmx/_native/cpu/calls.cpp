@@ -100,21 +100,24 @@ static int threads_of(Library library, const State& s, int64_t size) {
     return PyErr_Occurred() ? -1 : found < 1 ? 1 : found > 4096 ? 4096 : int(found);
 }
 
+// The losses of which there are such calls; of log-softmax, softmax and logsumexp, whose passes come before theirs, all have one
+constexpr bool is_loss(Pass p) {
+    return p == LOG_PROB_FORWARD || p == LOG_PROB_BACKWARD || p == ENTROPY_FORWARD || p == ENTROPY_BACKWARD || p == RANK_FORWARD ||
+           p == CROSS_ENTROPY_FORWARD || p == CROSS_ENTROPY_BACKWARD;
+}
 constexpr int64_t IGNORED_CLASS = -100;  // where nothing else is asked for
 
 template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* const* args);
 
-template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+template <Library L> static __attribute__((noinline)) PyObject* call(Pass of, PyObject* module, PyObject* const* args, Py_ssize_t count) {
     // cross-entropy of classes is -log_prob
-    constexpr bool classes = P == CROSS_ENTROPY_FORWARD || P == CROSS_ENTROPY_BACKWARD;
-    constexpr Pass PASS = P == CROSS_ENTROPY_FORWARD ? LOG_PROB_FORWARD : P == CROSS_ENTROPY_BACKWARD ? LOG_PROB_BACKWARD : P;
-    if constexpr (P == CROSS_ENTROPY_FORWARD)
-        if (count == 8) return total_cross_entropy<L>(module, args);
+    const bool classes = of == CROSS_ENTROPY_FORWARD || of == CROSS_ENTROPY_BACKWARD, loss = is_loss(of);
+    const Pass pass = of == CROSS_ENTROPY_FORWARD ? LOG_PROB_FORWARD : of == CROSS_ENTROPY_BACKWARD ? LOG_PROB_BACKWARD : of;
+    if (of == CROSS_ENTROPY_FORWARD && count == 8) return total_cross_entropy<L>(module, args);
     const State& state = state_of(module);
-    const Shape& s = shape_of(PASS);
+    const Shape& s = shape_of(pass);
     const int given = s.rows + s.one, taken = given + s.index;  // arrays
-    constexpr bool loss = PASS == LOG_PROB_FORWARD || PASS == LOG_PROB_BACKWARD || P == ENTROPY_FORWARD || P == ENTROPY_BACKWARD || P == RANK_FORWARD;
-    if ((s.lines && !loss) || count < taken + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    if (count < taken + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
     PyObject *axis = args[taken], *where = args[taken + 1], *dtype = args[taken + 2], *to = args[taken + 3];
     const bool keepdims = count > taken + 4 && args[taken + 4] == Py_True;
     if (count > taken + 4 && (loss || (!keepdims && args[taken + 4] != Py_False))) Py_RETURN_NONE;
@@ -164,7 +167,7 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
     if (!out.is) return nullptr;
     arrays[OUT] = apart ? &made : &held[OUT];
     Call c;
-    if (lay_out(c, PASS, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced)) Py_RETURN_NONE;
+    if (lay_out(c, pass, type == FLOAT64 ? FLOAT64 : FLOAT32, arrays, rows, reduced)) Py_RETURN_NONE;
     c.opposite = c.ignores = classes;
     c.ignored = IGNORED_CLASS;
     if (s.index && !inside(c)) Py_RETURN_NONE;
@@ -187,7 +190,7 @@ template <Pass P, Library L> PyObject* call(PyObject* module, PyObject* const* a
 template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* const* args) {
     const State& state = state_of(module);
     if (args[5] != Py_None || !PyBool_Check(args[6]) || !PyBool_Check(args[7])) Py_RETURN_NONE;
-    Object rows(call<CROSS_ENTROPY_FORWARD, L>(module, args, 6));
+    Object rows(call<L>(CROSS_ENTROPY_FORWARD, module, args, 6));
     if (!rows.is || rows.is == Py_None) return rows.given();
     Array losses, target, out;
     if (!losses.get(L, state, rows.is) || !target.get(L, state, args[1], INTEGERS) || !in_line(target)) Py_RETURN_NONE;
@@ -230,8 +233,12 @@ template <Library L, bool GRADIENT> PyObject* mean_call(PyObject* module, PyObje
     return made.given();
 }
 
+static PyObject* none(PyObject*, PyObject* const*, Py_ssize_t) { Py_RETURN_NONE; }
+template <Pass P, Library L> static PyObject* call_of_pass(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+    return call<L>(P, module, args, count);
+}
 template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {
-    static constexpr Function all[] = {call<Pass(P), L>...};
+    static constexpr Function all[] = {P < LOG_PROB_FORWARD || is_loss(Pass(P)) ? call_of_pass<Pass(P), L> : none...};
     return all[pass];
 }
 using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31>;
