@@ -102,7 +102,10 @@ def call(
     result = jax.ShapeDtypeStruct(shape, operation.dtype(arrays[operation.at]))
     attributes = {"pass": number, "reduced": sum(1 << a for a in axes), "mask": where is not None}
     given = {name: np.uint64(value) for name, value in attributes.items()}
-    return jax.ffi.ffi_call(TARGET, result)(*arrays, *(() if where is None else (where,)), **given)
+    # a derivative takes the place of the array that it is taken at, if nothing else is to read that
+    at = len(arrays) - 1
+    place = {at: 0} if at and arrays[at].shape == shape and arrays[at].dtype == result.dtype else None
+    return jax.ffi.ffi_call(TARGET, result, input_output_aliases=place)(*arrays, *(() if where is None else (where,)), **given)
 
 
 def loss_kernels() -> tuple[Kernel, ...]:
