@@ -182,6 +182,8 @@ def test_a_sum_over_rows_is_rounded_once(dtype: str) -> None:
             one = mean(x, np.asarray(1.0, dtype), axis=None)
             exact = sum(map(int_of, x))
             assert float(one) == float(np.asarray(fraction(exact), dtype)), x
+    many = (rng.standard_normal((3, 3000)) * 2.0 ** rng.integers(-20, 20, (3, 3000))).astype(dtype)
+    same(mean, many, np.asarray(9000.0, dtype), axis=None)
     for special in ([INF, 1.0], [INF, -INF], [NAN, 1.0], [-INF, 2.0]):
         same(mean, np.asarray(special, dtype), np.asarray(2.0, dtype), axis=None)
 

@@ -71,20 +71,21 @@ static int shape_of_result(const Shape& s, const View& rows, uint64_t reduced, b
     return count;
 }
 
+static int64_t integer_at(Type type, const char* p) {
+    int narrow;
+    int64_t wide;
+    if (type == INT64) memcpy(&wide, p, sizeof wide);
+    else memcpy(&narrow, p, sizeof narrow);
+    return type == INT64 ? wide : narrow;
+}
+
 // Whether every index is one of its row, or ignored
 static bool inside(const Call& c) {
     const Operand& x = c.at[INDEX];
     if (x.swapped || c.across_count > 1) return false;
     const char* p = x.data;
     for (int64_t i = 0; i < c.rows; ++i, p += c.across[0].stride[INDEX]) {
-        int narrow;
-        int64_t index;
-        if (x.type == INT32) {
-            memcpy(&narrow, p, sizeof narrow);
-            index = narrow;
-        } else {
-            memcpy(&index, p, sizeof index);
-        }
+        const int64_t index = integer_at(x.type, p);
         if ((index < 0 || index >= c.n) && !(c.ignores && index == c.ignored)) return false;
     }
     return true;
@@ -99,6 +100,9 @@ static int threads_of(Library library, const State& s, int64_t size) {
     Py_XDECREF(n);
     return PyErr_Occurred() ? -1 : found < 1 ? 1 : found > 4096 ? 4096 : int(found);
 }
+
+// Whether there are the library's arrays
+template <Library L> bool known(const State& s) { return L == NUMPY ? s.ndarray != nullptr : s.exchange != nullptr; }
 
 // The losses of which there are such calls; of log-softmax, softmax and logsumexp, whose passes come before theirs, all have one
 constexpr bool is_loss(Pass p) {
@@ -117,7 +121,7 @@ template <Library L> static __attribute__((noinline)) PyObject* call(Pass of, Py
     const State& state = state_of(module);
     const Shape& s = shape_of(pass);
     const int given = s.rows + s.one, taken = given + s.index;  // arrays
-    if (count < taken + 4 || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    if (count < taken + 4 || !known<L>(state)) Py_RETURN_NONE;
     PyObject *axis = args[taken], *where = args[taken + 1], *dtype = args[taken + 2], *to = args[taken + 3];
     const bool keepdims = count > taken + 4 && args[taken + 4] == Py_True;
     if (count > taken + 4 && (loss || (!keepdims && args[taken + 4] != Py_False))) Py_RETURN_NONE;
@@ -186,24 +190,31 @@ template <Library L> static __attribute__((noinline)) PyObject* call(Pass of, Py
     return PyObject_SetItem(to, Py_Ellipsis, out.is) ? nullptr : Py_NewRef(to);
 }
 
-// (z, target, axis, where, dtype, None, mean, zero_if_empty): the losses' sum, over how many are not ignored if it is a mean
+static int64_t elements_of(const View& x) {
+    int64_t elements = 1;
+    for (int k = 0; k < x.dimensions; ++k) elements *= x.shape[k];
+    return elements;
+}
+
+static void mean_to(const View& out, const View& v, const View& divisor, bool zero_if_empty) {
+    if (elements_of(v) < SMALL && elements_of(out) < SMALL) return mean_of(v, divisor, out, zero_if_empty);
+    Py_BEGIN_ALLOW_THREADS
+    mean_of(v, divisor, out, zero_if_empty);
+    Py_END_ALLOW_THREADS
+}
+
+// (z, target, axis, where, None, None, mean, zero_if_empty): the losses' sum, over how many are not ignored if it is a mean
 template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* const* args) {
     const State& state = state_of(module);
-    if (args[5] != Py_None || !PyBool_Check(args[6]) || !PyBool_Check(args[7])) Py_RETURN_NONE;
+    if (args[4] != Py_None || args[5] != Py_None || !PyBool_Check(args[6]) || !PyBool_Check(args[7]) || !known<L>(state)) Py_RETURN_NONE;
+    Array losses, target, out;
+    if (!target.get(L, state, args[1], INTEGERS) || !in_line(target)) Py_RETURN_NONE;
     Object rows(call<L>(CROSS_ENTROPY_FORWARD, module, args, 6));
     if (!rows.is || rows.is == Py_None) return rows.given();
-    Array losses, target, out;
-    if (!losses.get(L, state, rows.is) || !target.get(L, state, args[1], INTEGERS) || !in_line(target)) Py_RETURN_NONE;
-    if (width_of[losses.at.type] < 4) Py_RETURN_NONE;
-    int64_t elements = 1, counted = 0;
-    for (int k = 0; k < target.dimensions; ++k) elements *= target.shape[k];
-    for (int64_t i = 0; i < elements; ++i) {
-        int narrow;
-        int64_t index;
-        if (target.at.type == INT32) memcpy(&narrow, target.at.data + i * 4, 4), index = narrow;
-        else memcpy(&index, target.at.data + i * 8, 8);
-        counted += index != IGNORED_CLASS;
-    }
+    if (!losses.get(L, state, rows.is)) Py_RETURN_NONE;
+    const int64_t elements = elements_of(target);
+    int64_t counted = 0;
+    for (int64_t i = 0; i < elements; ++i) counted += integer_at(target.at.type, target.at.data + i * width_of[target.at.type]) != IGNORED_CLASS;
     double wide = args[6] == Py_True ? double(counted) : 1.0;
     float narrow = float(wide);
     View divisor;
@@ -211,7 +222,7 @@ template <Library L> PyObject* total_cross_entropy(PyObject* module, PyObject* c
     divisor.at.data = reinterpret_cast<char*>(losses.at.type == FLOAT64 ? static_cast<void*>(&wide) : &narrow);
     int64_t no_shape[1];
     Object made(out.make(L, state, 0, no_shape, losses.at.type));
-    if (made.is) mean_of(losses, divisor, out, args[7] == Py_True);
+    if (made.is) mean_to(out, losses, divisor, args[7] == Py_True);
     return made.given();
 }
 
@@ -221,15 +232,14 @@ template <Library L, bool GRADIENT> PyObject* mean_call(PyObject* module, PyObje
     const State& state = state_of(module);
     bool plain = count == taken + 4 || (count == taken + 5 && args[taken + 4] == Py_True);
     for (int i = 0; plain && i < 4; ++i) plain = args[taken + i] == Py_None;
-    if (!plain || !(L == NUMPY ? state.ndarray != nullptr : state.exchange != nullptr)) Py_RETURN_NONE;
+    if (!plain || !known<L>(state)) Py_RETURN_NONE;
     Array arrays[taken], out;
     for (int i = 0; i < taken; ++i)
         if (!arrays[i].get(L, state, args[i]) || arrays[i].at.swapped || arrays[i].at.type != arrays[0].at.type) Py_RETURN_NONE;
     const View &x = arrays[0], &divisor = arrays[taken - 1];
-    for (int k = 0; k < x.dimensions; ++k) plain = plain && x.shape[k];
-    if (!plain || width_of[x.at.type] < 4 || divisor.dimensions || (GRADIENT ? x.dimensions != 0 : !in_line(x))) Py_RETURN_NONE;
+    if (!elements_of(x) || width_of[x.at.type] < 4 || divisor.dimensions || (GRADIENT ? x.dimensions != 0 : !in_line(x))) Py_RETURN_NONE;
     Object made(out.make(L, state, GRADIENT ? arrays[1].dimensions : 0, arrays[1].shape, x.at.type));
-    if (made.is) mean_of(x, divisor, out, GRADIENT || count > taken + 4);
+    if (made.is) mean_to(out, x, divisor, GRADIENT || count > taken + 4);
     return made.given();
 }
 
