@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#undef LSMX_TARGET
 #define LSMX_TARGET lsmx_totals
 #include "../include/lsmx/law.h"
 
