@@ -13,6 +13,7 @@ from lsmx._call.losses import (
     KL,
     LOG_PROB,
     Reduced,
+    are_numbers,
     check_classes,
     one_tangent,
     scaling,
@@ -71,7 +72,7 @@ def log_prob_backward(
     """
     if extra or unknown:
         raise misspelt(log_prob_backward, extra, unknown)
-    if softcap is row_sums is None and type(temperature) is float and temperature == 1.0:
+    if softcap is row_sums is None and are_numbers((temperature,), (1.0,)):
         short = shortcut("log_prob", "backward", type(z))
         if short is not None and (value := short(grad_output, z, index, axis, where, None, None)) is not None:
             return value
@@ -169,7 +170,7 @@ def entropy_backward(
     """
     if extra or unknown:
         raise misspelt(entropy_backward, extra, unknown)
-    if softcap is row_sums is None and type(temperature) is float and temperature == 1.0:
+    if softcap is row_sums is None and are_numbers((temperature,), (1.0,)):
         short = shortcut("entropy", "backward", type(z))
         if short is not None and (value := short(grad_output, z, axis, where, None, None)) is not None:
             return value

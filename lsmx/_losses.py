@@ -268,7 +268,7 @@ def entropy(
     """
     if extra or unknown:
         raise misspelt(entropy, extra, unknown)
-    if softcap is support is row_sums is None and type(temperature) is float and temperature == 1.0:
+    if softcap is support is row_sums is None and are_numbers((temperature,), (1.0,)):
         short = shortcut("entropy", "forward", type(z))
         if short is not None and (value := short(z, axis, where, dtype, out)) is not None:
             return value

@@ -22,16 +22,6 @@ from lsmx._native.compiled import core, missing
 from lsmx._native.host import BOOL, FLOAT32, FLOAT64, INT32, INT64, SWAPPED, HostMemory, View
 
 NAME = "core"
-SHORT_LOSSES = (
-    "log_prob_forward",
-    "log_prob_backward",
-    "entropy_forward",
-    "entropy_backward",
-    "rank_forward",
-    "cross_entropy_forward",
-    "cross_entropy_backward",
-)
-"""Passes that the core has a short way for, of logits as they are."""
 IN_FORMAT = ("z", "w", "one", "numbers", "probabilities", "weight")
 Found = str | Callable[[], Array]
 
@@ -51,8 +41,7 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
         kernels.append(Kernel(NAME, name, direction, plan, warns=False, direct=direct, unavailable=without))
     passes = runner(memory)
     for (name, direction), plan in (loss_plans(passes) | cross_entropy_plans(passes)).items():
-        passname = f"{name}_{direction}"
-        way = partial(short_way, memory, passname) if passname in SHORT_LOSSES else None
+        way = partial(short_way, memory, f"{name}_{direction}")
         kernels.append(Kernel(NAME, name, direction, plan, warns=True, direct=way, unavailable=without))
     for direction, plan in mean_plans(memory).items():
         way = partial(short_way, memory, f"mean_of_rows_{direction}")
@@ -173,9 +162,9 @@ def without() -> str | None:
 
 
 def short_way(memory: HostMemory, passname: str) -> Callable[..., Array | None] | None:
-    """The pass as one function of the core, for the commonest calls, if there is a core."""
+    """The pass as one function of the core, for the commonest calls, if the core has one."""
     module = core()
-    return None if module is None else memory.direct(module, passname)
+    return None if module is None or not hasattr(module, passname) else memory.direct(module, passname)
 
 
 def views_of(memory: HostMemory, arrays: Sequence[Array], mask: Array | None) -> list[View] | str:

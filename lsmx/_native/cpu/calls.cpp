@@ -150,8 +150,8 @@ template <Library L> static __attribute__((noinline)) PyObject* call(Pass of, Py
         if (!held[MASK].get(L, state, where, BOOLS)) Py_RETURN_NONE;
         arrays[MASK] = &held[MASK];
     }
-    int64_t size = 1, shape[DIMENSIONS];
-    for (int k = 0; k < rows.dimensions; ++k) size *= rows.shape[k];
+    const int64_t size = elements_of(rows);
+    int64_t shape[DIMENSIONS];
     const bool index_kept = s.index && held[INDEX].dimensions == rows.dimensions;
     if (classes && index_kept) Py_RETURN_NONE;
     const int dimensions = shape_of_result(s, rows, reduced, keepdims || (s.reduces && index_kept), shape);
@@ -188,12 +188,6 @@ template <Library L> static __attribute__((noinline)) PyObject* call(Pass of, Py
     if (!ok) return PyErr_NoMemory();
     if (to == Py_None || !apart) return out.given();
     return PyObject_SetItem(to, Py_Ellipsis, out.is) ? nullptr : Py_NewRef(to);
-}
-
-static int64_t elements_of(const View& x) {
-    int64_t elements = 1;
-    for (int k = 0; k < x.dimensions; ++k) elements *= x.shape[k];
-    return elements;
 }
 
 static void mean_to(const View& out, const View& v, const View& divisor, bool zero_if_empty) {
@@ -243,12 +237,11 @@ template <Library L, bool GRADIENT> PyObject* mean_call(PyObject* module, PyObje
     return made.given();
 }
 
-static PyObject* none(PyObject*, PyObject* const*, Py_ssize_t) { Py_RETURN_NONE; }
 template <Pass P, Library L> static PyObject* call_of_pass(PyObject* module, PyObject* const* args, Py_ssize_t count) {
     return call<L>(P, module, args, count);
 }
 template <Library L, int... P> Function call_at(Pass pass, Numbers<P...>) {
-    static constexpr Function all[] = {P < LOG_PROB_FORWARD || is_loss(Pass(P)) ? call_of_pass<Pass(P), L> : none...};
+    static constexpr Function all[] = {P < LOG_PROB_FORWARD || is_loss(Pass(P)) ? call_of_pass<Pass(P), L> : nullptr...};
     return all[pass];
 }
 using Every = Numbers<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31>;

@@ -141,6 +141,12 @@ bool overlaps_itself(const View& x) {
     return false;
 }
 
+int64_t elements_of(const View& x) {
+    int64_t elements = 1;
+    for (int k = 0; k < x.dimensions; ++k) elements *= x.shape[k];
+    return elements;
+}
+
 bool in_line(const View& x) {
     int64_t step = width_of[x.at.type];
     for (int k = x.dimensions - 1; k >= 0; --k) {

@@ -15,6 +15,8 @@ struct View {
 // The mask broadcasts to the rows; numbers a row have the axes that are kept, or all with ones in place of those that are reduced.
 const char* lay_out(Call&, Pass, Type format, const View* const arrays[OPERANDS], const View& rows, uint64_t reduced);
 
+int64_t elements_of(const View&);
+
 // Whether elements lie one after the other
 bool in_line(const View&);
 

@@ -230,8 +230,10 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
             l.after_a[j] = soon(lsmx::B, j, block_b ? l.rows : 0);
             l.to[j] = soon(lsmx::OUT, j, 0);
             if (s.numbers) __builtin_memcpy(l.numbers[j], at[lsmx::ONE][j], s.numbers * sizeof(F));
-            else if (s.one && s.index != lsmx::SEVERAL) l.one[j] = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
-            if (c.opposite) l.one[j] = -l.one[j];
+            else if (s.one && s.index != lsmx::SEVERAL) {
+                const F one = one_in<F>(c.at[lsmx::ONE], at[lsmx::ONE][j]);
+                l.one[j] = c.opposite ? -one : one;
+            }
             l.index[j] = s.index == 1 ? index_in(c, at[lsmx::INDEX][j]) : 0;
             temperature[j] = plan.scaled ? one_in<F>(c.at[lsmx::TEMPERATURE], at[lsmx::TEMPERATURE][j]) : F(1);
             for (int k = 0; plan.given && k < lsmx::PARTS; ++k) __builtin_memcpy(&l.sums[j][k], at[lsmx::SUMS][j] + k * c.part, sizeof(F));

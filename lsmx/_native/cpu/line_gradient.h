@@ -91,7 +91,7 @@ template <class F> LAW void line_backward(const F* g, const F* y, F* out, int64 
         bool any_near;
         Way way = line_way(y + i, length, mild, any_near);
         LineNear<F> near;
-        if (any_near && !near.find(g + i, y + i, length, sum)) way = ANY;
+        if (way != ANY && any_near && !near.find(g + i, y + i, length, sum)) way = ANY;
         switch (way) {
             case MILD: line_gradient<F, MILD, LINE>(g + i, y + i, out + i, length, G, G_low, from(i)); break;
             case SMALL: line_gradient<F, SMALL, LINE>(g + i, y + i, out + i, length, G, G_low, from(i)); break;

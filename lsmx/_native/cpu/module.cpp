@@ -236,22 +236,25 @@ static PyMethodDef methods[] = {
 
 // The passes as functions of arrays, and their numbers for `run`
 static int add_passes(PyObject* module) {
-    static PyMethodDef calls[2 * PASSES + 5];
+    static PyMethodDef calls[2 * PASSES + 5], *next;
+    next = calls;
     static char names[PASSES][40];
     static const char* about = "(arrays..., axis, where, dtype, out, keepdims); None if it has to go a longer way.";
     PyObject* numbers = PyDict_New();
     if (!numbers) return -1;
     for (int i = 0; i < PASSES; ++i) {
         const char* name = shape_of(Pass(i)).name;
-        PyOS_snprintf(names[i], sizeof names[i], "tensor_%s", name);
-        calls[i] = {name, FAST(call_of(Pass(i))), METH_FASTCALL, about};
-        calls[PASSES + i] = {names[i], FAST(tensor_call_of(Pass(i))), METH_FASTCALL, about};
+        if (const Function short_way = call_of(Pass(i))) {
+            PyOS_snprintf(names[i], sizeof names[i], "tensor_%s", name);
+            *next++ = {name, FAST(short_way), METH_FASTCALL, about};
+            *next++ = {names[i], FAST(tensor_call_of(Pass(i))), METH_FASTCALL, about};
+        }
         PyObject* number = PyLong_FromLong(i);
         if (!number || PyDict_SetItemString(numbers, name, number)) return -1;
         Py_DECREF(number);
     }
     static const char* const means[] = {"mean_of_rows_forward", "mean_of_rows_backward", "tensor_mean_of_rows_forward", "tensor_mean_of_rows_backward"};
-    for (int i = 0; i < 4; ++i) calls[2 * PASSES + i] = {means[i], FAST(mean_call_of(i > 1, i % 2)), METH_FASTCALL, about};
+    for (int i = 0; i < 4; ++i) *next++ = {means[i], FAST(mean_call_of(i > 1, i % 2)), METH_FASTCALL, about};
     if (PyModule_AddFunctions(module, calls)) return -1;
     return PyModule_AddObject(module, "passes", numbers);
 }

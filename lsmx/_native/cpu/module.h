@@ -25,7 +25,8 @@ inline State& state_of(PyObject* module) { return *static_cast<State*>(PyModule_
 PyObject* refuse(const char* why);  // a ValueError
 
 using Function = PyObject* (*)(PyObject* module, PyObject* const* args, Py_ssize_t count);
-Function call_of(Pass), tensor_call_of(Pass), mean_call_of(bool tensors, bool gradient);
+Function call_of(Pass), tensor_call_of(Pass);  // or null, where a pass has no short way
+Function mean_call_of(bool tensors, bool gradient);
 
 PyObject* xla_handler(PyObject* module, PyObject*);  // a capsule
 

@@ -79,8 +79,7 @@ template <class F> class Total {
 template <class F> static void mean(const lsmx::View& v, const lsmx::View& divisor, const lsmx::View& out, bool zero_if_empty) {
     Total<F> total;
     F x, d;
-    int64 elements = 1;
-    for (int k = 0; k < v.dimensions; ++k) elements *= v.shape[k];
+    const int64 elements = lsmx::elements_of(v), places = lsmx::elements_of(out);
     for (int64 i = 0; i < elements; ++i) {
         memcpy(&x, v.at.data + i * int64(sizeof x), sizeof x);
         total.add(x);
@@ -90,8 +89,6 @@ template <class F> static void mean(const lsmx::View& v, const lsmx::View& divis
     const bool some = d >= Format<F>::least && d < Format<F>::largest_divisor;
     F value = some ? total.value() / d : d == 0 && zero_if_empty ? F(0) : not_a_number<F>();
     value = canonical(flush(value));
-    int64 places = 1;
-    for (int k = 0; k < out.dimensions; ++k) places *= out.shape[k];
     for (int64 i = 0; i < places; ++i) memcpy(out.at.data + i * int64(sizeof value), &value, sizeof value);
 }
 
