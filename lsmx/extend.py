@@ -33,6 +33,7 @@ from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
 from lsmx._definition.function import Context, Function, keep, recall, remember
 from lsmx._definition.kinds import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array, Ops, power_from_bits
+from lsmx._definition.parts import MERGE, Part, in_part
 from lsmx._definition.rows import Rows
 from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
@@ -59,6 +60,7 @@ __all__ = [
     "INDICES",
     "JACOBIAN",
     "MASK",
+    "MERGE",
     "PER_CLASS",
     "PER_ROW",
     "ROWS",
@@ -82,6 +84,7 @@ __all__ = [
     "Operation",
     "Operator",
     "Ops",
+    "Part",
     "Plan",
     "Rows",
     "Runner",
@@ -103,6 +106,7 @@ __all__ = [
     "float_name",
     "forced",
     "fused",
+    "in_part",
     "keep",
     "known_backends",
     "loss_plans",

@@ -16,7 +16,7 @@ import pytest
 from lsmx_jax import host
 
 import lsmx
-from lsmx.extend import SINGLE, core, core_status
+from lsmx.extend import SINGLE, Part, core, core_status
 from lsmx.testing import differing
 
 pytestmark = pytest.mark.skipif(core_status()["missing"] is not None, reason="there is no compiled core")
@@ -197,7 +197,7 @@ def test_parts_of_rows_have_room_for_the_whole() -> None:
     with jax.enable_x64(True):
         x = jnp.ones((2, 16))
         ops = lsmx.backend_for(x).ops(x, SINGLE)
-        one, eight = (add_up(replace(ops, parts=parts), x, 0, 20, (1,)) for parts in (1, 8))
+        one, eight = (add_up(replace(ops, part=part), x, 0, 20, (1,)) for part in (None, Part((2, 128), (0, 0), lambda how, x: x)))
     assert [eight[0].bits - one[0].bits, len(one), len(eight)] == [3, 1, 1]
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from lsmx.extend import Backend, Format, Ops, power_from_bits
 from lsmx_jax import namespace
 from lsmx_jax.host import kernels, loss_kernels
-from lsmx_jax.place import place
 from lsmx_jax.primitives import bind
 from lsmx_jax.short import unfollowed
 
@@ -28,10 +27,7 @@ def ops(x: Any, fmt: Format) -> Ops:
     """JAX's operations; 64-bit integers are there while an operation is lowered, whatever the user's setting."""
     bits = 64 if jax.config.jax_enable_x64 else 32
     integers = jnp.dtype(f"int{bits}"), bits
-    here = place.get()
-    groups = () if here is None else here.groups
-    xp, parts = (namespace.Parts(groups), len(groups[0])) if groups else (namespace, 1)
-    return Ops(xp=xp, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits, parts=parts)
+    return Ops(xp=namespace, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits)
 
 
 def version() -> str:

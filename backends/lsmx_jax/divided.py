@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,8 @@ from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, 
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxlib.xla_client import OpSharding
 
-from lsmx.extend import INDEX, INDICES, Operation
+from lsmx.extend import Operation, in_part
+from lsmx_jax.parts import part_of
 from lsmx_jax.place import Place, at
 
 Along = tuple[int | None, ...]
@@ -32,25 +34,26 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
         ways.append(along((1,) * (len(shape) - where.ndim) + where.shape, shape, axes)[len(shape) - where.ndim :])
     way_out = along(operation.shape([x.shape for x in arrays], axes, options), shape, axes)
 
-    def compute(groups: tuple[tuple[int, ...], ...], *args: Any) -> Any:
+    def compute(tiles: Any, *args: Any) -> Any:
+        groups = () if tiles is None else groups_of(tiles, axes)
         with at(replace(here, devices=1, groups=groups)), jax.enable_x64(True):
-            return operation.compute(args[: len(arrays)], axis, None if where is None else args[-1], options, None)
+            part = in_part(part_of(groups, tiles, shape, args[operation.at].shape)) if groups else nullcontext()
+            with part:
+                return operation.compute(args[: len(arrays)], axis, None if where is None else args[-1], options, None)
 
     def partition(mesh: Any, given: tuple[Any, ...], result: Any) -> tuple[Any, Any, Any, tuple[Any, ...]]:
         like = given[operation.at].sharding
         tiles = tiles_of(like, shape, here.devices)
-        counted = any(kind in (INDEX, INDICES) for kind in operation.takes.values())  # from the row's first element
-        whole = [a for a in axes if counted or shape[a] % tiles.shape[a]]
+        whole = [a for a in axes if shape[a] % tiles.shape[a]]
         tiles = select(tiles, tuple(None if a in whole else a for a in range(len(shape))))
-        groups = groups_of(tiles, axes)
         to = [sharding_of(select(tiles, way), mesh, like) for way in (*ways, way_out)]
-        return mesh, lambda *parts: compute(groups, *parts), to[-1], tuple(to[:-1])
+        return mesh, lambda *parts: compute(tiles, *parts), to[-1], tuple(to[:-1])
 
     def infer(mesh: Any, given: tuple[Any, ...], result: Any) -> Any:
         like = given[operation.at].sharding
         return sharding_of(select(tiles_of(like, shape, here.devices), way_out), mesh, like)
 
-    whole = custom_partitioning(lambda *args: compute((), *args))
+    whole = custom_partitioning(lambda *args: compute(None, *args))
     mappings = [
         ArrayMapping(*(f"one{i}_{j}" if a is None else f"x{a}" for j, a in enumerate(way)))
         for i, way in enumerate([*ways, way_out])

@@ -7,8 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lsmx_jax.place import AXIS
-
 
 def __getattr__(name: str) -> Any:
     return getattr(jnp, name)
@@ -32,25 +30,3 @@ def max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:  # noqa: A001 (the stan
 def rounded(product: Any) -> Any:
     """``product`` as it is. XLA contracts a product with an addition that it feeds, but does not see through the comparison."""
     return jnp.where(jnp.isnan(product), jnp.nan, product)
-
-
-class Parts:
-    """The same where each device of a group has a part of every row: maxima and sums are of whole rows."""
-
-    def __init__(self, groups: tuple[tuple[int, ...], ...]) -> None:
-        self.groups = groups
-
-    def __getattr__(self, name: str) -> Any:
-        return globals().get(name) or getattr(jnp, name)
-
-    def max(self, x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-        """The maximum, NaN if there is one in any part."""
-        part = max(x, axis=axis, keepdims=keepdims)
-        undefined = jnp.isnan(part)
-        largest = jax.lax.pmax(jnp.where(undefined, -jnp.inf, part), AXIS, axis_index_groups=self.groups)
-        undefined = jax.lax.pmax(undefined.astype(jnp.int32), AXIS, axis_index_groups=self.groups)
-        return jnp.where(undefined > 0, jnp.nan, largest)
-
-    def sum(self, x: Any, /, **options: Any) -> Any:
-        """The sum, of integers: they add up in any order."""
-        return jax.lax.psum(jnp.sum(x, **options), AXIS, axis_index_groups=self.groups)

@@ -116,11 +116,11 @@ def of_target(d: Any, name: str, z: Array, target: Array) -> Array:
 
 def loss(row: Row, target: Target, options: Options) -> Array:
     """``sum_c round(q_c (-log s_c)) + round(c round(lse^2))``, where a class with ``q_c = 0`` counts as 0."""
-    rows, ops, xp = row.rows, row.rows.ops, row.rows.ops.xp
+    rows, ops = row.rows, row.rows.ops
     none = target.q == 0.0
     terms = ops.where(none, 0.0, rows.product(target.q, ops.where(none, 1.0, -row.log_s())))
     value, _ = rows.sum(terms)
-    value = ops.where(xp.any(terms == INF, axis=rows.axes, keepdims=True), INF, value)
+    value = ops.where(rows.any(terms == INF), INF, value)
     if options.z_loss:
         lse = lse_of(rows, row.sums, row.L)
         value = rows.flush(value + rows.product(ops.constant(options.z_loss), rows.product(lse, lse)))

@@ -137,7 +137,7 @@ class Pair(NamedTuple):
         f, t = two_sum(e, -base)
         f, f_low = fast_two_sum(f, t + (low - base_low))
         f, f_low = ops.where(both, f, 0.0), ops.where(both, f_low, 0.0)
-        one_support = ~xp.any(in_z != in_w, axis=rows.axes, keepdims=True)
+        one_support = ~rows.any(in_z != in_w)
         close = (rows.max(f, empty=0.0) <= FAR) & one_support
         R, R_low = rows.sum(rows.product(p, expm1(ops, (ops.where(close, f, 0.0), ops.where(close, f_low, 0.0))).value[0]))
         R = ops.where(R == R, R, 0.0)
@@ -178,7 +178,7 @@ def kl(pair: Pair) -> KL:
     e = expm1(ops, (ops.where(alive, pair.d[0], 0.0), ops.where(alive, pair.d[1], 0.0)))
     terms = rows.flush(xp.where(alive, rows.product(pair.p, e.rest), pair.q))
     total, _ = rows.sum(ops.where(pair.only_z, 0.0, terms))
-    value = ops.where(xp.any(pair.only_z, axis=rows.axes, keepdims=True), INF, total)
+    value = ops.where(rows.any(pair.only_z), INF, total)
     by_w = xp.where(pair.only_z, -pair.p, xp.where(alive, rows.product(pair.p, e.value[0]), pair.q))
     return KL(ops.where(pair.defined, value, NAN), ops.where(pair.defined, by_w, NAN))
 

@@ -114,7 +114,7 @@ class Indices:
         found = []
         for chosen in self.chosen:
             value = rows.max(ops.where(chosen, x, -float("inf")), empty=-float("inf"))
-            found.append(ops.where(ops.xp.any(chosen, axis=rows.axes, keepdims=True), value, NAN))
+            found.append(ops.where(rows.any(chosen), value, NAN))
         return found
 
     def place(self, g: list[Array]) -> Array:
@@ -145,7 +145,7 @@ class Indices:
         """``x``, NaN in rows with an index outside of them."""
         ops = self.rows.ops
         for chosen in self.chosen:
-            x = ops.where(ops.xp.any(chosen, axis=self.rows.axes, keepdims=True), x, NAN)
+            x = ops.where(self.rows.any(chosen), x, NAN)
         return x
 
     def leave(self, values: list[Array]) -> Array:

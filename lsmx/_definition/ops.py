@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import array_api_compat
 
 from lsmx._definition.formats import Format
+from lsmx._definition.parts import Part, present
 from lsmx._errors import BackendError
 
 NAN = float("nan")
@@ -55,8 +56,8 @@ class Ops:
         ``2**k`` for integer-valued ``k`` with ``tiny <= k <= huge``; exact by any means.
     eager
         Whether the library never traces, so that a constant that was made once can be used again.
-    parts
-        Into how many every row is divided, where arrays are what one device has, and the namespace's sums are of whole rows.
+    part
+        What the arrays are a part of, where they have parts of rows; None where rows are whole.
     dtype
         The float dtype computed in.
     """
@@ -68,7 +69,7 @@ class Ops:
     rounded: Callable[[Array], Array] = identity
     power: Callable[[Ops, Array], Array] = power_from_table
     eager: bool = False
-    parts: int = 1
+    part: Part | None = None
     dtype: Any = field(init=False)
     _made: dict[float, Array] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -100,6 +101,10 @@ class Ops:
         if type(b) is float:
             b = made[b] if b in made else self.constant(b)
         return self.xp.where(condition, a, b)
+
+    def merged(self, how: str, *arrays: Array) -> tuple[Array, ...]:
+        """Numbers of parts of rows as those of whole rows: see `MERGE`."""
+        return arrays if self.part is None else self.part.merged(how, arrays)
 
     def flush(self, x: Array) -> Array:
         """+0 for zeros of either sign and for all below twice the least normal number, where hardware that flushes would differ."""
@@ -182,7 +187,8 @@ _finder: list[Callable[[Array, Format], Ops]] = [standard_ops]
 
 def ops_for(x: Array, fmt: Format) -> Ops:
     """The operations that the definition uses on ``x``: the standard's, or what whoever joins it with libraries finds."""
-    return _finder[0](x, fmt)
+    ops, part = _finder[0](x, fmt), present.get()
+    return ops if part is None else replace(ops, part=part)
 
 
 def find_ops_by(finder: Callable[[Array, Format], Ops]) -> None:

@@ -39,17 +39,15 @@ class Rank(Function):
     ) -> Array:
         by = Scaling(temperature, softcap, row_sums)
         rows = Rows.of("z", z, axis, where)
-        ops, xp, absent = rows.ops, rows.ops.xp, -float("inf")
+        ops, absent = rows.ops, -float("inf")
         x = scaled(rows, rows.enter("z", z, absent), by)
         at = Indices(rows, index)
         maximum = rows.max(x, empty=absent) if row_sums is None else rows.parts(row_sums)[0]
         undefined = maximum != maximum  # as it is where there is a NaN
 
         # the number of c with x_c > x_i; -1 in a row with NaN, and for an index outside of it
-        counts = [
-            ops.floating(xp.sum(ops.integer(x > x_i), axis=rows.axes, keepdims=True, dtype=ops.integers[0])) for x_i in at.pick(x)
-        ]
-        known = [xp.any(chosen, axis=rows.axes, keepdims=True) & ~undefined for chosen in at.chosen]
+        counts = [ops.floating(rows.count(x > x_i)) for x_i in at.pick(x)]
+        known = [rows.any(chosen) & ~undefined for chosen in at.chosen]
         out = at.leave([ops.where(k, count, -1.0) for k, count in zip(known, counts, strict=True)])
         keep(ctx, Rank, (z, index), out, axis, where, **by.changed())
         return out

@@ -82,10 +82,38 @@ class Rows:
 
     def max(self, x: Array, empty: float) -> Array:
         """The maximum of each row, ``empty`` for rows without entries; NaN wins."""
+        (largest,) = self.ops.merged("max", self.max_here(x, empty))
+        return largest
+
+    def max_here(self, x: Array, empty: float) -> Array:
+        """The same of this part of the row alone."""
         if row_length(self.shape, self.axes) == 0:
             shape = reduced_shape(self.shape, self.axes, keepdims=True)
             return self.ops.xp.full(shape, empty, dtype=self.ops.dtype, device=self.ops.device)
         return self.ops.xp.max(x, axis=self.axes, keepdims=True)
+
+    def any(self, x: Array) -> Array:
+        """Whether there is a True in each row."""
+        (found,) = self.ops.merged("any", self.ops.xp.any(x, axis=self.axes, keepdims=True))
+        return found
+
+    def count(self, x: Array) -> Array:
+        """How many are True in each row."""
+        (found,) = self.ops.merged("sum", self.count_here(x))
+        return found
+
+    def count_here(self, x: Array) -> Array:
+        """The same of this part of the row alone."""
+        return self.ops.xp.sum(self.ops.integer(x), axis=self.axes, keepdims=True, dtype=self.ops.integers[0])
+
+    def whole(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The shape of whole rows."""
+        return shape if self.ops.part is None else self.ops.part.shape
+
+    @property
+    def length(self) -> Any:
+        """Elements of a whole row."""
+        return row_length(self.whole(self.shape), self.axes)
 
     def sum(self, v: Array) -> Words:
         """The exact sum of each row as a double word; NaN where an entry, or the sum, is not finite."""
@@ -95,12 +123,14 @@ class Rows:
         high, low = sums.exact_sum(ops, ops.where(finite, v, 0.0), ops.where(finite, largest, 0.0), self.axes)
         return ops.where(finite & ops.xp.isfinite(high), high, NAN), low
 
-    def second(self, x: Array, m: Array) -> Array:
-        """The second largest of each row, repetition counted; -inf if there is none."""
-        ops = self.ops
+    def two_largest(self, x: Array) -> tuple[Array, Array]:
+        """The two largest of each row, repetition counted; -inf where there is none."""
+        ops, none = self.ops, -float("inf")
+        m = self.max_here(x, empty=none)
         largest = x == m
-        count = ops.xp.sum(ops.integer(largest), axis=self.axes, keepdims=True, dtype=ops.integers[0])
-        return ops.xp.where(count > 1, m, self.max(ops.where(largest, -float("inf"), x), empty=-float("inf")))
+        second = ops.xp.where(self.count_here(largest) > 1, m, self.max_here(ops.where(largest, none, x), empty=none))
+        m, second = ops.merged("two largest", m, second)
+        return m, second
 
     def sum_exp(self, x: Array, parts: Array | None = None) -> SumExp:
         """``sum(exp(x - m))``, ``m = max(x)``: 1 + R with ``R = sum(t(min(x, z2))) - t(z2)``, ``t(x) = exp(x - m)``.
@@ -110,12 +140,11 @@ class Rows:
         """
         ops = self.ops
         given = None if parts is None else self.parts(parts)
-        maximum = self.max(x, empty=-float("inf")) if given is None else given[0]
+        maximum, second = self.two_largest(x) if given is None else given[:2]
         defined = ops.xp.isfinite(maximum)
         m = ops.where(defined, maximum, 0.0)
         x = ops.where(defined, x, 0.0)
         terms = exp.exp(ops, exp.difference(ops, x, m))
-        second = self.second(x, m) if given is None else given[1]
         top = exp.exp(ops, exp.difference(ops, second, m))
         t2 = top.value(ops)
         if given is None:
@@ -182,17 +211,25 @@ class Rows:
 
     def chosen(self, name: str, index: Array) -> Array:
         """Where the row is at ``index``, an integer for each row: a mask with one True a row, or none if the index is outside."""
-        xp, n = self.ops.xp, row_length(self.shape, self.axes)
         index = self.ops.integer(self.check(name, index, INDEX))
-        index = xp.reshape(index, reduced_shape(self.shape, self.axes, keepdims=True))
-        position = xp.arange(n, dtype=index.dtype, device=self.ops.device)
-        return xp.reshape(position, tuple(s if i in self.axes else 1 for i, s in enumerate(self.shape))) == index
+        index = self.ops.xp.reshape(index, reduced_shape(self.shape, self.axes, keepdims=True))
+        return self.places(index.dtype) == index
+
+    def places(self, dtype: Any) -> Array:
+        """The place of each element in its row: along the reduced axes flattened."""
+        xp, whole, part = self.ops.xp, self.whole(self.shape), self.ops.part
+        place, step = xp.zeros((1,) * len(self.shape), dtype=dtype, device=self.ops.device), 1
+        for a in reversed(self.axes):
+            along = xp.arange(self.shape[a], dtype=dtype, device=self.ops.device)
+            along = along if part is None else along + part.start[a]
+            place = place + xp.reshape(along * step, tuple(s if i == a else 1 for i, s in enumerate(self.shape)))
+            step = step * whole[a]
+        return place
 
     def pick(self, chosen: Array, x: Array) -> Array:
-        """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere. All that is added up is 0 but one."""
-        ops = self.ops
-        value = self.flush(ops.xp.sum(ops.where(chosen, x, 0.0), axis=self.axes, keepdims=True))
-        return ops.where(ops.xp.any(chosen, axis=self.axes, keepdims=True), value, NAN)
+        """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere."""
+        value = self.flush(self.max(self.ops.where(chosen, x, -float("inf")), empty=-float("inf")))
+        return self.ops.where(self.any(chosen), value, NAN)
 
     def widened(self) -> Rows:
         """The same with results in the format: not rounded to 16 bits."""

@@ -34,7 +34,8 @@ def limbs(ops: Ops, t: Array, widths: tuple[int, ...]) -> list[Array]:
 
 def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Digit]:
     """The exact sum of one limb over ``axes``: cut into as few pieces as its integers leave room for, each added up."""
-    n = math.prod([limb.shape[a] for a in axes]) * ops.parts
+    whole = limb.shape if ops.part is None else ops.part.shape
+    n = math.prod([whole[a] for a in axes])
     growth = max(n - 1, 0).bit_length() if isinstance(n, int) else LONGEST
     dtype, width = ops.integers
     if bits > width:
@@ -106,14 +107,15 @@ def scaled(ops: Ops, v: Array, e: Array) -> list[Array]:
 
 def sum_scaled(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None) -> Words:
     """``sum(v)`` over ``axes``, less one ``less``: each rounded two limbs below ``2^e``, then exact; its words are flushed."""
-    widths, digits = ops.format.limbs, []
-    taken = [None, None] if less is None else scaled(ops, less, e)
-    for i, (limb, one) in enumerate(zip(scaled(ops, v, e), taken, strict=True)):
-        *upper, lowest = add_up(ops, limb, sum(widths[: i + 1]), widths[i] + (3 if i == 0 else 1), axes)
-        if one is not None:
-            lowest = lowest._replace(value=lowest.value - ops.integer(one))
-        digits += [*upper, lowest]
-    high, low = words(ops, carry(digits))
+    widths, digits, lowest = ops.format.limbs, [], []
+    for i, limb in enumerate(scaled(ops, v, e)):
+        digits += add_up(ops, limb, sum(widths[: i + 1]), widths[i] + (3 if i == 0 else 1), axes)
+        lowest.append(len(digits) - 1)
+    totals = list(ops.merged("sum", *[digit.value for digit in digits]))
+    if less is not None:
+        for at, one in zip(lowest, scaled(ops, less, e), strict=True):
+            totals[at] = totals[at] - ops.integer(one)
+    high, low = words(ops, carry([digit._replace(value=total) for digit, total in zip(digits, totals, strict=True)]))
     scale = ops.power(ops, e)
     return ops.flush(high * scale), ops.flush(low * scale)
 

@@ -51,10 +51,10 @@ def share(rows: Rows, options: Options) -> Array:
     """``[eps / C]`` with the number C of classes that are present."""
     ops = rows.ops
     if rows.where is None:
-        present = ops.constant(float(max(row_length(rows.shape, rows.axes), 1)))
+        present = ops.constant(float(max(rows.length, 1)))
     else:
         mask = ops.xp.broadcast_to(rows.where, rows.shape)
-        present = ops.floating(ops.xp.sum(ops.integer(mask), axis=rows.axes, keepdims=True, dtype=ops.integers[0]))
+        present = ops.floating(rows.count(mask))
         present = ops.where(present > 0.0, present, 1.0)
     return quotient(ops, ops.constant(options.label_smoothing), present)
 
@@ -79,13 +79,13 @@ def counted(index: Array, options: Options) -> Array:
 
 def of_index(rows: Rows, target: Array, options: Options) -> Target:
     """``q_c = w_c ((1 - eps) [c = target] + [eps / C])``; that of an absent class counts at the target alone."""
-    ops, xp = rows.ops, rows.ops.xp
+    ops = rows.ops
     chosen = rows.chosen("target", target)
     q = weighted(rows, ops.where(chosen, *at_and_elsewhere(rows, options)), options)
     if rows.where is not None:
         q = ops.where(rows.where | chosen, q, 0.0)
-    index = xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
-    return Target(q, counted(index, options), xp.any(chosen, axis=rows.axes, keepdims=True))
+    index = ops.xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
+    return Target(q, counted(index, options), rows.any(chosen))
 
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
@@ -149,9 +149,9 @@ def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     ops, xp = rows.ops, rows.ops.xp
     w = rows.classes("weight", weight)
     n = row_length(rows.shape, rows.axes)
-    if not n:
+    if not n and ops.part is None:
         return xp.full(index.shape, NAN, dtype=ops.dtype, device=ops.device)
-    if math.prod(w.shape) != n:  # others for each row
+    if math.prod(w.shape) != n or ops.part is not None:  # others for each row, or for classes of this part alone
         return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
     inside = (index >= 0) & (index < n)
     at = xp.reshape(ops.integer(xp.where(inside, index, xp.zeros_like(index))), (-1,))

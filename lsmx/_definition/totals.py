@@ -37,7 +37,8 @@ def digits_of(ops: Ops, v: Array) -> Array:
             zero = xp.zeros_like(lower)
             added = xp.where(digit == k, lower, xp.where(digit == k - 1, upper, zero))
             found[k] = found[k] + xp.sum(added, axis=-1, dtype=i64)
-    return xp.stack(found)
+    (digits,) = ops.merged("sum", xp.stack(found))
+    return digits
 
 
 def rounded_total(ops: Ops, digits: Array) -> Array:
@@ -89,6 +90,6 @@ def total(ops: Ops, v: Array) -> Array:
     xp = ops.xp
     finite = xp.isfinite(v)
     value = rounded_total(ops, digits_of(ops, ops.where(finite, v, 0.0)))
-    up, down = xp.any(v == INF, axis=-1), xp.any(v == -INF, axis=-1)
+    up, down, undefined = ops.merged("any", *[xp.any(some, axis=-1) for some in (v == INF, v == -INF, v != v)])
     value = ops.where(up, INF, ops.where(down, -INF, value))
-    return ops.where(xp.any(v != v, axis=-1) | (up & down), NAN, value)
+    return ops.where(undefined | (up & down), NAN, value)

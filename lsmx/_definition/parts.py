@@ -1,0 +1,63 @@
+"""Rows that lie in parts, each in an array, a process or a device of its own: what a part has to hear from the others.
+
+All that a rule asks of a whole row are maxima and sums of integers, and those are the same in whatever order they are merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+Array = Any  # an array of any library
+Arrays = tuple[Array, ...]
+
+
+def merge_two_largest(xp: Any, a: Arrays, b: Arrays) -> Arrays:
+    """Of the two largest of either, repetition counted, the two largest."""
+    between = xp.minimum(a[0], b[0])
+    return xp.maximum(a[0], b[0]), xp.maximum(between, xp.maximum(a[1], b[1]))
+
+
+MERGE: dict[str, Callable[[Any, Arrays, Arrays], Arrays]] = {
+    "max": lambda xp, a, b: tuple(xp.maximum(x, y) for x, y in zip(a, b, strict=True)),
+    "any": lambda xp, a, b: tuple(x | y for x, y in zip(a, b, strict=True)),
+    "sum": lambda xp, a, b: tuple(x + y for x, y in zip(a, b, strict=True)),
+    "two largest": merge_two_largest,
+}
+"""What two parts make of their numbers, called with an array namespace: each is associative and commutative; NaN is the largest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of each row of an array.
+
+    Attributes
+    ----------
+    shape
+        Of the whole array.
+    start
+        The place of the part's first element in the whole array, for each axis.
+    merged
+        Makes the numbers of the whole rows of those of this part: called with a name in `MERGE`, and the arrays.
+    """
+
+    shape: tuple[Any, ...]
+    start: tuple[Any, ...]
+    merged: Callable[[str, Arrays], Arrays]
+
+
+present: ContextVar[Part | None] = ContextVar("lsmx_part", default=None)
+"""What the arrays that rules are given now are a part of; None if they are whole."""
+
+
+@contextmanager
+def in_part(part: Part) -> Iterator[None]:
+    """Have rules compute on a part of every row."""
+    token = present.set(part)
+    try:
+        yield
+    finally:
+        present.reset(token)
