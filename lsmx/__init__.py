@@ -40,6 +40,7 @@ from lsmx._errors import (
     DTypeError,
     LsmxError,
     OutputError,
+    PartError,
     ShapeError,
     TargetError,
     ThreadsError,
@@ -71,6 +72,7 @@ if typing.TYPE_CHECKING:
         row_sums,
         token_stats,
     )
+    from lsmx._parts import Partial, finish, merge, partial
 
 __all__ = [
     "ARITHMETIC_VERSION",
@@ -86,6 +88,8 @@ __all__ = [
     "DeviceError",
     "LsmxError",
     "OutputError",
+    "PartError",
+    "Partial",
     "ShapeError",
     "TargetError",
     "ThreadsError",
@@ -99,6 +103,7 @@ __all__ = [
     "entropy_backward",
     "entropy_jvp",
     "explain",
+    "finish",
     "get_num_threads",
     "js_divergence",
     "js_divergence_backward",
@@ -119,6 +124,8 @@ __all__ = [
     "logsumexp",
     "logsumexp_backward",
     "logsumexp_jvp",
+    "merge",
+    "partial",
     "registered",
     "row_sums",
     "set_num_threads",
@@ -151,6 +158,7 @@ _LATER = {
         ),
         "lsmx._loss_gradients",
     ),
+    **dict.fromkeys(("Partial", "finish", "merge", "partial"), "lsmx._parts"),
     **dict.fromkeys(("linear_cross_entropy", "linear_cross_entropy_backward", "linear_log_prob"), "lsmx._linear"),
 }
 """Names that are looked up when they are asked for, and their modules."""

@@ -31,6 +31,10 @@ class ClassError(LsmxError, IndexError, ValueError):
     """An index that is no class of its row."""
 
 
+class PartError(LsmxError, ValueError):
+    """Parts of rows that do not make whole rows, or that belong to different calls."""
+
+
 class DeviceError(LsmxError, ValueError):
     """Arrays on different devices."""
 

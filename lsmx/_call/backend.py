@@ -101,6 +101,9 @@ class Backend:
     recomputed
         Makes of a function of arrays one whose derivatives compute it again, so that nothing inside of it is kept: the autograd's
         own checkpoints. None if there is no autograd.
+    apart
+        Computes an operation whose derivatives are not known, on parts of arrays: refuses what the autograd would follow, and has
+        64-bit integers. Called with the operation and what its ``compute`` takes, but ``out``. None if ``compute`` does.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
     dtypes
@@ -130,6 +133,7 @@ class Backend:
     follows: str | None = None
     place: Callable[[Array], Any] | None = None
     seen: Callable[[Array], bool] | None = None
+    apart: Callable[..., Array] | None = None
     recomputed: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     xp: Any = None
     one_place: bool = False

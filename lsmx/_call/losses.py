@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lsmx._call.division import rows_are_divided, whole_length
 from lsmx._call.family import FEW_ELEMENTS
 from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shortcut
 from lsmx._call.registry import shortcuts
 from lsmx._definition.capped_logits import CappedLogits
-from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape, row_length
+from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
 from lsmx._definition.cross_entropy import CrossEntropy
 from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
@@ -113,13 +114,13 @@ def where_is(bad: Any) -> str:
 def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> int | None:
     """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN, and this is None.
 
-    How many are not ignored.
+    How many are not ignored; None if there are more of them elsewhere.
     """
     serving("z", z)
     backend = serving(name, index)
     if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
         return None
-    n = row_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
+    n = whole_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
     values = np.asarray(backend.to_numpy(index))
     counts = None if ignored is None else values != ignored
     bad = (values < 0) | (values >= n)
@@ -128,6 +129,8 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
     if bad.any():
         also = "" if ignored is None else f", or ignore_index={ignored}"
         raise ClassError(f"{name}: {values[bad][0]} {where_is(bad)}is no class of a row of {n}; accepted are 0 to {n - 1}{also}")
+    if rows_are_divided():
+        return None
     return values.size if counts is None else int(np.count_nonzero(counts))
 
 
@@ -268,6 +271,11 @@ def ignoring(ignore_index: object) -> dict[str, Any]:
     return {} if number == -100 else {"ignore_index": number}
 
 
-def rows_of(z: Array, axis: Axis) -> int:
+def rows_of(z: Array, axis: Axis) -> Any:
     """How many rows there are."""
-    return math.prod(reduced_shape(tuple(z.shape), normal_axes(axis, len(z.shape)), keepdims=False))
+    shape = reduced_shape(tuple(z.shape), normal_axes(axis, len(z.shape)), keepdims=False)
+    if rows_are_divided():
+        xp, device = place_of(serving("z", z), z)
+        dtype = getattr(xp, FORMAT_OF[float_name("z", z)].dtype)
+        return Reduced("sum").forward(xp.ones(shape, dtype=dtype, device=device))
+    return math.prod(shape)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 from lsmx._call.backend import Backend
 from lsmx._call.deferred import public, taken_over
+from lsmx._call.division import division_of
 from lsmx._call.family import operations_of, suffix_of
 from lsmx._call.functions import every, operators
 from lsmx._call.operation import NARROW, Operation
-from lsmx._call.registry import _forced, at_work, backend_for, forced, loaded, on_load, shortcuts
+from lsmx._call.registry import PARTS, _forced, at_work, backend_for, forced, loaded, on_load, shortcuts
 from lsmx._call.spelling import refused
 from lsmx._call.steps import STEPS
 from lsmx._call.validate import cast_to, check_flags, described, write
@@ -176,11 +177,28 @@ class Operator:
     ) -> Array:
         """A direction as an operation, seen by the library's autograd if there is one."""
         operation = self.operations[direction]
-        if backend.bind is None:
+        division = division_of(operation)
+        if division is not None:
+            operation = division.divided(operation)
+            bind = division.bind or at_once(backend)
+            result = bind(operation, arrays, axis, where, options)
+        elif backend.bind is None:
             result = operation.compute(arrays, axis, where, options, out)
         else:
             result = backend.bind(operation, arrays, axis, where, options, out)
         return result if out is None else write(result, out)
+
+
+def at_once(backend: Backend) -> Callable[..., Array]:
+    """Computes an operation for which there are no derivatives: an autograd that would follow it is refused."""
+
+    def bind(operation: Operation, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Mapping[str, Any]) -> Array:
+        apart = replace(operation, pull={}, push={}, narrow=None, beforehand=None)
+        if backend.apart is not None:
+            return backend.apart(apart, arrays, axis, where, options)
+        return apart.compute(arrays, axis, where, options, None)
+
+    return bind
 
 
 def beside_output(short: Callable[..., Array | None], v: Array, z: Array, output: Array, *given: Any, along: bool) -> Array | None:
@@ -319,7 +337,7 @@ def serving(name: str, x: Array) -> Backend:
     except ArrayTypeError as error:
         raise ArrayTypeError(f"{name}: {error}") from None
     wanted = forced()
-    if wanted is not None and wanted not in ("reference", backend.name):
+    if wanted is not None and wanted not in ("reference", PARTS, backend.name):
         raise BackendError(f'{name}: an array of backend {backend.name!r} inside using("{wanted}"); convert it or leave the block')
     return backend
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "lsmx.backends"
+PARTS = "parts"
+"""What is forced while rows lie in parts: the definition, as kernels are for whole rows."""
 IN_TREE = {
     "numpy": "lsmx_numpy",
     "torch": "lsmx_torch",

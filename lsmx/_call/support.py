@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lsmx._call.division import divisions
 from lsmx._call.losses import where_is
 from lsmx._call.operator import namespace_of, serving
 from lsmx._definition.checks import broadcasts, check_index, normal_axes
@@ -21,6 +22,8 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
     ``support`` has indices along the axis of ``z``, with -1 where a row has fewer; repetitions count once, and the order does not
     matter. Or it is a pair of values and offsets: those of the row ``r`` are ``values[offsets[r]:offsets[r + 1]]``.
     """
+    if divisions.get():
+        raise ArgumentError("support: classes among those of whole rows, but there are parts of rows here; pass where=, a mask")
     shape = tuple(z.shape)
     axes = normal_axes(axis, len(shape))
     if len(axes) != 1:

@@ -117,15 +117,24 @@ def of_target(d: Any, name: str, z: Array, target: Array) -> Array:
 def loss(row: Row, target: Target, options: Options) -> Array:
     """``sum_c round(q_c (-log s_c)) + round(c round(lse^2))``, where a class with ``q_c = 0`` counts as 0."""
     rows, ops = row.rows, row.rows.ops
-    none = target.q == 0.0
-    terms = ops.where(none, 0.0, rows.product(target.q, ops.where(none, 1.0, -row.log_s())))
-    value, _ = rows.sum(terms)
-    value = ops.where(rows.any(terms == INF), INF, value)
+    if target.chosen is None:
+        terms = term(row, target.q, row.log_s())
+        value, _ = rows.sum(terms)
+        value = ops.where(rows.any(terms == INF), INF, value)
+    else:  # the only class that counts
+        x, q = rows.pick(target.chosen, row.x), rows.pick(target.chosen, target.q)
+        value = term(row, q, (x - row.sums.m) - row.L[0])
     if options.z_loss:
         lse = lse_of(rows, row.sums, row.L)
         value = rows.flush(value + rows.product(ops.constant(options.z_loss), rows.product(lse, lse)))
     value = ops.where(target.known & row.sums.defined, value, NAN)
     return ops.where(target.counted, value, 0.0)
+
+
+def term(row: Row, q: Array, log_s: Array) -> Array:
+    """``round(q_c (-log s_c))``, 0 where ``q_c`` is."""
+    none = q == 0.0
+    return row.rows.ops.where(none, 0.0, row.rows.product(q, row.rows.ops.where(none, 1.0, -log_s)))
 
 
 def gradient(row: Row, target: Target, options: Options, u: Array) -> Array:

@@ -47,7 +47,7 @@ class LogProb(OfScaledLogits):
         at = Indices(row.rows, index)
 
         # log s_i = (x_i - m) - L
-        out = at.leave(at.pick(row.log_s()))
+        out = at.leave([(x_i - row.sums.m) - row.L[0] for x_i in at.pick(row.x)])
         keep(ctx, LogProb, (z, index), out, axis, where, **by.changed())
         return out
 

@@ -188,7 +188,9 @@ _finder: list[Callable[[Array, Format], Ops]] = [standard_ops]
 def ops_for(x: Array, fmt: Format) -> Ops:
     """The operations that the definition uses on ``x``: the standard's, or what whoever joins it with libraries finds."""
     ops, part = _finder[0](x, fmt), present.get()
-    return ops if part is None else replace(ops, part=part)
+    if part is None:
+        return ops
+    return replace(ops if part.adapted is None else part.adapted(ops), part=part)
 
 
 def find_ops_by(finder: Callable[[Array, Format], Ops]) -> None:

@@ -42,11 +42,14 @@ class Part:
         The place of the part's first element in the whole array, for each axis.
     merged
         Makes the numbers of the whole rows of those of this part: called with a name in `MERGE`, and the arrays.
+    adapted
+        Makes of the operations of a library those that rules are to compute with; None if they are the same.
     """
 
     shape: tuple[Any, ...]
     start: tuple[Any, ...]
     merged: Callable[[str, Arrays], Arrays]
+    adapted: Callable[[Any], Any] | None = None
 
 
 present: ContextVar[Part | None] = ContextVar("lsmx_part", default=None)

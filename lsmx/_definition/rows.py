@@ -88,8 +88,7 @@ class Rows:
     def max_here(self, x: Array, empty: float) -> Array:
         """The same of this part of the row alone."""
         if row_length(self.shape, self.axes) == 0:
-            shape = reduced_shape(self.shape, self.axes, keepdims=True)
-            return self.ops.xp.full(shape, empty, dtype=self.ops.dtype, device=self.ops.device)
+            return self.ops.xp.sum(x, axis=self.axes, keepdims=True) + empty
         return self.ops.xp.max(x, axis=self.axes, keepdims=True)
 
     def any(self, x: Array) -> Array:
@@ -142,7 +141,7 @@ class Rows:
         given = None if parts is None else self.parts(parts)
         maximum, second = self.two_largest(x) if given is None else given[:2]
         defined = ops.xp.isfinite(maximum)
-        m = ops.where(defined, maximum, 0.0)
+        m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
         x = ops.where(defined, x, 0.0)
         terms = exp.exp(ops, exp.difference(ops, x, m))
         top = exp.exp(ops, exp.difference(ops, second, m))

@@ -40,6 +40,7 @@ class Target(NamedTuple):
     q: Array  # of each class
     counted: Array  # rows that are not ignored
     known: Array  # rows whose target is inside of them
+    chosen: Array | None = None  # where the only class is that counts, if there is one alone
 
 
 def kept(rows: Rows, options: Options) -> Array:
@@ -85,7 +86,7 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
     if rows.where is not None:
         q = ops.where(rows.where | chosen, q, 0.0)
     index = ops.xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
-    return Target(q, counted(index, options), rows.any(chosen))
+    return Target(q, counted(index, options), rows.any(chosen), None if options.label_smoothing else chosen)
 
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:

@@ -1,0 +1,118 @@
+"""Calls on parts of arrays: while an engine has one array in several places, its operations hear from the other parts.
+
+Rows may be divided along the classes, as a vocabulary is; and the numbers of rows, of which a mean is made, among ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lsmx._call.operation import Operation, Options
+from lsmx._call.registry import PARTS, _forced, constant_when_compiled
+from lsmx._definition.checks import row_length
+from lsmx._definition.kinds import Axes, Shape
+from lsmx._definition.ops import Array, Ops
+from lsmx._definition.parts import Arrays, Part, in_part
+from lsmx._errors import PartError
+
+MEAN = "mean_of_rows"
+"""The function whose rows are the numbers of many rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """How arrays are parts of larger ones.
+
+    Attributes
+    ----------
+    merged
+        Makes the numbers of the whole of those of the parts: see ``Part.merged``.
+    sizes, starts
+        Elements of whole rows along each of the reduced axes, and where the parts begin; none for a division of rows among ranks.
+    bind
+        Computes an operation on parts, as one whose ``compute`` is that of this part; by default at once, unseen by any autograd.
+    adapted
+        See ``Part.adapted``.
+    """
+
+    merged: Callable[[str, Arrays], Arrays]
+    sizes: tuple[Any, ...] = ()
+    starts: tuple[Any, ...] = ()
+    bind: Callable[..., Array] | None = None
+    adapted: Callable[[Ops], Ops] | None = None
+
+    def concerns(self, operation: Operation) -> bool:
+        """Whether the rows of an operation are what is divided."""
+        forward = operation.family.get("forward")
+        return (forward is not None and forward.name == MEAN) is not bool(self.sizes)
+
+    def part(self, shape: Shape, axes: Axes) -> Part:
+        """What an array of a shape, with rows along some axes, is a part of."""
+        whole, start = list(shape), [0] * len(shape)
+        if self.sizes:
+            if len(axes) != len(self.sizes):
+                raise PartError(f"size: {len(self.sizes)} given, but rows lie along {len(axes)} axes; pass one for each")
+            for a, size, at in zip(axes, self.sizes, self.starts, strict=True):
+                if isinstance(size, int) and isinstance(at, int) and not 0 <= at <= at + shape[a] <= size:
+                    raise PartError(f"start: {at}, but a part of {shape[a]} elements from there on is not within rows of {size}")
+                whole[a], start[a] = size, at
+        return Part(tuple(whole), tuple(start), self.merged, self.adapted)
+
+    def divided(self, operation: Operation) -> Operation:
+        """An operation that is computed on parts."""
+
+        def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
+            axes = operation.axes(arrays, axis)
+            with in_part(self.part(tuple(arrays[operation.at].shape), axes)), whole_or(PARTS):
+                return operation.compute(arrays, axis, where, options, None)
+
+        return replace(operation, compute=compute)
+
+
+divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", default=())
+
+
+@contextmanager
+def dividing(*given: Division) -> Iterator[None]:
+    """Have calls take their arrays for parts, in ways beside those that there are already."""
+    token = divisions.set((*given, *divisions.get()))
+    try:
+        with whole_or(PARTS):
+            yield
+    finally:
+        divisions.reset(token)
+
+
+@contextmanager
+def whole_or(name: str | None) -> Iterator[None]:
+    """Compute with what ``using`` would be given; with kernels for whole arrays if that is None."""
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+@constant_when_compiled
+def division_of(operation: Operation) -> Division | None:
+    """The division that an operation is to be computed under."""
+    found = divisions.get()
+    return next((one for one in found if one.concerns(operation)), None) if found else None
+
+
+@constant_when_compiled
+def rows_are_divided() -> bool:
+    """Whether there are more rows in other places."""
+    return any(not one.sizes for one in divisions.get())
+
+
+def whole_length(shape: Shape, axes: Axes) -> Any:
+    """Elements of a whole row."""
+    for one in divisions.get():
+        if one.sizes:
+            return row_length(one.part(shape, axes).shape, axes)
+    return row_length(shape, axes)

@@ -1,0 +1,369 @@
+"""Functions of rows that lie in parts, in three steps: what a part says, what the parts make of it, and the part of the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from lsmx._call.deferred import public, publish
+from lsmx._call.division import Division, dividing
+from lsmx._call.operation import Operation, Options
+from lsmx._call.operator import at_once, namespace_of
+from lsmx._call.registry import backend_for
+from lsmx._call.unknown import UNKNOWN, is_unknown, patiently
+from lsmx._definition.checks import dtype_name, normal_axes
+from lsmx._definition.formats import ARITHMETIC_VERSION, FORMAT_OF
+from lsmx._definition.ops import Array
+from lsmx._definition.parts import MERGE, Arrays
+from lsmx._errors import ArgumentError, PartError
+from lsmx._typing import Axis
+
+Place = tuple[int, int]  # of a question: in which of the call's operations, and where in it
+Heard = Mapping[Place, Arrays]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the parts of one call have in common."""
+
+    function: str
+    computed_in: str
+    axis: tuple[int, ...]
+    size: tuple[int, ...]
+    rows: tuple[int, ...]  # the shape without the axes
+    options: tuple[tuple[str, str], ...]
+    arithmetic: int = ARITHMETIC_VERSION
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What one part of the rows says, or several of them merged. Its arrays are small: some numbers a row.
+
+    Attributes
+    ----------
+    call
+        What parts have in common: function, format, axis, size, options, version of the arithmetic.
+    elements
+        How many of the row's elements it speaks for, of ``call.size``.
+    said
+        What it says in this round: how it is merged, and arrays, by their place in the computation.
+    heard
+        What the whole rows said in the rounds before.
+    complete
+        Whether nothing is left to be asked once all parts of this round are merged.
+    """
+
+    call: Call
+    elements: int
+    said: Mapping[Place, tuple[str, Arrays]] = field(repr=False)
+    heard: Heard = field(repr=False)
+    complete: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it says in this round."""
+        return sum(int(x.nbytes) for _, arrays in self.said.values() for x in arrays)
+
+
+class Round:
+    """One run of a function over a part: what is known, what is asked now, and whether more will be."""
+
+    def __init__(self, known: Heard) -> None:
+        self.known, self.place, self.more = known, (0, 0), False
+        self.asked: dict[Place, tuple[str, Arrays]] = {}
+        self.shape: tuple[int, ...] = ()  # of the part
+        self.pending: list[Array] = []  # what stands for results that are not known yet
+
+    def merged(self, how: str, arrays: Arrays) -> Arrays:
+        """The numbers of the whole rows, as far as they are known."""
+        at = self.place
+        self.place = at[0], at[1] + 1
+        if at in self.known:
+            return self.known[at]
+        if is_unknown(arrays):
+            self.more = True
+        else:
+            self.asked[at] = how, arrays
+        return (UNKNOWN,) * len(arrays)
+
+    def bind(self, operation: Operation, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
+        """An operation on the part; zeros in place of what is not known yet."""
+        rows = arrays[operation.at]
+        backend, self.shape = backend_for(rows), self.shape or tuple(rows.shape)
+        self.place = self.place[0] + 1, 0
+        if any(x is y for x in arrays for y in self.pending):
+            self.more, value = True, UNKNOWN
+        else:
+            value = at_once(backend)(operation, arrays, axis, where, options)
+        if value is not UNKNOWN:
+            return value
+        ops = backend.ops(rows, FORMAT_OF[dtype_name(rows.dtype)])
+        shape = operation.shape([tuple(x.shape) for x in arrays], operation.axes(arrays, axis), options)
+        self.pending.append(ops.xp.zeros(shape, dtype=ops.dtype if operation.widens else rows.dtype, device=ops.device))
+        return self.pending[-1]
+
+
+def partial(
+    function: Callable[..., Any] | str,
+    /,
+    *arrays: Array,
+    size: int | tuple[int, ...],
+    start: int | tuple[int, ...] = 0,
+    whole: Partial | None = None,
+    axis: Axis = -1,
+    **options: Any,
+) -> Partial:
+    """What a part of every row has to tell the other parts, for a function of whole rows.
+
+    Rows may be longer than one memory, or lie in several processes. Each has its part of them and calls this function; what all of
+    them return is brought together by `merge`, in any order; and so on with ``whole=`` until that is ``complete``. Then `finish`
+    gives each its part of the result, with the bits that it has when the rows are in one array.
+
+    Parameters
+    ----------
+    function
+        A function of lsmx, or its name: a value, a loss, or a gradient as ``lsmx.cross_entropy_backward``.
+    *arrays
+        Its arrays: of those of the logits' shape the part, of those with one number a row the whole. Indices and targets count
+        along the whole row.
+    size
+        Elements of a whole row; one number for each axis if rows lie along several.
+    start
+        The place of the part's first element in the row.
+    whole
+        What all parts of the round before were merged to; None in the first round.
+    axis, **options
+        As in the call of the function; masks and class weights are those of the part.
+
+    Returns
+    -------
+    Partial
+        Some numbers a row, as arrays of the same library. It can be pickled if they can.
+
+    Raises
+    ------
+    PartError
+        A ``ValueError``: a part that is not within the rows; or ``whole`` is of another call, or lacks a part.
+    ArgumentError
+        A ``TypeError``: a function that has no rows to divide.
+
+    See Also
+    --------
+    merge, finish : the two other steps.
+
+    Notes
+    -----
+    All that the functions ask of whole rows are maxima and sums of integers, on a grid that the two largest logits of the row set:
+    both are the same in any order. In the first round parts tell their two largest logits, in the second their integers.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[1.0, 2.0, 3.0, 4.0, 5.0]], dtype=np.float32)
+    >>> left, right, whole = z[:, :2], z[:, 2:], None
+    >>> while whole is None or not whole.complete:
+    ...     whole = lsmx.merge(
+    ...         lsmx.partial("log_softmax", left, size=5, whole=whole),
+    ...         lsmx.partial("log_softmax", right, size=5, start=2, whole=whole),
+    ...     )
+    >>> lsmx.finish("log_softmax", right, whole=whole, start=2)
+    array([[-2.4519143 , -1.4519144 , -0.45191443]], dtype=float32)
+    >>> lsmx.log_softmax(z)[:, 2:]
+    array([[-2.4519143 , -1.4519144 , -0.45191443]], dtype=float32)
+    """
+    found, call, _ = run(function, arrays, sizes_of(size, "size"), start, whole, axis, options)
+    elements = 1
+    for a in call.axis:
+        elements *= found.shape[a]
+    return Partial(call, elements, found.asked, known_of(whole), not found.more)
+
+
+def merge(first: Partial, /, *others: Partial) -> Partial:
+    """What several parts of the same rows say together: associative and commutative, to the bit.
+
+    Parameters
+    ----------
+    first, *others
+        What `partial` returned for them, or what some of them were merged to.
+
+    Returns
+    -------
+    Partial
+        The same of all their elements.
+
+    Raises
+    ------
+    PartError
+        A ``ValueError``: parts of different calls, rounds, shapes or versions of the arithmetic; what differs is named.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> parts = [lsmx.partial("softmax", np.ones((2, 3)), size=9, start=s) for s in (0, 3, 6)]
+    >>> lsmx.merge(*parts).elements
+    9
+    """
+    for other in (first, *others):
+        if not isinstance(other, Partial):
+            raise ArgumentError(f"merge: {type(other).__name__} is no Partial; pass what lsmx.partial returns")
+    return reduce(merged_pair, others, first)
+
+
+def finish(
+    function: Callable[..., Any] | str,
+    /,
+    *arrays: Array,
+    whole: Partial,
+    start: int | tuple[int, ...] = 0,
+    axis: Axis = -1,
+    **options: Any,
+) -> Any:
+    """The part of a function's result that belongs to a part of every row.
+
+    Parameters
+    ----------
+    function, *arrays, start, axis, **options
+        As given to `partial`.
+    whole
+        What all parts of the last round were merged to.
+
+    Returns
+    -------
+    Array
+        What the function returns, for this part: of its shape where results have that of the logits, and the whole result where it
+        is one number a row.
+
+    Raises
+    ------
+    PartError
+        A ``ValueError``: ``whole`` is of another call, lacks a part, or is not complete.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z, whole = np.asarray([1.0, 2.0, 3.0]), None
+    >>> while whole is None or not whole.complete:
+    ...     whole = lsmx.merge(*(lsmx.partial("logsumexp", z[i : i + 1], size=3, start=i, whole=whole) for i in range(3)))
+    >>> bool(lsmx.finish("logsumexp", z[:1], whole=whole) == lsmx.logsumexp(z))
+    True
+    """
+    if not isinstance(whole, Partial):
+        raise ArgumentError(f"whole: {type(whole).__name__} is no Partial; pass what lsmx.merge returns")
+    found, _, value = run(function, arrays, whole.call.size, start, whole, axis, options)
+    if found.more or found.asked:
+        raise PartError("whole: not complete; call lsmx.partial with whole= on each part, and merge them, until it is")
+    return value
+
+
+def run(
+    function: Callable[..., Any] | str,
+    arrays: Arrays,
+    size: tuple[int, ...],
+    start: int | tuple[int, ...],
+    whole: Partial | None,
+    axis: Axis,
+    options: dict[str, Any],
+) -> tuple[Round, Call, Any]:
+    """A function on parts of its arrays, as far as what is known leads."""
+    name, called = named(function)
+    starts = sizes_of(start, "start")
+    if len(starts) != len(size):
+        starts = starts * len(size) if starts == (0,) else starts
+    if len(starts) != len(size):
+        raise PartError(f"start: {start!r}, but size is {size}; pass one for each axis")
+    found = Round(known_of(whole))
+    with dividing(Division(found.merged, size, starts, found.bind, patiently)):
+        value = called(*arrays, axis=axis, **options)
+    axes = normal_axes(axis, len(found.shape))
+    call = Call(
+        name,
+        FORMAT_OF[max((dtype_name(x.dtype) for x in arrays), key=lambda n: n in FORMAT_OF)].dtype,
+        axes,
+        size,
+        tuple(n for a, n in enumerate(found.shape) if a not in axes),
+        tuple((key, "an array" if hasattr(x, "shape") and tuple(x.shape) else repr(x)) for key, x in sorted(options.items())),
+    )
+    if whole is not None:
+        check_alike("whole", whole.call, call)
+        if whole.elements != product(size):
+            raise PartError(f"whole: {whole.elements} of the {product(size)} elements of a row; merge all of its parts")
+    return found, call, value
+
+
+def known_of(whole: Partial | None) -> dict[Place, Arrays]:
+    """All that the whole rows have said."""
+    return {} if whole is None else {**whole.heard, **{at: arrays for at, (_, arrays) in whole.said.items()}}
+
+
+def named(function: Callable[..., Any] | str) -> tuple[str, Any]:
+    """A function of the package, and its name."""
+    import lsmx
+
+    name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
+    found = getattr(lsmx, name, None) if name in lsmx.__all__ else None
+    if found is None or public.get(name) is not found or name in STEPS:
+        raise ArgumentError(f"function: {name!r} is no function of rows that lsmx has; pass one as lsmx.log_softmax, or its name")
+    if name.startswith("linear_") or name.endswith("_jacobian"):
+        raise ArgumentError(f"function: {name} is not for rows in parts; {INSTEAD[name.startswith('linear_')]}")
+    return name, found
+
+
+STEPS = ("partial", "merge", "finish")
+INSTEAD = {
+    True: "it makes the logits itself: give each part of them to cross_entropy or log_prob",
+    False: "it is as large as the square of a row: take the backward function or the JVP",
+}
+
+
+def sizes_of(given: Any, name: str) -> tuple[int, ...]:
+    """One number for each axis."""
+    found = tuple(given) if isinstance(given, tuple | list) else (given,)
+    if not found or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in found):
+        raise PartError(f"{name}: {given!r} is no number of elements, nor one for each axis")
+    return found
+
+
+def merged_pair(a: Partial, b: Partial) -> Partial:
+    """Two as one."""
+    check_alike("merge", a.call, b.call)
+    if a.said.keys() != b.said.keys() or a.heard.keys() != b.heard.keys():
+        raise PartError("merge: parts of different rounds; give all of them the same whole=")
+    if a.elements + b.elements > product(a.call.size):
+        raise PartError(f"merge: {a.elements + b.elements} elements, but rows have {product(a.call.size)}; a part is there twice")
+    said = {}
+    for at, (how, arrays) in a.said.items():
+        _, others = b.said[at]
+        shapes = [tuple(x.shape) for x in arrays], [tuple(x.shape) for x in others]
+        if shapes[0] != shapes[1] or [x.dtype for x in arrays] != [x.dtype for x in others]:
+            raise PartError(f"merge: numbers of shapes {shapes[0]} and {shapes[1]}; parts are to be of the same rows")
+        said[at] = how, MERGE[how](namespace_of(backend_for(arrays[0]), arrays[0]), arrays, others)
+    return Partial(a.call, a.elements + b.elements, said, a.heard, a.complete)
+
+
+def check_alike(what: str, a: Call, b: Call) -> None:
+    """Raise unless two parts are of one call, and name what differs."""
+    for name, value in vars(a).items():
+        if value != (other := getattr(b, name)):
+            raise PartError(f"{what}: parts of different calls: {WORDS[name]} {value!r} and {other!r}")
+
+
+WORDS = {
+    "function": "function",
+    "computed_in": "format",
+    "axis": "axis",
+    "size": "size",
+    "rows": "rows of shape",
+    "options": "options",
+    "arithmetic": "ARITHMETIC_VERSION",
+}
+
+
+def product(numbers: tuple[int, ...]) -> int:
+    """Of all of them."""
+    return math.prod(numbers)
+
+
+publish(partial, merge, finish)
