@@ -9,6 +9,7 @@ from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.device import fused
+from lsmx._call.division import Division, dividing
 from lsmx._call.family import FEW_ELEMENTS
 from lsmx._call.functions import by_full_name, registered
 from lsmx._call.host import core_kernels
@@ -72,6 +73,7 @@ __all__ = [
     "Calculus",
     "Context",
     "CudaDevice",
+    "Division",
     "Format",
     "Function",
     "HostMemory",
@@ -102,6 +104,7 @@ __all__ = [
     "cuda_source",
     "cuda_too_old",
     "described",
+    "dividing",
     "dtype_name",
     "float_name",
     "forced",

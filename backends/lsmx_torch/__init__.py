@@ -5,9 +5,10 @@ PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for py
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from operator import methodcaller
 from typing import Any
@@ -22,6 +23,7 @@ from lsmx.extend import (
     HostMemory,
     HostView,
     Memory,
+    Operation,
     Ops,
     backend_of,
     chosen_threads,
@@ -141,6 +143,19 @@ def memory(device: str) -> Memory:
     )
 
 
+def apart(
+    operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: torch.Tensor | None, options: Mapping[str, Any]
+) -> Any:
+    """An operation that autograd does not follow, and so must not look at."""
+    if torch.is_grad_enabled() and any(x.requires_grad for x in arrays):
+        raise NotImplementedError(
+            f"{operation.name}: what parts of rows say has no derivatives; call this under torch.no_grad(), and the backward "
+            "function in the same steps"
+        )
+    with torch.no_grad():
+        return operation.compute(arrays, axis, where, options, None)
+
+
 def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function inside of PyTorch's checkpoint, if anything follows it."""
 
@@ -149,7 +164,12 @@ def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*tensors)
         from torch.utils.checkpoint import checkpoint
 
-        return checkpoint(function, *tensors, use_reentrant=False, preserve_rng_state=False)
+        return checkpoint(inside, *tensors, use_reentrant=False, preserve_rng_state=False)
+
+    context = contextvars.copy_context()  # of the call, as inside ``using``: it is computed again when that is over
+
+    def inside(*tensors: Any) -> Any:
+        return context.copy().run(function, *tensors)
 
     return run
 
@@ -199,6 +219,7 @@ backend = Backend(
     place=lambda x: x.device,
     xp=namespace,
     seen=at_hand,
+    apart=apart,
     recomputed=recomputed,
 )
 

@@ -24,6 +24,9 @@ from torch import (  # noqa: F401
     int32,
     int64,
     isfinite,
+    maximum,
+    minimum,
+    ones,
     ones_like,
     reshape,
     round,  # noqa: A004

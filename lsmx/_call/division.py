@@ -67,7 +67,7 @@ class Division:
 
         def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
             axes = operation.axes(arrays, axis)
-            with in_part(self.part(tuple(arrays[operation.at].shape), axes)), whole_or(PARTS):
+            with in_part(self.part(tuple(arrays[operation.at].shape), axes)), forcing(PARTS):
                 return operation.compute(arrays, axis, where, options, None)
 
         return replace(operation, compute=compute)
@@ -81,15 +81,15 @@ def dividing(*given: Division) -> Iterator[None]:
     """Have calls take their arrays for parts, in ways beside those that there are already."""
     token = divisions.set((*given, *divisions.get()))
     try:
-        with whole_or(PARTS):
+        with forcing(PARTS):
             yield
     finally:
         divisions.reset(token)
 
 
 @contextmanager
-def whole_or(name: str | None) -> Iterator[None]:
-    """Compute with what ``using`` would be given; with kernels for whole arrays if that is None."""
+def forcing(name: str) -> Iterator[None]:
+    """Compute as ``using`` would say."""
     token = _forced.set(name)
     try:
         yield

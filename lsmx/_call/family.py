@@ -12,7 +12,7 @@ from lsmx._call.calculus import Calculus, Family
 from lsmx._call.functions import operators
 from lsmx._call.operation import JACOBIAN, Beforehand, Bind, Compute, Operation, Options, Rule
 from lsmx._call.plan import plan
-from lsmx._call.registry import _forced, backend_at_work, computed
+from lsmx._call.registry import PARTS, _forced, backend_at_work, computed
 from lsmx._definition.checks import normal_axes, row_length
 from lsmx._definition.function import Context, Function, remember
 from lsmx._definition.kinds import ROW_SUMS, ROWS, Kind
@@ -92,7 +92,7 @@ def sums_beforehand(operator: Operator) -> Beforehand | None:
         bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
     ) -> tuple[Operation, tuple[Array, ...]]:
         own, shape = operator.operations["forward"], tuple(arrays[0].shape)
-        if not shape or too_few(shape, axis, operator.function.narrow is not None):
+        if not shape or (_forced.get() != PARTS and too_few(shape, axis, operator.function.narrow is not None)):
             return own, arrays
         sums = operators["row_sums"]
         find = sums.variants[tuple(name for name in operator.given if name in sums.function.optional)].operations["forward"]

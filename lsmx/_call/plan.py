@@ -9,13 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lsmx._call.backend import Backend
-from lsmx._call.registry import PARTS, _forced
+from lsmx._call.registry import _forced
 from lsmx._definition.ops import Array
+from lsmx._definition.parts import present
 
 if TYPE_CHECKING:
     from lsmx._call.operator import Operator
 
-WITHOUT_KERNELS = {"reference": 'inside using("reference")', PARTS: "for whole rows, of which there are parts here"}
+IN_PARTS = "for whole rows, of which there are parts here"
 DEFINITION = "the definition in standard operations"
 
 
@@ -58,8 +59,9 @@ def plan(
     """How a direction of a function is computed, for the arguments of its static method."""
     kernels = backend.by_task.get((operator.name, direction), ())
     passed: tuple[tuple[str, str], ...] = ()
-    if kernels and (forced := _forced.get()) in WITHOUT_KERNELS:
-        passed = tuple((kernel.name, WITHOUT_KERNELS[forced]) for kernel in kernels)
+    without = 'inside using("reference")' if _forced.get() == "reference" else IN_PARTS if present.get() is not None else None
+    if kernels and without is not None:
+        passed = tuple((kernel.name, without) for kernel in kernels)
         kernels = ()
     for kernel in kernels:
         found = kernel.plan(ctx, *arrays, **options)

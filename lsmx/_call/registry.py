@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GROUP = "lsmx.backends"
 PARTS = "parts"
-"""What is forced while rows lie in parts: the definition, as kernels are for whole rows."""
+"""What is forced while arrays are parts of larger ones: that calls take none of the short ways."""
 IN_TREE = {
     "numpy": "lsmx_numpy",
     "torch": "lsmx_torch",

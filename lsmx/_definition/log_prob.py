@@ -110,12 +110,7 @@ class Indices:
 
     def pick(self, x: Array) -> list[Array]:
         """What a row has at each of them, NaN where that is outside."""
-        rows, ops = self.rows, self.rows.ops
-        found = []
-        for chosen in self.chosen:
-            value = rows.max(ops.where(chosen, x, -float("inf")), empty=-float("inf"))
-            found.append(ops.where(rows.any(chosen), value, NAN))
-        return found
+        return [self.rows.pick(chosen, x)[0] for chosen in self.chosen]
 
     def place(self, g: list[Array]) -> Array:
         """``sum(g_k over i_k = c)`` of each class, exact before it is rounded."""

@@ -225,10 +225,12 @@ class Rows:
             step = step * whole[a]
         return place
 
-    def pick(self, chosen: Array, x: Array) -> Array:
-        """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere."""
-        value = self.flush(self.max(self.ops.where(chosen, x, -float("inf")), empty=-float("inf")))
-        return self.ops.where(self.any(chosen), value, NAN)
+    def pick(self, chosen: Array, *arrays: Array) -> list[Array]:
+        """What arrays have where ``chosen`` is True, one number a row: NaN if that is nowhere."""
+        ops, none = self.ops, -float("inf")
+        here = self.max_here(ops.where(chosen, 1.0, 0.0), empty=0.0)
+        found, *values = ops.merged("max", here, *[self.max_here(ops.where(chosen, x, none), empty=none) for x in arrays])
+        return [ops.where(found > 0.0, value, NAN) for value in values]
 
     def widened(self) -> Rows:
         """The same with results in the format: not rounded to 16 bits."""

@@ -1,0 +1,74 @@
+"""Autograd of operations on parts of rows: forward and backward hear from the other processes, and no second derivative does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.autograd.function import _SingleLevelFunction
+
+from lsmx.extend import Division, Operation, dividing
+from lsmx_torch.autograd import check_differentiable, kept, pull, refuse_compiled_autograd, wants_grad
+
+
+def division_by(merged: Callable[..., Any], sizes: tuple[int, ...] = (), starts: tuple[int, ...] = ()) -> Division:
+    """A division whose operations PyTorch's autograd follows."""
+    division = Division(merged, sizes, starts, lambda *call: bind(division, *call))
+    return division
+
+
+def bind(
+    division: Division,
+    operation: Operation,
+    arrays: tuple[torch.Tensor, ...],
+    axis: Any,
+    where: torch.Tensor | None,
+    options: Mapping[str, Any],
+) -> torch.Tensor:
+    """An operation on parts."""
+    if not wants_grad(operation, arrays):
+        with torch.no_grad():
+            result: torch.Tensor = division.divided(operation).compute(arrays, axis, where, options, None)
+        return result
+    check_differentiable(operation)
+    found: torch.Tensor = Divided.apply((division, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
+    return found
+
+
+class Divided(_SingleLevelFunction):
+    """Ordinary autograd. Its arguments are those of ``bind`` that are no arrays, and the arrays."""
+
+    @staticmethod
+    def _compiled_autograd_key(ctx: Any) -> tuple[Any, ...]:
+        return refuse_compiled_autograd(ctx.operation)
+
+    @staticmethod
+    def forward(ctx: Any, call: tuple[Division, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
+        """The value, and what its rules ask for: among it the numbers of whole rows, so that they are heard once."""
+        division, operation, axis, where, options = call
+
+        def computed(
+            operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: Any, options: Mapping[str, Any]
+        ) -> torch.Tensor:
+            result: torch.Tensor = division.divided(operation).compute(arrays, axis, where, options, None)
+            return result
+
+        first = operation.on(arrays).beforehand
+        if first is not None:
+            with dividing(division):
+                operation, arrays = first(computed, arrays, axis, where, options)
+        rules = operation.on(arrays)
+        result = computed(operation, arrays, axis, where, options)
+        ctx.bind = lambda *given: bind(division, *given)
+        ctx.operation, ctx.axis, ctx.options, ctx.first = rules, axis, options, 1
+        given = (*arrays, result)
+        ctx.save_for_backward(where, *[given[i] for i in kept(rules)])
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
+        """The VJP along each of the arrays."""
+        if torch.is_grad_enabled():
+            raise NotImplementedError(f"{ctx.operation.name}: rows in parts have no second derivatives; leave create_graph out")
+        return pull(ctx, cotangent)

@@ -1,0 +1,124 @@
+"""Functions of rows that are divided among processes, each of which has plain tensors with a part of every row; and exact means.
+
+As in vocabulary-parallel training: the last layer's weights are divided along the classes, and nobody ever has a row of logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+import lsmx
+from lsmx.extend import dividing
+from lsmx_torch.agreement import agreed
+from lsmx_torch.collectives import merged_by
+from lsmx_torch.divided import division_by
+
+Function = Callable[..., Any]
+F = TypeVar("F", bound=Function)
+
+
+def uncompiled(function: F) -> F:
+    """A function that PyTorch's compiler calls as it is: what it hears from other processes is not to be traced."""
+    apart: F = torch.compiler.disable(function, recursive=True)
+    return apart
+
+
+@uncompiled
+def vocabulary_parallel(
+    function: Function | str, /, *arrays: torch.Tensor, group: Any = None, axis: int = -1, **options: Any
+) -> Any:
+    """A function of rows of which each process of a group has a part: on plain tensors, with the bits of the undivided rows.
+
+    Parameters
+    ----------
+    function
+        One of lsmx, or its name: ``log_softmax``, ``softmax``, ``logsumexp``, ``log_prob``, ``entropy``, ``cross_entropy``,
+        ``kl_divergence``, ``js_divergence``, ``row_sums``, ``token_stats``, ``linear_cross_entropy``, ``linear_log_prob``.
+    *arrays
+        Its arrays: of those of the logits' shape this process's part; indices and targets count along the whole row and are the
+        same in all processes. For ``linear_*`` the hidden states are the same in all processes, and ``weight`` is the part.
+    group
+        The processes, in the order of their parts; by default all. Parts need not be of one size, and may be empty.
+    axis
+        The axis that is divided.
+    **options
+        Those of the function; masks and class weights are those of the part.
+
+    Returns
+    -------
+    Tensor
+        As the function: the part of the result, or, where that is one number a row, the whole of it in every process. Autograd
+        follows, forward and backward; a cotangent of one number a row is taken to be the same in all processes.
+
+    Raises
+    ------
+    PartError
+        A ``ValueError``, in every process: they disagree in the function, the rows' shape, the dtype, the axis, an option, or the
+        version of the arithmetic.
+
+    Notes
+    -----
+    A forward pass needs what is said in docs/scale.md: for most functions the two largest logits of each row, gathered, and one
+    all-reduce of integers; a backward pass of a loss needs nothing more. Under ``torch.compile`` the call breaks the graph.
+
+    Examples
+    --------
+    >>> import torch, lsmx, lsmx_torch.parallel                                               # doctest: +SKIP
+    >>> loss = lsmx_torch.parallel.vocabulary_parallel(lsmx.cross_entropy, logits, target)    # doctest: +SKIP
+    >>> loss.backward()                                                                       # doctest: +SKIP
+    """
+    name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
+    linear = name.startswith("linear_")
+    sizes = agreed(group, name, arrays, axis, options)
+    rank = dist.get_rank(group)
+    division = division_by(merged_by(group), (sum(sizes),), (sum(sizes[:rank]),))
+    if linear:
+        arrays = (Alike.apply(arrays[0], group), *arrays[1:])  # type: ignore[no-untyped-call]
+    with dividing(division):
+        return getattr(lsmx, name)(*arrays, **({} if linear else {"axis": axis}), **options)
+
+
+@contextmanager
+def data_parallel(group: Any = None) -> Iterator[None]:
+    """Have means and sums over rows be those of all processes of a group, each of which has some of the rows.
+
+    Inside, ``lsmx.cross_entropy(z, target)`` and the other losses with a reduction return the mean over all rows of all processes:
+    one exact sum, rounded once, the same in every process and however rows are dealt out. The divisor is that of all, too, unless
+    ``normalizer=`` gives one. Gradients are those of that mean by the logits of this process: add up those of shared weights, as an
+    all-reduce with ``SUM`` does (``DistributedDataParallel`` takes the mean: multiply the loss by the number of processes there).
+
+    Parameters
+    ----------
+    group
+        The processes; by default all. They call the same functions, on any number of rows each.
+
+    Examples
+    --------
+    >>> import torch, lsmx, lsmx_torch.parallel                      # doctest: +SKIP
+    >>> with lsmx_torch.parallel.data_parallel():                    # doctest: +SKIP
+    ...     loss = lsmx.cross_entropy(logits, target)
+    """
+    with dividing(division_by(merged_by(group))):
+        yield
+
+
+class Alike(torch.autograd.Function):
+    """A tensor that is the same in all processes of a group: its gradient is the sum over them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, group: Any) -> torch.Tensor:
+        """The tensor."""
+        ctx.group = group
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """The sum of the processes' gradients, in the float arithmetic of the engine."""
+        g = g.contiguous().clone()
+        dist.all_reduce(g, group=ctx.group)
+        return g, None
