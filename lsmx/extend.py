@@ -32,7 +32,7 @@ from lsmx._call.validate import check_out, described
 from lsmx._definition.checks import dtype_name, float_name, native, normal_axes, reduced_shape
 from lsmx._definition.formats import DOUBLE, FORMAT_OF, SINGLE, Format
 from lsmx._definition.function import Context, Function, keep, recall, remember
-from lsmx._definition.kinds import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROWS, Kind
+from lsmx._definition.kinds import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.parts import MERGE, Part, in_part
 from lsmx._definition.rows import Rows
@@ -65,6 +65,7 @@ __all__ = [
     "PER_CLASS",
     "PER_ROW",
     "ROWS",
+    "ROW_SUMS",
     "SINGLE",
     "STANDARD",
     "SWAPPED",

@@ -1,9 +1,9 @@
-"""Autograd of operations on parts of rows: forward and backward hear from the other processes, and no second derivative does."""
+"""Operations on parts of rows, and PyTorch's autograd of them: what they have to hear from other processes, they ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.autograd.function import _SingleLevelFunction
@@ -11,15 +11,27 @@ from torch.autograd.function import _SingleLevelFunction
 from lsmx.extend import Division, Operation, dividing
 from lsmx_torch.autograd import check_differentiable, kept, pull, refuse_compiled_autograd, wants_grad
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def division_by(merged: Callable[..., Any], sizes: tuple[int, ...] = (), starts: tuple[int, ...] = ()) -> Division:
-    """A division whose operations PyTorch's autograd follows."""
-    division = Division(merged, sizes, starts, lambda *call: bind(division, *call))
+
+def uncompiled(function: F) -> F:
+    """A function that PyTorch's compiler calls as it is: what is heard from other processes is not to be traced."""
+    apart: F = torch.compiler.disable(function, recursive=True)
+    return apart
+
+
+def division_by(
+    whole: Callable[..., torch.Tensor], merged: Callable[..., Any], sizes: tuple[int, ...] = (), starts: tuple[int, ...] = ()
+) -> Division:
+    """A division whose operations PyTorch's autograd follows; ``whole`` computes those on arrays that are not divided."""
+    division = Division(merged, sizes, starts, lambda *call: bind(division, whole, *call))
     return division
 
 
+@uncompiled
 def bind(
     division: Division,
+    whole: Callable[..., torch.Tensor],
     operation: Operation,
     arrays: tuple[torch.Tensor, ...],
     axis: Any,
@@ -27,12 +39,14 @@ def bind(
     options: Mapping[str, Any],
 ) -> torch.Tensor:
     """An operation on parts."""
+    if operation.each:
+        return whole(operation, arrays, axis, where, options)
     if not wants_grad(operation, arrays):
         with torch.no_grad():
             result: torch.Tensor = division.divided(operation).compute(arrays, axis, where, options, None)
         return result
     check_differentiable(operation)
-    found: torch.Tensor = Divided.apply((division, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
+    found: torch.Tensor = Divided.apply((division, whole, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
     return found
 
 
@@ -44,9 +58,9 @@ class Divided(_SingleLevelFunction):
         return refuse_compiled_autograd(ctx.operation)
 
     @staticmethod
-    def forward(ctx: Any, call: tuple[Division, Operation, Any, Any, Mapping[str, Any]], *arrays: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, call: tuple[Any, ...], *arrays: torch.Tensor) -> torch.Tensor:
         """The value, and what its rules ask for: among it the numbers of whole rows, so that they are heard once."""
-        division, operation, axis, where, options = call
+        division, whole, operation, axis, where, options = call
 
         def computed(
             operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: Any, options: Mapping[str, Any]
@@ -60,7 +74,13 @@ class Divided(_SingleLevelFunction):
                 operation, arrays = first(computed, arrays, axis, where, options)
         rules = operation.on(arrays)
         result = computed(operation, arrays, axis, where, options)
-        ctx.bind = lambda *given: bind(division, *given)
+
+        def bind_again(
+            operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: Any = None, options: Any = None
+        ) -> Any:
+            return bind(division, whole, operation, arrays, axis, where, options or {})
+
+        ctx.bind = bind_again
         ctx.operation, ctx.axis, ctx.options, ctx.first = rules, axis, options, 1
         given = (*arrays, result)
         ctx.save_for_backward(where, *[given[i] for i in kept(rules)])
@@ -69,6 +89,4 @@ class Divided(_SingleLevelFunction):
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
         """The VJP along each of the arrays."""
-        if torch.is_grad_enabled():
-            raise NotImplementedError(f"{ctx.operation.name}: rows in parts have no second derivatives; leave create_graph out")
         return pull(ctx, cotangent)

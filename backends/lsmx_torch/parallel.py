@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,17 +15,11 @@ import torch.distributed as dist
 import lsmx
 from lsmx.extend import dividing
 from lsmx_torch.agreement import agreed
+from lsmx_torch.bind import bind
 from lsmx_torch.collectives import merged_by
-from lsmx_torch.divided import division_by
+from lsmx_torch.divided import division_by, uncompiled
 
 Function = Callable[..., Any]
-F = TypeVar("F", bound=Function)
-
-
-def uncompiled(function: F) -> F:
-    """A function that PyTorch's compiler calls as it is: what it hears from other processes is not to be traced."""
-    apart: F = torch.compiler.disable(function, recursive=True)
-    return apart
 
 
 @uncompiled
@@ -76,7 +70,7 @@ def vocabulary_parallel(
     linear = name.startswith("linear_")
     sizes = agreed(group, name, arrays, axis, options)
     rank = dist.get_rank(group)
-    division = division_by(merged_by(group), (sum(sizes),), (sum(sizes[:rank]),))
+    division = division_by(bind, merged_by(group), (sum(sizes),), (sum(sizes[:rank]),))
     if linear:
         arrays = (Alike.apply(arrays[0], group), *arrays[1:])  # type: ignore[no-untyped-call]
     with dividing(division):
@@ -103,7 +97,7 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     >>> with lsmx_torch.parallel.data_parallel():                    # doctest: +SKIP
     ...     loss = lsmx.cross_entropy(logits, target)
     """
-    with dividing(division_by(merged_by(group))):
+    with dividing(division_by(bind, merged_by(group))):
         yield
 
 

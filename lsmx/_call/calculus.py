@@ -17,12 +17,15 @@ from lsmx._call.steps import (
     PRODUCT,
     RATIO,
     SPREAD,
+    SPREAD_EACH,
     SUM,
     TANH,
+    TIMES_EACH,
     TIMES_EXP,
     TIMES_NUMBER,
     TIMES_SUM,
     TOTAL,
+    TOTAL_EACH,
 )
 from lsmx._definition.ops import Array
 
@@ -159,12 +162,12 @@ class Calculus:
 
     def times_each(self, a: Array, b: Array) -> Array:
         """``a * b`` of arrays that have one number for each row."""
-        return self.bind(PRODUCT, (a, b), None, None)
+        return self.bind(TIMES_EACH, (a, b), None, None)
 
     def total_each(self, g: Array, z: Array) -> Array:
         """The sum of the numbers that belong to the indices of each row of ``z``."""
-        return g if len(g.shape) < len(z.shape) else self.bind(TOTAL, (g,), self.axis, None)
+        return g if len(g.shape) < len(z.shape) else self.bind(TOTAL_EACH, (g,), self.axis, None)
 
     def spread_each(self, a: Array, like: Array, z: Array) -> Array:
         """One number for each row of ``z``, for each of its indices: in the shape of ``like``."""
-        return a if len(like.shape) < len(z.shape) else self.bind(SPREAD, (like, a), self.axis, None)
+        return a if len(like.shape) < len(z.shape) else self.bind(SPREAD_EACH, (like, a), self.axis, None)

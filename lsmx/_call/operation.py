@@ -83,6 +83,8 @@ class Operation:
         Arguments whose numbers do not matter, but only their shape, or that hold none: nothing changes as they move.
     family
         The operations of its function, by direction; itself among them.
+    each
+        Whether its rows are not those of logits, but the numbers that there are of each: whole, also where rows lie in parts.
     narrow
         The same with other ``saves``, ``pull`` and ``push``, for 16-bit rows; or None.
     beforehand
@@ -101,6 +103,7 @@ class Operation:
     push: Mapping[str, Rule] = field(default_factory=dict)
     inert: tuple[str, ...] = ()
     family: Mapping[str, Operation] = field(default_factory=dict)
+    each: bool = False
     narrow: Operation | None = None
     beforehand: Beforehand | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lsmx._call.operation import Compute, Operation, Options
@@ -91,6 +92,7 @@ TIMES_NUMBER = Operation(
     options={"factor": 1.0},
     pull={"x": lambda d, w, at: d.times_number(w, d.option("factor", 1.0))},
     push={"x": lambda d, v, at: d.times_number(v, d.option("factor", 1.0))},
+    each=True,
 )
 
 TANH = Operation(
@@ -188,4 +190,27 @@ PLACE = Operation(
     push={"a": lambda d, v, at: d.place(v, at["index"], at["like"])},
 )
 
-STEPS = (EXP, PRODUCT, RATIO, NEGATIVE, MINUS, TIMES_NUMBER, TANH, SUM, TIMES_EXP, TIMES_SUM, TOTAL, SPREAD, ACROSS, PICK, PLACE)
+TIMES_EACH = replace(PRODUCT, name="times_each", each=True)
+TOTAL_EACH = replace(TOTAL, name="total_each", each=True)
+SPREAD_EACH = replace(SPREAD, name="spread_each", each=True)
+
+STEPS = (
+    TIMES_EACH,
+    TOTAL_EACH,
+    SPREAD_EACH,
+    EXP,
+    PRODUCT,
+    RATIO,
+    NEGATIVE,
+    MINUS,
+    TIMES_NUMBER,
+    TANH,
+    SUM,
+    TIMES_EXP,
+    TIMES_SUM,
+    TOTAL,
+    SPREAD,
+    ACROSS,
+    PICK,
+    PLACE,
+)

@@ -129,7 +129,7 @@ class Indices:
 
     def added(self, values: list[Array]) -> Words:
         """The exact sum of arrays, NaN where one of them is, or where it is too large."""
-        ops = self.rows.ops
+        ops = self.rows.ops.of_whole()
         v = ops.xp.stack(values, axis=-1)
         largest = ops.xp.max(ops.xp.abs(v), axis=-1, keepdims=True)
         finite = ops.xp.isfinite(largest)

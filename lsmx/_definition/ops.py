@@ -102,6 +102,10 @@ class Ops:
             b = made[b] if b in made else self.constant(b)
         return self.xp.where(condition, a, b)
 
+    def of_whole(self) -> Ops:
+        """The same for arrays that are whole, also where rows lie in parts."""
+        return self if self.part is None else replace(self, part=None)
+
     def merged(self, how: str, *arrays: Array) -> tuple[Array, ...]:
         """Numbers of parts of rows as those of whole rows: see `MERGE`."""
         return arrays if self.part is None else self.part.merged(how, arrays)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -92,12 +93,40 @@ for f in functions:
     check(f, LINE, [Shard(0)], distribute_tensor(row, LINE, [Shard(0)]), row)
     for pair in ([Shard(0), Shard(1)], [Shard(0), Shard(0)], [Replicate(), Shard(1)]):
         check(f, GRID, pair)
+    # rows that are divided themselves
     for divided, axis in ((Shard(2), -1), (Shard(0), 0), (Shard(1), None), (Shard(1), (0, 1))):
-        x = distribute_tensor(z, LINE, [divided])
-        told = r"^z: placed as S\(.\).*pass z\.redistribute\(placements=\[Replicate\(\)\]\)"
-        raises(NotImplementedError, told, f, x, axis=axis)
-        same(f(x.redistribute(placements=[Replicate()]), axis=axis), f(z, axis=axis), "what is said works")
+        check(f, LINE, [divided], axis=axis)
+    check(f, LINE, [Shard(2)], distribute_tensor(mask, LINE, [Shard(0)]), mask)
+    for pair in ([Shard(0), Shard(2)], [Shard(2), Shard(2)], [Shard(2), Replicate()]):
+        check(f, GRID, pair)
 check(lsmx.logsumexp, LINE, [Shard(1)], keepdims=True)
+index = torch.randint(0, 7, (5, 6), generator=generator)
+index[1, 2] = -100
+
+
+def check_loss(loss: Callable[..., torch.Tensor], mesh: DeviceMesh, placed: Sequence[Placement], *others: torch.Tensor) -> None:
+    """Value and gradient of a loss, whose other arrays are the same in all processes before they follow the logits."""
+    what = f"{loss} {placed}"
+    t, x = z.clone().requires_grad_(), distribute_tensor(z, mesh, placed).requires_grad_()
+    given = [distribute_tensor(other, mesh, [Replicate()] * mesh.ndim) for other in others]
+    out, y = loss(t, *others), loss(x, *given)
+    same(y, out, what)
+    g = torch.randn(out.shape, generator=generator)
+    out.backward(g)
+    y.backward(distribute_tensor(g, mesh, [Replicate()] * mesh.ndim))
+    assert t.grad is not None
+    same(x.grad, t.grad, f"gradient of {what}")
+
+
+for mesh, placed in ((LINE, [Shard(2)]), (LINE, [Shard(0)]), (GRID, [Shard(1), Shard(2)]), (GRID, [Shard(2), Shard(0)])):
+    for reduction in ("none", "mean", "sum"):
+        check_loss(partial(lsmx.cross_entropy, reduction=reduction), mesh, placed, index)
+    check_loss(partial(lsmx.cross_entropy, label_smoothing=0.1, z_loss=1e-3), mesh, placed, index)
+    check_loss(partial(lsmx.cross_entropy, reduction="none"), mesh, placed, g0.abs())
+    check_loss(lsmx.log_prob, mesh, placed, index.clamp(0))
+    check_loss(lsmx.log_prob, mesh, placed, torch.randint(0, 7, (5, 6, 3), generator=generator))
+    check_loss(lsmx.entropy, mesh, placed)
+    check_loss(lsmx.kl_divergence, mesh, placed, g0)
 check(lsmx.logsumexp, LINE, [Shard(2)], axis=0, keepdims=True)
 
 # --- derivatives, dtypes, ``out``, sums that are pending, inside torch.compile ----------------------------------------------------
@@ -107,6 +136,9 @@ g = distribute_tensor(g0, LINE, [Shard(1)])
 same(lsmx.log_softmax_backward(g, lsmx.log_softmax(x)), lsmx.log_softmax_backward(g0, lsmx.log_softmax(z)), "backward")
 same(lsmx.logsumexp_jvp(g, x, lsmx.logsumexp(x)), lsmx.logsumexp_jvp(g0, z, lsmx.logsumexp(z)), "jvp")
 same(lsmx.softmax_jacobian(lsmx.softmax(x)), lsmx.softmax_jacobian(lsmx.softmax(z)), "jacobian")
+raises(
+    NotImplementedError, r"^output: rows in several.*redistribute", lsmx.softmax_jacobian, distribute_tensor(z, LINE, [Shard(2)])
+)
 same(lsmx.softmax(x, dtype="float64"), lsmx.softmax(z, dtype="float64"), "dtype")
 same(lsmx.softmax(x.bfloat16()), lsmx.softmax(z.bfloat16()), "bfloat16")
 out = torch.empty_like(x)
@@ -123,6 +155,14 @@ whole = lsmx.log_softmax(t * 2, where=mask)
 same(compiled(x), whole, "compiled")
 (dz,), (dx,) = torch.autograd.grad(whole, t, g0), torch.autograd.grad(compiled(x), x, distribute_tensor(g0, LINE, [Shard(0)]))
 same(dx, dz, "gradient of what is compiled")
+x = distribute_tensor(z, LINE, [Shard(2)]).requires_grad_()
+compiled = torch.compile(lambda x: lsmx.log_softmax(x * 2, where=mask) * 2, backend="aot_eager")
+same(compiled(x), whole * 2, "compiled, rows divided")
+(dz,), (dx,) = (
+    torch.autograd.grad(lsmx.log_softmax(t * 2, where=mask) * 2, t, g0),
+    torch.autograd.grad(compiled(x), x, distribute_tensor(g0, LINE, [Shard(0)])),
+)
+same(dx, dz, "gradient of what is compiled, rows divided")
 
 # --- tensors that are not distributed, and functions of ones own whose gradients are sums over processes -------------------------
 
