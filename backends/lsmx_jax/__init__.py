@@ -5,13 +5,14 @@ PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lsmx.extend import Backend, Format, Ops, power_from_bits
+from lsmx.extend import Backend, Format, Operation, Ops, power_from_bits
 from lsmx_jax import namespace
 from lsmx_jax.host import kernels, loss_kernels
 from lsmx_jax.primitives import bind
@@ -56,6 +57,21 @@ def at_hand(x: Any) -> bool:
     return not isinstance(x, jax.core.Tracer) and x.is_fully_addressable and all(d.platform == "cpu" for d in x.devices())
 
 
+FOLLOWED = ("JVPTracer", "LinearizeTracer")
+"""What stands for an array where JAX differentiates."""
+
+
+def apart(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: Mapping[str, Any]) -> Any:
+    """An operation that JAX is not to differentiate."""
+    if any(type(x).__name__ in FOLLOWED for x in arrays):
+        raise NotImplementedError(
+            f"{operation.name}: what parts of rows say has no derivatives; use jax.lax.stop_gradient, and the backward function in "
+            "the same steps, or shard the rows over a mesh: JAX then divides the functions themselves"
+        )
+    with jax.enable_x64(True):
+        return operation.compute(arrays, axis, where, options, None)
+
+
 backend = Backend(
     name="jax",
     roots=("jax", "jaxlib"),
@@ -70,5 +86,6 @@ backend = Backend(
     bind=bind,
     unfollowed=unfollowed,
     seen=at_hand,
+    apart=apart,
     recomputed=jax.checkpoint,
 )
