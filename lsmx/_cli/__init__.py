@@ -1,4 +1,4 @@
-"""The command ``lsmx``: ``info``, ``verify`` and ``bench``.
+"""The command ``lsmx``: ``info``, ``verify``, ``apply``, ``digest`` and ``bench``.
 
 A command takes what was parsed and the `Progress` that it is to speak through, and returns the exit code: 0 if all is well, 1 if
 something differs, 2 for what cannot be used.
@@ -25,6 +25,10 @@ def run(given: argparse.Namespace, own: bool) -> int:
             from lsmx._cli.info import info as command
         elif given.command == "bench":
             from lsmx._cli.bench import bench as command
+        elif given.command == "apply":
+            from lsmx._cli.apply import apply as command
+        elif given.command == "digest":
+            from lsmx._cli.digest import digest as command
         elif given.compare:
             from lsmx._cli.compare import compare as command
         else:

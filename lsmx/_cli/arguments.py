@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import lsmx
+from lsmx._cli.applicable import function_named
 from lsmx._cli.ending import BAD_INPUT, complain
+from lsmx.extend import FORMAT_OF
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +33,41 @@ def positive(text: str) -> int:
     return number
 
 
+def number(text: str) -> float:
+    """A number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def axis(text: str) -> int | tuple[int, ...] | None:
+    """An axis, several with commas between them, or all."""
+    try:
+        numbers = tuple(map(int, text.split(",")))
+    except ValueError:
+        if text == "all":
+            return None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an axis; give a number such as -1, several as in 0,1, or all") from None
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def function(text: str) -> str:
+    """A function that is applied by its name."""
+    try:
+        return function_named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def named_file(text: str) -> tuple[str, str]:
+    """An array by its name in the function's signature."""
+    name, equal, path = text.partition("=")
+    if not (name and equal and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE, as in index=classes.npy")
+    return name, path
+
+
 def to_write(text: str) -> str:
     """A file that can be written, as far as can be seen without doing it; ``-`` is stdout."""
     path = pathlib.Path(text)
@@ -46,10 +83,42 @@ def to_write(text: str) -> str:
     return text
 
 
+def to_make(text: str) -> str:
+    """A file or a folder that can be made, beside which there is place for one that is not whole yet."""
+    folder = pathlib.Path(text).absolute().parent
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text}: permission to write in {folder} is denied")
+    return text
+
+
 def add_json(command: argparse.ArgumentParser, content: str) -> None:
     """Add ``--json``."""
     text = f"write {content} to FILE; without FILE to stdout, and nothing else there"
     command.add_argument("--json", type=to_write, nargs="?", const="-", metavar="FILE", help=text)
+
+
+def add_apply(commands: Any) -> argparse.ArgumentParser:
+    """Add ``apply``."""
+    apply: argparse.ArgumentParser = commands.add_parser("apply", help="apply a function to an array on disk, in parts")
+    apply.add_argument("function", type=function, metavar="FUNCTION", help="log_softmax, softmax, logsumexp, log_prob, ...")
+    apply.add_argument("input", metavar="INPUT", help="the logits (or, for a gradient that takes it, the output): .npy or zarr")
+    apply.add_argument("output", type=to_make, metavar="OUTPUT", help="the result, under a name that ends in .npy or .zarr")
+    apply.add_argument("--axis", type=axis, default=-1, metavar="N", help="of a row: a number (-1), several as in 0,1, or all")
+    apply.add_argument("--dtype", choices=list(FORMAT_OF), help="cast the logits to it first, and the result too")
+    apply.add_argument("--temperature", type=number, metavar="T", help="what the logits are divided by")
+    apply.add_argument("--softcap", type=number, metavar="C", help="C * tanh(z / C) in place of the logits")
+    apply.add_argument("--label-smoothing", type=number, metavar="E", help="how much of a target goes to all classes alike")
+    apply.add_argument("--z-loss", type=number, metavar="C", help="C * lse**2 is added to each loss")
+    apply.add_argument("--ignore-index", type=int, metavar="N", help="targets that do not count (-100)")
+    text = "another array that the function takes, by its name in Python: index=classes.npy; may be repeated"
+    apply.add_argument("--with", dest="arrays", type=named_file, action="append", default=[], metavar="NAME=FILE", help=text)
+    text = "work through Dask: tcp://HOST:PORT of a scheduler whose workers see the same files; or threads, processes"
+    apply.add_argument("--scheduler", metavar="ADDRESS", help=text)
+    apply.add_argument("--overwrite", action="store_true", help="replace OUTPUT, once the result is whole")
+    add_json(apply, "the digest, the shape and the time")
+    return apply
 
 
 def parser() -> Parser:
@@ -70,6 +139,11 @@ def parser() -> Parser:
     verify.add_argument("--compare", nargs=2, metavar=("A", "B"), help=text)
     add_json(verify, "versions, digests and results")
 
+    apply, digest = add_apply(commands), commands.add_parser("digest", help="one line about an array, the same on any machine")
+    text = "a .npy file or a folder of zarr, read in parts; two arrays of equal bits, dtype and shape have equal lines"
+    digest.add_argument("file", metavar="FILE", help=text)
+    add_json(digest, "the same and the versions")
+
     text = "time log-softmax beside SciPy, NumPy, PyTorch and JAX, or the losses beside PyTorch, in interleaved runs"
     bench = commands.add_parser("bench", help=text, usage="%(prog)s [{log-softmax,losses}] [options]")
     text = "what is timed: log-softmax (the default), or losses: log_prob, cross_entropy, entropy, token_stats, kl_divergence"
@@ -85,6 +159,6 @@ def parser() -> Parser:
     bench.add_argument("--callgrind", action="store_true", help=text)
     add_json(bench, "medians and quartiles")
     bench.add_argument("--plot", type=to_write, metavar="FILE.png", help="draw a picture")
-    for command in (info, verify, bench):
+    for command in (info, verify, apply, digest, bench):
         command.set_defaults(name=command.prog)
     return whole

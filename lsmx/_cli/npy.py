@@ -22,6 +22,7 @@ class NpyFile:
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
+        self.chunks: tuple[int, ...] | None = None  # a part begins anywhere
         self.stored, self.shape, self.order, self.offset = layout(path)
         self.is_bfloat16 = self.stored.kind == "V" and self.stored.itemsize == 2 and self.stored.names is None
         self.dtype = np.dtype(np.float32) if self.is_bfloat16 else self.stored

@@ -60,9 +60,13 @@ class Progress:
 
     def warn(self, message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         """A warning, in one line."""
+        self.note(f"{category.__name__}: {' '.join(str(message).split())}")
+
+    def note(self, text: str) -> None:
+        """A line on stderr, above the one that is redrawn."""
         with self.lock:
             self.draw("")
-            complain(f"{self.name}: {category.__name__}: {' '.join(str(message).split())}")
+            complain(f"{self.name}: {text}")
 
     def at(self, doing: str, done: float = 0.0) -> None:
         """What is worked on, and how much of the whole is done."""
