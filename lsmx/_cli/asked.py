@@ -32,7 +32,7 @@ def named_arrays(given: argparse.Namespace) -> dict[str, pathlib.Path]:
         if name not in accepted:
             known = f"takes {', '.join(accepted)}" if accepted else "takes no other array"
             raise InputError(f"--with {name}={path}: {given.function} {known} beside INPUT, which is its {rows}")
-        if name in paths or getattr(given, name, None) is not None:
+        if name in paths or (name in NUMBERS and getattr(given, name) is not None):
             raise InputError(f"--with {name}={path}: {name} is given twice; leave one out")
         paths[name] = pathlib.Path(path)
     if missing := [name for name in needed if name not in paths]:

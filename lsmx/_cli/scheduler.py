@@ -64,7 +64,8 @@ def connected(address: str, output: str) -> Iterator[tuple[Any, int]]:
 
     import distributed
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say comes as an exception, too
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they have to say comes as an exception, too
     lost = (concurrent.futures.CancelledError, distributed.KilledWorker, distributed.comm.CommClosedError)
     try:
         client = distributed.Client(address, timeout=PATIENCE)
@@ -79,4 +80,4 @@ def connected(address: str, output: str) -> Iterator[tuple[Any, int]]:
         try:
             yield client, sum(worker["nthreads"] for worker in found.values())
         except lost as error:
-            raise InputError(f"--scheduler: {address}: lost: {error}; the same command goes on from where it was") from None
+            raise InputError(f"--scheduler: {address}: lost: {error} The same command goes on from where it was") from None

@@ -19,6 +19,7 @@ from lsmx._cli.mixing import Sums, sums_of
 from lsmx.testing.bits import bits, quantise
 
 Along = tuple[int | None, ...]
+LOGITS = ("z", "w")  # which may be integers that are cast
 
 
 def cut(along: Along, box: Box) -> Box:
@@ -66,7 +67,8 @@ class Work:
     def part(self, given: Given, box: Box) -> npt.NDArray[Any]:
         """What of an array goes with a box."""
         values = stores.reader(given.path)[cut(given.along, box)]
-        return quantise(values, "bfloat16") if self.narrows and (values.dtype.kind == "f" or given is self.arrays[0]) else values
+        narrows = self.narrows and (values.dtype.kind == "f" or given.name in LOGITS)
+        return quantise(values, "bfloat16") if narrows else values
 
     def compute(self, box: Box) -> npt.NDArray[Any]:
         """The result of a box, as it is to be written."""
