@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -19,9 +20,9 @@ import torch
 import zarr
 
 import lsmx
-from lsmx._cli import boxes, main, scheduler
+from lsmx._cli import boxes, main, scheduler, stores
 from lsmx._cli.applicable import FUNCTIONS, REFUSED
-from lsmx._cli.unfinished import locked
+from lsmx._cli.unfinished import Unfinished, locked
 from lsmx._cli.work import Work
 from lsmx.testing.bits import differing
 
@@ -193,6 +194,16 @@ def test_a_cast_to_bfloat16_is_that_of_torch(folder: pathlib.Path, capsys: Captu
     assert want.view(torch.int16 if want.dtype == torch.bfloat16 else torch.int32).numpy().tobytes() == np.load("out.npy").tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_cast_from_bfloat16_is_that_of_torch(folder: pathlib.Path, capsys: Capture, dtype: str) -> None:
+    z = in_bfloat16(drawn(*SHAPE))
+    np.save("z.npy", z.float().numpy().astype(ml_dtypes.bfloat16))
+    text = apply(capsys, "log_softmax", "z.npy", "out.npy", "--dtype", dtype)
+    want = lsmx.log_softmax(z, dtype=dtype)
+    assert f" {dtype} " in text
+    assert want.view(torch.uint8).numpy().tobytes() == np.load("out.npy").tobytes()
+
+
 def test_zarr(folder: pathlib.Path, capsys: Capture) -> None:
     z = drawn(*SHAPE)
     for i, chunks in enumerate([(5, 4, 7), (2, 3, 4), (1, 1, 7)]):
@@ -203,6 +214,15 @@ def test_zarr(folder: pathlib.Path, capsys: Capture) -> None:
         assert differing(zarr.open_array(f"out{i}.zarr", mode="r")[:], lsmx.log_softmax(z)) is None
     apply(capsys, "logsumexp", "z0.zarr", "lse.zarr")
     assert differing(zarr.open_array("lse.zarr", mode="r")[:], lsmx.logsumexp(z)) is None
+
+
+def test_minus_zero_in_zarr(tmp_path: pathlib.Path) -> None:
+    """A chunk of nothing but -0.0 is one: zarr leaves out those of 0.0."""
+    path, values = tmp_path / "x.zarr", np.asarray([-0.0, -0.0, 0.0, 0.0], np.float32)
+    stores.create(path, (4,), "float32", (2,))
+    for part in (slice(0, 2), slice(2, 4)):
+        stores.write(path, (part,), values[part])
+    assert differing(stores.reader(path)[:], values) is None
 
 
 @pytest.mark.parametrize("chunks", [None, (1, 1, 1), (3, 2, 4), (5, 4, 7)])
@@ -218,12 +238,33 @@ def test_boxes_are_whole_rows_and_no_larger_than_need_be(chunks: Any, whole: tup
         assert seen[box].size <= max(30, least)
     assert (seen == 1).all()
     assert len(list(parts)) == len(parts)
+    if chunks is not None:  # none is read twice
+        free = [a for a in range(3) if a not in whole]
+        assert all(parts.box[a] % chunks[a] == 0 or parts.box[a] == SHAPE[a] for a in free)
+
+
+def test_a_chunk_that_is_too_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boxes, "LARGE", 100)
+    assert boxes.boxes(SHAPE, (2,), (5, 4, 1)).box == (1, 3, 7)
 
 
 def test_through_dask(folder: pathlib.Path, capsys: Capture) -> None:
     given = arrays("log_prob")
     apply(capsys, "log_prob", *words(given, folder), "--scheduler", "threads")
     assert same("out.npy", whole("log_prob", given))
+
+
+def test_a_worker_of_another_arithmetic(folder: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save("z.npy", drawn(*SHAPE))
+    do = Work.do
+
+    def elsewhere(work: Work, box: Any) -> Any:
+        monkeypatch.setattr(lsmx, "ARITHMETIC_VERSION", 0)
+        return do(work, box)
+
+    monkeypatch.setattr(Work, "do", elsewhere)
+    assert main(["apply", "softmax", "z.npy", "out.npy"]) == 2
+    assert "a worker has arithmetic version 0, and this command 3" in capsys.readouterr().err
 
 
 def test_json(folder: pathlib.Path, capsys: Capture) -> None:
@@ -272,6 +313,29 @@ def test_it_goes_on_after_an_interruption(folder: pathlib.Path, capsys: Capture,
     found = np.load(name) if name == "out.npy" else zarr.open_array(name, mode="r")[:]
     assert differing(found, lsmx.log_softmax(z)) is None
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_box_is_on_the_disk_before_it_counts(folder: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save("z.npy", drawn(*SHAPE))
+    flushed, record = set(), Unfinished.record
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        flushed.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def checking(unfinished: Unfinished, done: int, sums: Any) -> None:
+        whole = [p for p in unfinished.target.rglob("c/**/*") if p.is_file()] or [unfinished.target]
+        assert {path.stat().st_ino for path in whole} <= flushed
+        assert len(whole) == (done if unfinished.target.is_dir() else 1)
+        flushed.difference_update({unfinished.target.stat().st_ino})  # one file is flushed each time
+        record(unfinished, done, sums)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(Unfinished, "record", checking)
+    for name in ("out.npy", "out.zarr"):
+        assert main(["apply", "softmax", "z.npy", name]) == 0
+        capsys.readouterr()
 
 
 def other_function(folder: pathlib.Path) -> str:
@@ -375,6 +439,7 @@ def test_a_class_that_is_none_leaves_nothing(folder: pathlib.Path, capsys: Captu
         ("log_softmax z.npy no/o.npy", "there is no folder"),
         ("log_softmax z.npy z.npy --overwrite", "z.npy: is z.npy, the z that is read; name another file"),
         ("log_softmax z.npy link.npy --overwrite", "link.npy: is z.npy, the z that is read; name another file"),
+        ("log_softmax z.npy hard.npy --overwrite", "hard.npy: is z.npy, the z that is read; name another file"),
         ("log_softmax none.npy o.npy", "none.npy: No such file or directory"),
         ("log_softmax i.npy o.npy", "z: dtype int64 is not one of float16"),
         ("log_softmax z.npy o.npy --axis x", "'x' is not an axis; give a number such as -1, several as in 0,1, or all"),
@@ -401,6 +466,7 @@ def test_refused(folder: pathlib.Path, capsys: Capture, given: str, reason: str)
     np.save("i.npy", np.ones(3, int))
     np.save("k.npy", np.ones((2, 3, 4), int))
     (folder / "link.npy").symlink_to("z.npy")
+    (folder / "hard.npy").hardlink_to("z.npy")
     there = sorted(folder.iterdir())
     assert main(["apply", *given.split()]) == 2
     text, error = capsys.readouterr()

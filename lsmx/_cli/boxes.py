@@ -59,9 +59,8 @@ def boxes(shape: Shape, whole: Collection[int], chunks: Sequence[int] | None, el
     box = least([1] * len(shape))
     if chunks is not None and math.prod(least(chunks)) <= LARGE:
         box = least(chunks)
-    for a in reversed(range(len(shape))):
-        if a not in whole:
-            box[a] = max(1, min(shape[a], box[a] * max(1, elements // math.prod(box))))
-            if box[a] < shape[a]:
-                break
+    for a in reversed(range(len(shape))):  # those of a row are whole already
+        box[a] = max(1, min(shape[a], box[a] * max(1, elements // math.prod(box))))
+        if box[a] < shape[a]:
+            break
     return Boxes(shape, tuple(box))
