@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import json
 import os
@@ -425,6 +426,18 @@ def test_a_class_that_is_none_leaves_nothing(folder: pathlib.Path, capsys: Captu
     assert main(["apply", "log_prob", *words(given, folder)]) == 2
     assert re.match(r"lsmx apply: \S*z.npy\[0:1, 0:3, 0:7\]: index: 7 ", capsys.readouterr().err)
     assert sorted(path.name for path in folder.iterdir()) == ["index.npy", "z.npy"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="a disk that does not say that it is full")
+def test_a_full_disk_is_told_of_at_once(folder: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    np.save("z.npy", drawn(*SHAPE))
+    assert main(["apply", "softmax", "z.npy", "out.npy"]) == 2
+    assert capsys.readouterr().err == "lsmx apply: out.npy: needs 688 bytes: No space left on device\n"
+    assert [path.name for path in folder.iterdir()] == ["z.npy"]
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------------------

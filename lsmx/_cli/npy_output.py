@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsmx._cli.boxes import Box, Shape
+from lsmx._cli.ending import InputError
 from lsmx._cli.npy import layout
 
 
@@ -21,7 +22,10 @@ def create(path: pathlib.Path, shape: Shape, dtype: np.dtype[Any]) -> None:
         size = file.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
         file.flush()
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise InputError(f"{path.name}: needs {size} bytes: {error.strerror}") from None
         file.truncate(size)
 
 
