@@ -13,7 +13,7 @@ from lsmx._call.division import Division, dividing
 from lsmx._call.operation import Operation, Options
 from lsmx._call.operator import at_once, namespace_of
 from lsmx._call.registry import backend_for
-from lsmx._call.unknown import UNKNOWN, is_unknown, patiently
+from lsmx._call.unknown import UNKNOWN, Box, is_unknown, opened, patiently
 from lsmx._definition.checks import dtype_name, normal_axes
 from lsmx._definition.formats import ARITHMETIC_VERSION, FORMAT_OF
 from lsmx._definition.ops import Array
@@ -82,11 +82,11 @@ class Round:
         at = self.place
         self.place = at[0], at[1] + 1
         if at in self.known:
-            return self.known[at]
+            return tuple(map(Box, self.known[at]))
         if is_unknown(arrays):
             self.more = True
         else:
-            self.asked[at] = how, arrays
+            self.asked[at] = how, opened(arrays)
         return (UNKNOWN,) * len(arrays)
 
     def bind(self, operation: Operation, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
@@ -99,7 +99,7 @@ class Round:
         else:
             value = at_once(backend)(operation, arrays, axis, where, options)
         if value is not UNKNOWN:
-            return value
+            return opened(value)
         ops = backend.ops(rows, FORMAT_OF[dtype_name(rows.dtype)])
         shape = operation.shape([tuple(x.shape) for x in arrays], operation.axes(arrays, axis), options)
         self.pending.append(ops.xp.zeros(shape, dtype=ops.dtype if operation.widens else rows.dtype, device=ops.device))

@@ -1,23 +1,21 @@
 """Numbers of whole rows that are not known yet: whatever is computed of them is as unknown, and all the rest goes on.
 
-So one run of a rule over a part of the rows finds all that it has to hear from the other parts next.
+So one run of a rule over a part of the rows finds all that it has to hear from the other parts next. Arrays are in boxes meanwhile,
+as libraries differ in what they make of an operator beside a stranger.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from dataclasses import replace
-from functools import wraps
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lsmx._definition.ops import Ops
 
 
 class Unknown:
-    """Takes part in any expression, which is unknown then. There is one of it."""
-
-    __array_ufunc__ = None  # NumPy's arrays, and their like, leave operators to it
-    __hash__ = object.__hash__  # beside an equality of its own
+    """What takes part in any expression, which is unknown then. There is one of it."""
 
     def __getattr__(self, name: str) -> Unknown:
         if name.startswith("__"):
@@ -28,28 +26,21 @@ class Unknown:
         """What a method of it gives."""
         return self
 
-    def __getitem__(self, index: Any) -> Unknown:
-        return self
-
     def __repr__(self) -> str:
         return "UNKNOWN"
 
-    @classmethod
-    def __torch_function__(cls, *args: Any, **options: Any) -> Unknown:
-        return UNKNOWN
-
-
-def _absorb(self: Unknown, *others: Any) -> Unknown:
-    return self
-
-
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift"):
-    setattr(Unknown, f"__{_name}__", _absorb)
-    setattr(Unknown, f"__r{_name}__", _absorb)
-for _name in ("neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Unknown, f"__{_name}__", _absorb)
 
 UNKNOWN = Unknown()
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A known array."""
+
+    array: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.array, name)
 
 
 def is_unknown(x: Any) -> bool:
@@ -57,16 +48,37 @@ def is_unknown(x: Any) -> bool:
     return x is UNKNOWN or (isinstance(x, tuple | list) and any(map(is_unknown, x)))
 
 
-def patient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, whose result is unknown where an argument is."""
+def opened(x: Any) -> Any:
+    """Something without boxes."""
+    if isinstance(x, Box):
+        return x.array
+    return type(x)(map(opened, x)) if type(x) in (tuple, list) else x
 
-    @wraps(function)
+
+def patient(function: Callable[..., Any], boxes: bool = True) -> Callable[..., Any]:
+    """The function on what is in boxes, whose result is unknown where an argument is, and else in a box."""
+
     def run(*args: Any, **options: Any) -> Any:
         if is_unknown(args) or is_unknown(tuple(options.values())):
             return UNKNOWN
-        return function(*args, **options)
+        value = function(*map(opened, args), **{name: opened(x) for name, x in options.items()})
+        return Box(value) if boxes and hasattr(value, "shape") else value
 
     return run
+
+
+def _infix(name: str) -> None:
+    function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
+    for kind in (Unknown, Box):
+        setattr(kind, f"__{name}__", patient(function))
+        setattr(kind, f"__r{name}__", patient(lambda x, y: function(y, x)))
+
+
+for _name in ("add", "sub", "mul", "and", "or", "lshift", "rshift"):
+    _infix(_name)
+for _name in ("neg", "invert", "lt", "le", "gt", "ge", "eq", "ne", "getitem"):
+    for _kind in (Unknown, Box):
+        setattr(_kind, f"__{_name}__", patient(getattr(operator, _name)))
 
 
 class Patient:
@@ -77,9 +89,14 @@ class Patient:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.xp, name)
-        return patient(found) if callable(found) and not isinstance(found, type) and "dtype" not in type(found).__name__ else found
+        is_dtype = isinstance(found, type) or "dtype" in type(found).__name__.lower()
+        return patient(found) if callable(found) and not is_dtype else found
 
 
 def patiently(ops: Ops) -> Ops:
     """The same operations on what is known and what is not."""
-    return replace(ops, xp=Patient(ops.xp), rounded=patient(ops.rounded), power=patient(ops.power))
+
+    def power(own: Ops, k: Any) -> Any:
+        return UNKNOWN if k is UNKNOWN else Box(ops.power(ops, opened(k)))
+
+    return replace(ops, xp=Patient(ops.xp), rounded=patient(ops.rounded), power=power, eager=False)

@@ -84,7 +84,7 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
     chosen = rows.chosen("target", target)
     q = weighted(rows, ops.where(chosen, *at_and_elsewhere(rows, options)), options)
     if rows.where is not None:
-        q = ops.where(rows.where | chosen, q, 0.0)
+        q = ops.where(chosen | rows.where, q, 0.0)
     index = ops.xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
     return Target(q, counted(index, options), rows.any(chosen), None if options.label_smoothing else chosen)
 
