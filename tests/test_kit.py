@@ -57,7 +57,8 @@ def run(site: pathlib.Path, *args: str, start: str = "", **files: str) -> subpro
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHONPATH"))}
     environment |= {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
     code = f"{start}\nimport sys, pytest\nsys.exit(pytest.main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "-p", "no:cacheprovider", "-ra", *args]
+    # zarr's own plugin, where it is installed, loads NumPy
+    command = [sys.executable, "-c", code, "-p", "no:cacheprovider", "-p", "no:zarr", "-ra", *args]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place, env=environment)
 
 

@@ -17,7 +17,7 @@ from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, 
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxlib.xla_client import OpSharding
 
-from lsmx.extend import Operation, in_part
+from lsmx.extend import JACOBIAN, MASK, PER_CLASS, ROWS, Kind, Operation, in_part
 from lsmx_jax.parts import part_of
 from lsmx_jax.place import Place, at
 
@@ -29,10 +29,11 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
     """The operation, in the program that is traced for the devices of a place."""
     axes, shape = operation.axes(arrays, axis), tuple(arrays[operation.at].shape)
     args = arrays if where is None else (*arrays, where)
-    ways = [along(x.shape, shape, axes) for x in arrays]
+    ways = [along(kind, x.shape, shape, axes) for kind, x in zip(operation.takes.values(), arrays, strict=True)]
     if where is not None:
-        ways.append(along((1,) * (len(shape) - where.ndim) + where.shape, shape, axes)[len(shape) - where.ndim :])
-    way_out = along(operation.shape([x.shape for x in arrays], axes, options), shape, axes)
+        ways.append(along(MASK, where.shape, shape, axes))
+    made = operation.takes[operation.result] if isinstance(operation.result, str) else operation.result
+    way_out = along(made, operation.shape([x.shape for x in arrays], axes, options), shape, axes)
 
     def compute(tiles: Any, *args: Any) -> Any:
         groups = () if tiles is None else groups_of(tiles, axes)
@@ -44,7 +45,7 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
     def partition(mesh: Any, given: tuple[Any, ...], result: Any) -> tuple[Any, Any, Any, tuple[Any, ...]]:
         like = given[operation.at].sharding
         tiles = tiles_of(like, shape, here.devices)
-        whole = [a for a in axes if shape[a] % tiles.shape[a]]
+        whole = [a for a in axes if made is JACOBIAN or shape[a] % tiles.shape[a]]
         tiles = select(tiles, tuple(None if a in whole else a for a in range(len(shape))))
         to = [sharding_of(select(tiles, way), mesh, like) for way in (*ways, way_out)]
         return mesh, lambda *parts: compute(tiles, *parts), to[-1], tuple(to[:-1])
@@ -53,7 +54,7 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
         like = given[operation.at].sharding
         return sharding_of(select(tiles_of(like, shape, here.devices), way_out), mesh, like)
 
-    whole = custom_partitioning(lambda *args: compute(None, *args))
+    whole = custom_partitioning(jax.jit(lambda *args: compute(None, *args)))
     mappings = [
         ArrayMapping(*(f"one{i}_{j}" if a is None else f"x{a}" for j, a in enumerate(way)))
         for i, way in enumerate([*ways, way_out])
@@ -63,10 +64,18 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
     return whole(*args)
 
 
-def along(shape: Sequence[int], rows: tuple[int, ...], axes: tuple[int, ...]) -> Along:
-    """How an array lies to the rows, of which it has all axes or those that are not reduced."""
-    kept = range(len(rows)) if len(shape) == len(rows) else [a for a in range(len(rows)) if a not in axes]
-    return tuple(a if n == rows[a] else None for a, n in zip(kept, shape, strict=True))
+def along(kind: Kind, shape: Sequence[int], rows: tuple[int, ...], axes: tuple[int, ...]) -> Along:
+    """How an array lies to the rows."""
+    kept = [a for a in range(len(rows)) if a not in axes]
+    if kind is MASK:
+        lies: list[int | None] = list(range(len(rows) - len(shape), len(rows)))
+    elif kind is JACOBIAN:
+        lies = [*kept, None, None]
+    elif len(shape) == len(rows):  # along the reduced axes, those of one number a row or an index have numbers of their own
+        lies = [a if a in kept or kind in (ROWS, PER_CLASS) else None for a in range(len(rows))]
+    else:
+        lies = list(axes if kind is PER_CLASS else kept)
+    return tuple(a if a is not None and n == rows[a] else None for a, n in zip(lies, shape, strict=True))
 
 
 def tiles_of(sharding: Any, shape: tuple[int, ...], devices: int) -> Any:

@@ -11,8 +11,7 @@ import numpy as np
 
 from lsmx import backend_for, registered
 from lsmx.extend import Kernel, Operands, Operation, Runner, core, cross_entropy_plans, keep, loss_plans, recall
-from lsmx_jax.divided import divide
-from lsmx_jax.place import elsewhere, place
+from lsmx_jax.place import elsewhere
 from lsmx_jax.short import direct
 
 TARGET = "lsmx"
@@ -76,9 +75,6 @@ def plan(pass_name: str, operation: Operation, arrays: tuple[Any, ...], axis: An
     number = pass_number(pass_name)
     if isinstance(number, str):
         return number
-    here = place.get()
-    if here is not None and here.devices > 1:
-        return lambda: divide(operation, arrays, axis, where, options, here)
     return lambda: call(number, operation, arrays, axes, where, options)
 
 
@@ -118,13 +114,11 @@ def refuse(given: Operands) -> str | None:
     """Why a pass cannot take operands."""
     if (reason := elsewhere(given.z, given.axes)) is not None:
         return reason
-    here, number = place.get(), pass_number("log_prob_forward")
+    number = pass_number("log_prob_forward")
     if isinstance(number, str):
         return number
     if not given.z.shape or len(given.z.shape) > MOST_AXES:
         return "no axes, or too many"
-    if here is not None and here.devices > 1:
-        return "arrays that may be divided among devices"
     if given.index is not None and given.index.dtype.name not in ("int32", "int64"):
         return "an index of neither int32 nor int64"
     return None

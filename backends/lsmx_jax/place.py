@@ -33,6 +33,10 @@ class Place:
     devices: int
     groups: tuple[tuple[int, ...], ...] = ()
 
+    def may_divide(self, shape: tuple[Any, ...]) -> bool:
+        """Whether XLA may divide an array of a shape."""
+        return self.devices > 1 and self.platform == "cpu" and bool(shape) and 0 not in shape
+
 
 place: ContextVar[Place | None] = ContextVar("lsmx_jax_place", default=None)
 

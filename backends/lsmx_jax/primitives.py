@@ -14,7 +14,8 @@ from jax.interpreters import ad, batching, mlir
 
 from lsmx import using
 from lsmx.extend import MASK, Calculus, Operation, forced
-from lsmx_jax.place import lowering
+from lsmx_jax.divided import divide
+from lsmx_jax.place import lowering, place
 
 
 def bind(
@@ -48,8 +49,10 @@ def primitive_of(operation: Operation) -> Primitive:
 
     def compute(*args: Any, axes: tuple[int, ...], values: tuple[Any, ...], reference: bool) -> Any:
         arrays, where = split(args)
-        axis = operation.axis(arrays, axes)
+        axis, here = operation.axis(arrays, axes), place.get()
         with jax.enable_x64(True), using("reference") if reference else nullcontext():
+            if here is not None and here.may_divide(arrays[rows].shape):
+                return divide(operation, arrays, axis, where, operation.named(values), here)
             return operation.compute(arrays, axis, where, operation.named(values), None)
 
     def calculus(where: Any, axes: tuple[int, ...], values: tuple[Any, ...]) -> Calculus:

@@ -110,7 +110,7 @@ class Indices:
 
     def pick(self, x: Array) -> list[Array]:
         """What a row has at each of them, NaN where that is outside."""
-        return [self.rows.pick(chosen, x)[0] for chosen in self.chosen]
+        return [self.rows.picks(chosen, x)[0] for chosen in self.chosen]
 
     def place(self, g: list[Array]) -> Array:
         """``sum(g_k over i_k = c)`` of each class, exact before it is rounded."""

@@ -225,8 +225,12 @@ class Rows:
             step = step * whole[a]
         return place
 
-    def pick(self, chosen: Array, *arrays: Array) -> list[Array]:
-        """What arrays have where ``chosen`` is True, one number a row: NaN if that is nowhere."""
+    def pick(self, chosen: Array, x: Array) -> Array:
+        """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere."""
+        return self.flush(self.picks(chosen, x)[0])
+
+    def picks(self, chosen: Array, *arrays: Array) -> list[Array]:
+        """The same of several arrays, as they are there."""
         ops, none = self.ops, -float("inf")
         here = self.max_here(ops.where(chosen, 1.0, 0.0), empty=0.0)
         found, *values = ops.merged("max", here, *[self.max_here(ops.where(chosen, x, none), empty=none) for x in arrays])

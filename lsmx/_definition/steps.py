@@ -83,8 +83,7 @@ def across(rows: Rows, like: Array, a: Array) -> Array:
 
 def pick(rows: Rows, x: Array, index: Array) -> Array:
     """What each row has at its index, as one number a row."""
-    (found,) = rows.pick(rows.chosen("index", index), rows.enter("x", x, absent=0.0))
-    return rows.leave_each(rows.flush(found))
+    return rows.leave_each(rows.pick(rows.chosen("index", index), rows.enter("x", x, absent=0.0)))
 
 
 def place(rows: Rows, like: Array, a: Array, index: Array) -> Array:

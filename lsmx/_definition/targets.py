@@ -153,8 +153,7 @@ def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     if not n and ops.part is None:
         return xp.full(index.shape, NAN, dtype=ops.dtype, device=ops.device)
     if math.prod(w.shape) != n or ops.part is not None:  # others for each row, or for classes of this part alone
-        (found,) = rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
-        return rows.flush(found)
+        return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
     inside = (index >= 0) & (index < n)
     at = xp.reshape(ops.integer(xp.where(inside, index, xp.zeros_like(index))), (-1,))
     return ops.where(inside, xp.reshape(xp.take(xp.reshape(w, (-1,)), at, axis=0), index.shape), NAN)

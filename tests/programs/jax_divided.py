@@ -86,6 +86,38 @@ for spec, axis, shape in cases:
         check(
             jax.jit(lambda x, v, g=g: jax.vjp(g, x)[1](v)[0])(divided, g_out), backward(g_out, *kept), f"VJP {name} {spec} {axis}"
         )
+# losses: their other arrays go along, and a mean over all rows is exact
+index = rng.integers(0, 1000, 16)
+several = rng.integers(0, 1000, (16, 3))
+target = np.where(np.arange(16) == 2, -100, index)
+losses: list[tuple[Any, tuple[Any, ...]]] = [
+    (lsmx.log_prob, (index,)),
+    (partial(lsmx.log_prob, temperature=0.7), (several,)),
+    (lsmx.entropy, ()),
+    (lsmx.cross_entropy, (target,)),
+    (partial(lsmx.cross_entropy, label_smoothing=0.1, z_loss=1e-3, reduction="none"), (target,)),
+    (partial(lsmx.cross_entropy, weight=rng.random(1000).astype(np.float32)), (target,)),
+    (lsmx.kl_divergence, (v,)),
+    (partial(lsmx.token_stats), (index,)),
+]
+mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+for spec in (P("x"), P(None, ("x", "y")), P("y", "x")):
+    divided = jax.device_put(z, NamedSharding(mesh, spec))
+    for loss, others in losses:
+        what = f"{loss} {spec}"
+        given = {k: jnp.asarray(x) if hasattr(x, "shape") else x for k, x in getattr(loss, "keywords", {}).items()}
+        f = partial(getattr(loss, "func", loss), **given)
+        beside = tuple(map(jnp.asarray, others))
+        want, got = loss(z, *others), jax.jit(f)(divided, *beside)
+        if isinstance(want, tuple):
+            for a, b in zip(got[:3], want[:3], strict=True):
+                check(a, b, what)
+            continue
+        check(got, want, what)
+        g = rng.standard_normal(want.shape).astype(np.float32)
+        pull = jax.jit(lambda z, g, *beside, f=f: jax.vjp(lambda z: f(z, *beside), z)[1](g)[0])
+        whole, part = (pull(x, g, *beside) for x in (z, divided))
+        check(part, np.asarray(whole), f"VJP {what}")
 # devices in another order, and some of them only; an axis that cannot be divided evenly is put together
 some_devices: list[tuple[Any, Any, Any, int]] = [
     (jax.devices()[::-1], P(None, "x"), z, 0),
