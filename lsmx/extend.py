@@ -35,6 +35,7 @@ from lsmx._definition.function import Context, Function, keep, recall, remember
 from lsmx._definition.kinds import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROW_SUMS, ROWS, Kind
 from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.parts import MERGE, Part, in_part
+from lsmx._definition.row_parts import row_sums_of
 from lsmx._definition.rows import Rows
 from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
@@ -125,6 +126,7 @@ __all__ = [
     "remember",
     "roots",
     "row_blocks",
+    "row_sums_of",
     "serving",
     "softmax_of",
     "unregister",

@@ -207,5 +207,20 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
         "settled(h, product_error(a, b, h))",
         "settled(h, h * Element<N>(0))",
     ),
-    "a zero's sign": ("row_sums_forward", "RowSumsForward", "losses.h", "s.second[j] == 0 ? F(0) : s.second[j]", "s.second[j]"),
+    "a zero's sign": ("row_sums_forward", "RowSumsForward", "losses.h", "next == 0 ? F(0) : next", "next"),
+    "the second largest of no row": (
+        "row_top_forward",
+        "RowTopForward",
+        "losses.h",
+        "first - first == 0 ? r.second : -infinity<F>()",
+        "r.second",
+    ),
+    "how far a part reaches": (
+        "row_digits_forward",
+        "RowDigitsForward",
+        "line_exp.h",
+        "if (add_vectors(x, n, four, one) < n) one.add(",
+        "if (add_vectors(x, n, four, one) < 0) one.add(",
+    ),
+    "a digit": ("row_digits_forward", "RowDigitsForward", "losses.h", "F(digits.middle[j]), F(", "F(digits.high[j]), F("),
 }

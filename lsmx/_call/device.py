@@ -13,9 +13,10 @@ from typing import Any
 from lsmx._call.backend import Kernel
 from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.kernels import function_kernels, kernel, offered
-from lsmx._call.loss_kernels import Operands, Runner, loss_plans
+from lsmx._call.loss_kernels import LOSSES, Operands, Runner, loss_plans
 from lsmx._definition.checks import reduced_shape
 from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.kinds import ROW_SUMS
 from lsmx._definition.ops import Array
 from lsmx._native.engine import Engine, Has
 from lsmx._native.geometry import Axis, Geometry, Strides, contiguous, geometry
@@ -27,6 +28,8 @@ NUMBER = 7
 """What beside.cuh calls the types of numbers a row: floats by name, integers by width, and a number for all rows."""
 SAME = {"logsumexp": "scaled_logsumexp", "log_probs_forward": "log_prob_forward", "ranks_forward": "rank_forward"}
 """Passes whose kernels have another name: those of one index take several."""
+OF_SUMS = {f"{name}_forward" for name, function in LOSSES.items() if function.gives is ROW_SUMS}
+"""Passes that give several numbers a row along its last axis."""
 INF = float("inf")
 known_geometry = functools.lru_cache(maxsize=1024)(geometry)
 
@@ -68,7 +71,7 @@ def runner(memory: Memory, engine: Engine) -> Runner:
         way = None if to is None else way_of(memory, given, shape, memory.strides(to), Result.ROWS)
         if to is None or not isinstance(way, Geometry):
             to = memory.empty(shape, given.z, True) if reduces else memory.empty(shape, given.z)
-            kind = Result.SUMS if passname == "row_sums_forward" else Result.NUMBERS if reduces else Result.ROWS
+            kind = Result.SUMS if passname in OF_SUMS else Result.NUMBERS if reduces else Result.ROWS
             way = way_of(memory, given, shape, contiguous(shape), kind)
         assert isinstance(way, Geometry)
         z, w = (x if x is None or given.where is None else memory.masked(x, given.where, -INF) for x in (given.z, given.w))

@@ -22,6 +22,7 @@ from lsmx._definition.log_prob import LogProb
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
+from lsmx._definition.row_parts import RowDigits, RowTop
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._errors import LsmxError
@@ -32,6 +33,8 @@ LOSSES: dict[str, type[Function]] = {
     "entropy": Entropy,
     "rank": Rank,
     "row_sums": RowSums,
+    "row_top": RowTop,
+    "row_digits": RowDigits,
     "scaled_logsumexp": ScaledLogSumExp,
     "cross_entropy": CrossEntropy,
     "cross_entropy_of": CrossEntropyOf,
@@ -132,6 +135,8 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         ("scaled_logsumexp", ScaledLogSumExp, "logsumexp"),
         ("rank", Rank, "rank"),
         ("row_sums", RowSums, "row_sums"),
+        ("row_top", RowTop, "row_top"),
+        ("row_digits", RowDigits, "row_digits"),
     ):
         plans[name, "forward"] = forward(runner, function, name, passname)
         if function.gradients:
@@ -228,7 +233,8 @@ def forward(runner: Runner, function: type[Function], name: str, passname: str) 
     """The plan of a value of one number a row."""
 
     def plan(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
-        given = operands_of(runner, arrays, axis, where, options)
+        known = {"row_sums": arrays[-1]} if ROW_SUMS in function.takes.values() else {}
+        given = operands_of(runner, arrays[:-1] if known else arrays, axis, where, options | known)
         if isinstance(given, str):
             return given
         if given.several and (name not in SEVERAL or given.index_is_empty):

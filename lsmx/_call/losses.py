@@ -24,6 +24,7 @@ from lsmx._definition.log_prob import LogProb
 from lsmx._definition.mean import Mean
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
+from lsmx._definition.row_parts import RowDigits, RowTop
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._definition.targets import ProbabilitiesTotal, TargetTotal, TargetWeight
@@ -34,6 +35,8 @@ LOG_PROB = enroll("log_prob", LogProb)
 ENTROPY = enroll("entropy", Entropy)
 RANK = enroll("rank", Rank)
 ROW_SUMS = enroll("row_sums", RowSums)
+enroll("row_top", RowTop)
+enroll("row_digits", RowDigits)
 LSE = enroll("scaled_logsumexp", ScaledLogSumExp)
 CROSS_ENTROPY = enroll("cross_entropy", CrossEntropy)
 CROSS_ENTROPY_OF = enroll("cross_entropy_of", CrossEntropyOf)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import PARTS, PER_ROW, ROW_SUMS
+from lsmx._definition.kinds import PER_ROW, ROW_SUMS
 from lsmx._definition.logits import Scaling
-from lsmx._definition.ops import Array
+from lsmx._definition.ops import Array, Ops
 from lsmx._definition.row import INF, Row
+from lsmx._definition.rows import Rows, together
 from lsmx._errors import ShapeError
 
 
@@ -30,19 +31,24 @@ class RowSums(Function):
     ) -> Array:
         by = Scaling(temperature, softcap)
         row = Row.of("z", z, axis, where, by)
-        if not row.rows.axes:
-            raise ShapeError("z: shape (), but the sums of its rows lie along an axis of them; give it one")
         ops, s = row.rows.ops, row.sums
-        # of equal zeros, whose signs libraries choose among in their own ways, the positive one
-        second = ops.where(s.defined, ops.where(s.second == 0.0, 0.0, s.second), -INF)
-        parts = ops.where((s.maximum == 0.0) & (second == 0.0), 0.0, s.maximum), second, *s.rest
-        axis = max(row.rows.axes)
-        number = ops.xp.reshape(
-            ops.xp.arange(PARTS, device=ops.device), tuple(PARTS if i == axis else 1 for i in range(len(z.shape)))
-        )
-        together, *others = parts
-        for k, part in enumerate(others, 1):
-            together = ops.xp.where(number == k, part, together)
-        out = row.rows.widened().result(together)
+        largest = unsigned(ops, s.maximum, s.second)
+        out = row.rows.widened().result(together(ops, [*largest, *s.rest], axis_of(row.rows)))
         keep(ctx, RowSums, (z,), out, axis, where, **by.changed())
         return out
+
+
+def unsigned(ops: Ops, maximum: Array, second: Array) -> tuple[Array, Array]:
+    """The two largest logits, the second -inf where the first is not finite.
+
+    Of equal zeros, whose signs libraries choose among in their own ways, the positive one.
+    """
+    second = ops.where(ops.xp.isfinite(maximum), ops.where(second == 0.0, 0.0, second), -INF)
+    return ops.where((maximum == 0.0) & (second == 0.0), 0.0, maximum), second
+
+
+def axis_of(rows: Rows) -> int:
+    """The axis that numbers of a row lie along."""
+    if not rows.axes:
+        raise ShapeError("z: shape (), but the sums of its rows lie along an axis of them; give it one")
+    return max(rows.axes)

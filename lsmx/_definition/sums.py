@@ -107,6 +107,11 @@ def scaled(ops: Ops, v: Array, e: Array) -> list[Array]:
 
 def sum_scaled(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None) -> Words:
     """``sum(v)`` over ``axes``, less one ``less``: each rounded two limbs below ``2^e``, then exact; its words are flushed."""
+    return unscaled(ops, total_of(ops, v, e, axes, less), e)
+
+
+def total_of(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None) -> list[Digit]:
+    """That sum as an integer in units of two limbs below ``2^e``, carried."""
     widths, digits, lowest = ops.format.limbs, [], []
     for i, limb in enumerate(scaled(ops, v, e)):
         digits += add_up(ops, limb, sum(widths[: i + 1]), widths[i] + (3 if i == 0 else 1), axes)
@@ -115,7 +120,23 @@ def sum_scaled(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = No
     if less is not None:
         for at, one in zip(lowest, scaled(ops, less, e), strict=True):
             totals[at] = totals[at] - ops.integer(one)
-    high, low = words(ops, carry([digit._replace(value=total) for digit, total in zip(digits, totals, strict=True)]))
+    return carry([digit._replace(value=total) for digit, total in zip(digits, totals, strict=True)])
+
+
+def one_of(ops: Ops, v: Array, e: Array) -> list[Digit]:
+    """One value as such an integer, carried."""
+    widths = ops.format.limbs
+    return carry(
+        [
+            Digit(ops.integer(limb), sum(widths[: i + 1]), widths[i] + (3 if i == 0 else 1))
+            for i, limb in enumerate(scaled(ops, v, e))
+        ]
+    )
+
+
+def unscaled(ops: Ops, digits: list[Digit], e: Array) -> Words:
+    """Such an integer as a double word, flushed."""
+    high, low = words(ops, digits)
     scale = ops.power(ops, e)
     return ops.flush(high * scale), ops.flush(low * scale)
 

@@ -43,7 +43,7 @@ def dtypes_of(rng: np.random.Generator, p: Pass, dtype: str | None, likely: Sequ
     scaled, summed = rng.random(2) < likely
     if p.scales and scaled:
         found[TEMPERATURE] = some()
-    if p.sums and summed:
+    if p.part or (p.sums and summed):
         found[SUMS] = computed
     if p.targets and rng.random() < 0.5:
         found[WEIGHT] = some()

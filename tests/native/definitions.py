@@ -13,6 +13,7 @@ from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.function import Context
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.row import Row
+from lsmx._definition.row_parts import RowDigits
 from lsmx._definition.targets import Options, Target, of_index, of_probabilities
 from lsmx._definition.words import fast_two_sum, two_sum
 from tests.native.values import Values
@@ -91,6 +92,12 @@ def derivative(function: Any, method: str, vector: int, which: int | None = None
 def logsumexp(plain: Definition, scaled: Definition) -> Definition:
     """By the function without options, where there are none."""
     return lambda x: (scaled if x.softcap or {TEMPERATURE, SUMS} & set(x.arrays) else plain)(x)
+
+
+def row_digits(x: Given) -> Any:
+    """The sum of a part of each row, whose largest logits are where the sums of rows are."""
+    options = {name: value for name, value in x.options().items() if name != "row_sums"}
+    return RowDigits.forward(Context(), x.arrays[A], x.arrays[SUMS], **options)
 
 
 def ignoring(define: Definition, left: float) -> Definition:

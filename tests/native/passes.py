@@ -14,6 +14,7 @@ from lsmx._definition.log_prob import LogProb
 from lsmx._definition.log_softmax import LogSoftmax, OfLogits
 from lsmx._definition.logsumexp import LogSumExp
 from lsmx._definition.rank import Rank
+from lsmx._definition.row_parts import RowTop
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._definition.softmax import Softmax
@@ -33,6 +34,7 @@ from tests.native.definitions import (
     of_backward_target,
     of_backward_z,
     of_forward,
+    row_digits,
     value,
     weighted_backward,
     weighted_forward,
@@ -62,6 +64,8 @@ class Pass:
         Whether it may be given a temperature, a soft cap, the sums of its rows, and weights and smoothing.
     several
         Whether it takes any number of indices for each row, and as many cotangents or results.
+    part
+        Whether its rows are parts of longer ones, whose two largest logits it has to be given as the sums of its rows.
     """
 
     define: Definition
@@ -75,6 +79,7 @@ class Pass:
     sums: bool = False
     targets: bool = False
     several: bool = False
+    part: bool = False
 
 
 def loss_pass(
@@ -85,9 +90,10 @@ def loss_pass(
     sums: bool = True,
     targets: bool = False,
     several: bool = False,
+    part: bool = False,
 ) -> Pass:
     """A pass of logits that may be scaled."""
-    return Pass(define, takes, (B,) if B in takes else (A,), "", reduces, numbers, True, True, sums, targets, several)
+    return Pass(define, takes, (B,) if B in takes else (A,), "", reduces, numbers, True, True, sums, targets, several, part)
 
 
 def divergence(function: Any, which: int | None = None) -> Pass:
@@ -132,6 +138,8 @@ PASSES = {  # in the order of core.h
     "log_probs_forward": loss_pass(value(LogProb), (A, INDEX), 1, several=True),
     "log_probs_backward": loss_pass(derivative(LogProb, "backward", ONE), (B, ONE, INDEX), several=True),
     "ranks_forward": loss_pass(value(Rank), (A, INDEX), 1, several=True),
+    "row_top_forward": loss_pass(value(RowTop), (A,), PARTS, sums=False),
+    "row_digits_forward": loss_pass(row_digits, (A,), PARTS, part=True),
 }
 
 

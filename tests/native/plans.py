@@ -13,7 +13,7 @@ from lsmx._definition.kinds import ROW_SUMS
 from tests.native.call import Case
 from tests.native.definitions import INDEX, MASK, ONE, OUT, PLACES, SUMS, TEMPERATURE, WEIGHT, A, B, Given
 from tests.native.layouts import CANARY, Layout, Operand, bits, pattern, place, repeat
-from tests.native.numbers import TEMPERATURES, indices, together
+from tests.native.numbers import TEMPERATURES, indices, of_longer_rows, together
 from tests.native.passes import PASSES, Pass, defined
 from tests.native.values import LOGITS, NUMBERS_OF_CLASSES, VECTORS, Values, beside, cast, drawn
 
@@ -134,6 +134,8 @@ class Plan:
             (at,) = self.called.logits
             known = {A if k == at else k: x for k, x in self.enter(found).items() if k in (at, MASK, TEMPERATURE)}
             found[SUMS] = defined("row_sums_forward", Given(known, self.axes, softcap=self.softcap))
+            if self.called.part:
+                found[SUMS] = of_longer_rows(np.random.default_rng(self.seed + 1), found[SUMS], max(self.axes))
         return found
 
     def enter(self, arrays: Mapping[int, Values]) -> dict[int, Values]:

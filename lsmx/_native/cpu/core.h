@@ -41,12 +41,14 @@ enum Pass : int {
     LOG_PROBS_FORWARD,
     LOG_PROBS_BACKWARD,
     RANKS_FORWARD,
+    ROW_TOP_FORWARD,
+    ROW_DIGITS_FORWARD,
     PASSES
 };
 
 // What a pass does where it is given what ROW_SUMS_FORWARD found of its rows: it cannot be, it does not walk its rows to find them, or it
-// does not walk them at all, but takes the element at the index
-enum Sums { NO_SUMS, WALKS, PICKS };
+// does not walk them at all, but takes the element at the index; or it has to be given the first two of them
+enum Sums { NO_SUMS, WALKS, PICKS, NEEDS };
 
 constexpr int SEVERAL = 2;
 
@@ -105,8 +107,8 @@ struct Call {
     double softcap = 0;  // none
     double smoothing = 0;
     int64_t indices = 1;  // for each row
-    int64_t index_step = 0, each_step = 0;  // from one to the next, and from what belongs to one to that of the next, in bytes
-    int64_t part = 0;  // from one part of a row's sums to the next, in bytes
+    int64_t index_step = 0, each_step = 0;  // from one to the next, and from what belongs to one, or one of a row's results, to the next, in bytes
+    int64_t part = 0;  // from one of a row's sums that are given to the next, in bytes
 };
 
 // A part of the rows. False if there is no memory.

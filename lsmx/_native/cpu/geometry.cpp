@@ -82,7 +82,7 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
         if ((o == SUMS || (o == OUT && s.reduces > 1)) && !reduced) return "sums of rows without an axis";
         const bool several = s.index == SEVERAL && (o == INDEX || o == ONE || (o == OUT && s.reduces));
         const int64_t each_row = o == SUMS ? PARTS : several ? c.indices : o == OUT ? s.reduces : o == ONE || o == INDEX || o == TEMPERATURE;
-        int64_t& step = o == INDEX ? c.index_step : several ? c.each_step : c.part;
+        int64_t& step = o == INDEX ? c.index_step : o == SUMS ? c.part : c.each_step;
         const char* why = expand(*arrays[o], each_row, several, o == MASK || o == WEIGHT, rows, reduced, strides[o], step);
         if (why) return why;
     }

@@ -275,7 +275,7 @@ template <class F> static bool run_lines(const lsmx::Call& c, const Plan<F>& pla
         }
         if (s.reduces > 1) {
             for (int64 j = 0; j < l.rows; ++j)
-                for (int k = 0; k < lsmx::PARTS; ++k) __builtin_memcpy(at[lsmx::OUT][j] + k * c.part, &l.sums[j][k], sizeof(F));
+                for (int k = 0; k < lsmx::PARTS; ++k) __builtin_memcpy(at[lsmx::OUT][j] + k * c.each_step, &l.sums[j][k], sizeof(F));
         } else if (s.reduces && s.index == lsmx::SEVERAL) {
             for (int64 j = 0; j < l.rows; ++j)
                 for (int64 k = 0; k < l.count; ++k) one_out<F>(c.at[lsmx::OUT], at[lsmx::OUT][j] + k * c.each_step, l.each[j][k]);
@@ -364,6 +364,7 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {JsForward::lines, nullptr},                             {JsBackwardZ::lines, nullptr},
         {JsBackwardW::lines, nullptr},                           {LogProbsForward::lines, nullptr},
         {LogProbsBackward::lines, nullptr},                      {RanksForward::lines, nullptr},
+        {RowTopForward::lines, nullptr},                         {RowDigitsForward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

@@ -49,6 +49,19 @@ template <class F> ALONE Range<F> line_range(const F* x, int64 n) {
     return {top[0], second[0], smallest<F>(least), any(one.nan) || any(four.nan)};
 }
 
+// The least alone, of some of a row: what comes before them counts too
+template <class F, int U> struct LeastPacks {
+    Pack<F, U> least = spread<Pack<F, U>>(infinity<F>());
+    LAW void add(Pack<F, U> x) { least = smaller(x, least); }
+};
+template <class F> ALONE F line_least(const F* x, int64 n) {
+    LeastPacks<F, 4> four;
+    LeastPacks<F, 1> one;
+    if (add_vectors(x, n, four, one) < n) one.add(load<One<F>>(x + n - lanes<F>));
+    LSMX_EACH(4, one.least.v[0] = smaller_of(four.least.v[i], one.least.v[0]))
+    return smallest<F>(one.least.v[0]);
+}
+
 template <class F, Known KNOWN>
 ALONE int128 line_sum_exp(const F* x, int64 n, F max, F z2, F scale, Soon next, Soon out) {
     using N = Pack<F, LINE>;
@@ -115,28 +128,35 @@ template <class F> struct LineSumExp {
 
     // x[j] are the rows; next and out say what will be read and written soon
     ONCE LineSumExp(const F* const* x, int64 n, int64 rows, const Soon* next, const Soon* out) {
-        using C = Format<F>;
         for (int64 j = 0; j < rows; ++j) {
             Range<F> r = line_range(x[j], n);
             set(j, r.nan ? not_a_number<F>() : r.maximum, r.second);
-            constexpr int f = C::fraction;
-            const bool wider = (Unsigned<F>(bits(r.least) << 1) >> (f + 1)) > (Unsigned<F>(bits(m[j]) << 1) >> (f + 1));
-            const bool plain = r.least - m[j] > C::underflow && roomy(j);
-            known[j] = !plain ? NOTHING : wider ? NO_UNDERFLOW : ORDERED;
+            reaches(j, r.least);
         }
         const One<F> scales = terms();
         LineDigits<F> digits;
-        for (int64 j = 0; j < rows; ++j) {
-            if (t2[j] == 0 || !defined[j]) continue;
-            int128 sum;
-            switch (known[j]) {
-                case ORDERED: sum = line_sum_exp<F, ORDERED>(x[j], n, m[j], second[j], scale[j], next[j], out[j]); break;
-                case NO_UNDERFLOW: sum = line_sum_exp<F, NO_UNDERFLOW>(x[j], n, m[j], second[j], scale[j], next[j], out[j]); break;
-                default: sum = line_sum_exp<F, NOTHING>(x[j], n, m[j], second[j], scale[j], next[j], out[j]);
-            }
-            digits.set(j, sum - integer(t2[j], scale[j]));
-        }
+        for (int64 j = 0; j < rows; ++j)
+            if (has_terms(j)) digits.set(j, walk(j, x[j], n, next[j], out[j]) - integer(t2[j], scale[j]));
         R = scaled(words(digits.get()), scales);
+    }
+
+    // What is known of logits of which this is the least
+    LAW void reaches(int64 j, F least) {
+        using C = Format<F>;
+        constexpr int f = C::fraction;
+        const bool wider = (Unsigned<F>(bits(least) << 1) >> (f + 1)) > (Unsigned<F>(bits(m[j]) << 1) >> (f + 1));
+        const bool plain = least - m[j] > C::underflow && roomy(j);
+        known[j] = !plain ? NOTHING : wider ? NO_UNDERFLOW : ORDERED;
+    }
+    // Whether any term but the largest is above 0
+    LAW bool has_terms(int64 j) const { return defined[j] && t2[j] != 0; }
+    // The sum over some of a row, in units of its grid
+    LAW int128 walk(int64 j, const F* x, int64 n, Soon next, Soon out) const {
+        switch (known[j]) {
+            case ORDERED: return line_sum_exp<F, ORDERED>(x, n, m[j], second[j], scale[j], next, out);
+            case NO_UNDERFLOW: return line_sum_exp<F, NO_UNDERFLOW>(x, n, m[j], second[j], scale[j], next, out);
+            default: return line_sum_exp<F, NOTHING>(x, n, m[j], second[j], scale[j], next, out);
+        }
     }
 
     LAW void set(int64 j, F largest, F next) {

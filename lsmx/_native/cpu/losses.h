@@ -117,6 +117,13 @@ template <class F> struct LineTotals {
 
 // ---- log_prob
 
+// What is known of a row: its two largest logits, of equal zeros the positive one, and two numbers
+template <class F> LAW void give_sums(Lines<F>& l, int64 j, F largest, F next, F third, F fourth) {
+    const F second = next == 0 ? F(0) : next, first = largest == 0 && second == 0 ? F(0) : largest;
+    const F parts[lsmx::PARTS] = {first, second, third, fourth};
+    __builtin_memcpy(l.sums[j], parts, sizeof parts);
+}
+
 // max, the second largest logit, R in two words:  sum exp(x - max) = 1 + R
 struct RowSumsForward {
     template <class F> static void lines(Lines<F>& l) {
@@ -124,12 +131,46 @@ struct RowSumsForward {
         alignas(BYTES) F high[lanes<F>], low[lanes<F>];
         store(high, s.R.high);
         store(low, s.R.low);
+        for (int64 j = 0; j < l.rows; ++j) give_sums(l, j, s.maximum[j], s.second[j], high[j], low[j]);
+    }
+};
+
+// ---- rows in parts: each of the two walks on its own
+
+struct RowTopForward {
+    template <class F> static void lines(Lines<F>& l) {
         for (int64 j = 0; j < l.rows; ++j) {
-            // of equal zeros, the positive one
-            const F second = s.second[j] == 0 ? F(0) : s.second[j], first = s.maximum[j] == 0 && second == 0 ? F(0) : s.maximum[j];
-            const F parts[lsmx::PARTS] = {first, second, high[j], low[j]};
+            const Range<F> r = line_range(l.a[j], l.n);
+            const F first = r.nan ? not_a_number<F>() : r.maximum;
+            give_sums(l, j, first, first - first == 0 ? r.second : -infinity<F>(), F(0), F(0));
+        }
+    }
+};
+
+template <class F> constexpr int64 BLOCK = (1 << 14) / sizeof(F);
+
+// sum(t(min(x, z2))),  t(x) = exp(x - max), in units of its grid, in digits; the two largest logits are those of the whole row
+struct RowDigitsForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineSumExp<F> s(l.sums, l.rows);
+        LineDigits<F> digits;
+        for (int64 j = 0; j < l.rows; ++j)
+            if (s.has_terms(j)) digits.set(j, block_sums(s, l, j));
+        for (int64 j = 0; j < l.rows; ++j) {
+            const F parts[lsmx::PARTS] = {F(digits.top[j]), F(digits.high[j]), F(digits.middle[j]), F(digits.low[j])};
             __builtin_memcpy(l.sums[j], parts, sizeof parts);
         }
+    }
+    // Block by block, each of which is seen twice while the caches have it: how far its logits reach is not known before
+    template <class F> ALONE int128 block_sums(LineSumExp<F>& s, const Lines<F>& l, int64 j) {
+        int128 sum = 0;
+        for (int64 i = 0; i < l.n; i += BLOCK<F>) {
+            const F* x = l.a[j] + i;
+            const int64 n = least_of(BLOCK<F>, l.n - i);
+            s.reaches(j, line_least(x, n));
+            sum += s.walk(j, x, n, Soon{reinterpret_cast<const char*>(x + BLOCK<F>), sizeof(F)}, l.to[j]);
+        }
+        return sum;
     }
 };
 

@@ -54,7 +54,7 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     const Shape& s = shape_of(Pass(pass));
     const bool wants_a = s.rows == 2 || !s.one, wants_b = s.rows == 2 || s.one;
-    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != bool(s.index) || (arrays[TEMPERATURE] && !s.scales) || (arrays[SUMS] && s.sums == NO_SUMS) || (arrays[WEIGHT] && !s.targets) || !arrays[OUT]) return refuse("other arrays than the pass takes");
+    if (bool(arrays[A]) != wants_a || bool(arrays[B]) != wants_b || bool(arrays[ONE]) != s.one || bool(arrays[INDEX]) != bool(s.index) || (arrays[TEMPERATURE] && !s.scales) || (arrays[SUMS] && s.sums == NO_SUMS) || (!arrays[SUMS] && s.sums == NEEDS) || (arrays[WEIGHT] && !s.targets) || !arrays[OUT]) return refuse("other arrays than the pass takes");
     if (s.numbers && (views[ONE].at.swapped || (views[ONE].at.type != (in_double ? FLOAT64 : FLOAT32)))) return refuse("numbers a row are of the format that is computed in");
     const Operand& parts = views[arrays[SUMS] ? SUMS : OUT].at;
     if ((arrays[SUMS] || s.reduces > 1) && (parts.swapped || parts.type != (in_double ? FLOAT64 : FLOAT32))) return refuse("sums are of the format that is computed in");

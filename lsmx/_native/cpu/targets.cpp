@@ -119,6 +119,8 @@ const Shape& shape_of(Pass pass) {
         {"log_probs_forward", 1, false, 1, {none, 0}, 0, SEVERAL, true, LOGITS, 0, PICKS, false},
         {"log_probs_backward", 1, true, 0, {0, none}, 0, SEVERAL, true, GRADIENT, 0, WALKS, true},
         {"ranks_forward", 1, false, 1, {none, 0}, 0, SEVERAL, true, LOGITS, 0, WALKS, false},
+        {"row_top_forward", 1, false, PARTS, {none, 0}, 0, 0, true, LOGITS, 0, NO_SUMS, false},
+        {"row_digits_forward", 1, false, PARTS, {none, 0}, 0, 0, true, LOGITS, 0, NEEDS, false},
     };
     return shapes[pass];
 }

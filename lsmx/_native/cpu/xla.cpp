@@ -162,7 +162,7 @@ static const char* run(const Frame& frame, Code& code) {
     if (frame.arguments.count != given + bool(s.index) + int64_t(mask) + int64_t(temperature) + int64_t(sums) + int64_t(weight) || frame.results.count != 1)
         return "other arrays than the pass takes";
     integer(with, "softcap", softcap);
-    if ((temperature && !s.scales) || (softcap && !s.capped()) || (sums && s.sums == NO_SUMS) || ((weight || smoothing) && !s.targets)) return "temperature, sums, weight, softcap, smoothing: the pass does not take them";
+    if ((temperature && !s.scales) || (softcap && !s.capped()) || (sums && s.sums == NO_SUMS) || (!sums && s.sums == NEEDS) || ((weight || smoothing) && !s.targets)) return "temperature, sums, weight, softcap, smoothing: the pass does not take them, or needs them";
 
     View views[OPERANDS];
     const View* arrays[OPERANDS] = {};

@@ -1,0 +1,110 @@
+"""Rows in parts, each with kernels: the two largest logits of a part, its sum as an integer, and `row_sums` of the whole row.
+
+A part says its two largest logits; those of all parts are merged, as `MERGE` has it. Then it says its share of the integer that the
+row's sum of exponentials is, in digits, which are added up; and of these `row_sums_of` makes what `row_sums` gives of the whole row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsmx._definition import exp, sums
+from lsmx._definition.checks import dtype_name, normal_axes
+from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.function import Function, keep
+from lsmx._definition.kinds import PARTS, PER_ROW, ROW_SUMS, ROWS
+from lsmx._definition.logits import Scaling, scaled
+from lsmx._definition.ops import NAN, Array, Ops, ops_for
+from lsmx._definition.row import INF
+from lsmx._definition.row_sums import axis_of, unsigned
+from lsmx._definition.rows import Rows, parts_of, together
+
+
+class RowTop(Function):
+    """The two largest logits of each row, repetition counted, and two zeros: NaN counts as the largest, -inf as none."""
+
+    gradients = ()
+    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    residual = ()
+    gives = ROW_SUMS
+    widens = True
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+    ) -> Array:
+        by = Scaling(temperature, softcap)
+        rows = Rows.of("z", z, axis, where)
+        ops, to = rows.ops, axis_of(rows)
+        maximum, second = unsigned(ops, *rows.two_largest(scaled(rows, rows.enter("z", z, absent=-INF), by)))
+        zero = ops.xp.zeros_like(second)
+        out = rows.widened().result(together(ops, [maximum, second, zero, zero], to))
+        keep(ctx, RowTop, (z,), out, axis, where, **by.changed())
+        return out
+
+
+class RowDigits(Function):
+    """``V = sum(t(min(x, z2)))`` of each row on the grid of ``t(z2)``, ``t(x) = exp(x - m)``: an integer, in four digits.
+
+    ``top`` is what `RowTop` gives, merged over all parts of the row: the maximum ``m`` and ``z2`` of the whole row. The digits are
+    integers as floats, coarse to fine, of ``precision - 4`` bits each; all are 0 where the maximum is not finite. Those of up to 16
+    parts may be added up as they are, those of 2048 in integers of 32 bits, of 16384 in such of 64.
+    """
+
+    takes = {"z": ROWS, "top": ROW_SUMS}  # noqa: RUF012
+    gradients = ()
+    optional = {"temperature": PER_ROW}  # noqa: RUF012
+    residual = ()
+    gives = ROW_SUMS
+    widens = True
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Array, top: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+    ) -> Array:
+        by = Scaling(temperature, softcap)
+        rows = Rows.of("z", z, axis, where)
+        ops, to = rows.ops, axis_of(rows)
+        s = rows.terms(scaled(rows, rows.enter("z", z, absent=-INF), by), *rows.parts("top", top)[:2])
+        digits = sums.total_of(ops, ops.where(s.defined, s.but_the_largest(ops), 0.0), s.e, rows.axes)
+        out = rows.widened().result(together(ops, in_digits(ops, digits), to))
+        keep(ctx, RowDigits, (z, top), out, axis, where, **by.changed())
+        return out
+
+
+def in_digits(ops: Ops, number: list[sums.Digit]) -> list[Array]:
+    """A carried number that is not negative in four digits, coarse to fine."""
+    found = [ops.floating(value) for value, _ in sums.pieces(ops, number)][-PARTS:]
+    return [ops.xp.zeros_like(found[0])] * (PARTS - len(found)) + found
+
+
+def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
+    """What `RowSums` gives of whole rows, from what is known of all their parts.
+
+    Parameters
+    ----------
+    top
+        What `RowTop` gave of the parts, merged by ``MERGE["two largest"]``.
+    digits
+        What `RowDigits` gave of them with that ``top``, added up: floats or integers.
+    axis
+        As given for the parts: the numbers of a row lie along the last of its axes.
+    """
+    ops = ops_for(top, FORMAT_OF[dtype_name(top.dtype)])
+    to, size = max(normal_axes(axis, len(top.shape))), ops.format.precision - 4
+    maximum, second = unsigned(ops, *parts_of(top, to)[:2])
+    defined = ops.xp.isfinite(maximum)
+    m, z2 = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
+    t2 = exp.exp(ops, exp.difference(ops, z2, m))
+    value, e = t2.value(ops), t2.exponent(ops)
+
+    # R = V - t(z2), digit by digit: the first has room for what is carried
+    number = [ops.integer(x) for x in parts_of(digits, to)]
+    for k, (piece, _) in enumerate(sums.pieces(ops, sums.one_of(ops, value, e))[::-1], 1):
+        number[-k] = number[-k] - piece
+    last = sum(ops.format.limbs)
+    places = [sums.Digit(x, last - size * (PARTS - 1 - k), size - 1) for k, x in enumerate(number)]
+    high, low = sums.unscaled(ops, sums.carry(places), e)
+    rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+    found = together(ops, [maximum, second, *rest], to)
+    return ops.where(found == found, found, NAN)
