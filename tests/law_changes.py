@@ -218,9 +218,9 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
     "how far a part reaches": (
         "row_digits_forward",
         "RowDigitsForward",
-        "line_exp.h",
-        "if (add_vectors(x, n, four, one) < n) one.add(",
-        "if (add_vectors(x, n, four, one) < 0) one.add(",
+        "losses.h",
+        "s.reaches(j, line_least(x, n));",
+        "s.known[j] = NO_UNDERFLOW;",
     ),
     "a digit": ("row_digits_forward", "RowDigitsForward", "losses.h", "F(digits.middle[j]), F(", "F(digits.high[j]), F("),
 }

@@ -111,6 +111,20 @@ def test_one_array_of_logits(dtype: str, n: int, launched: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "n"), CASES)
+def test_rows_in_parts(dtype: str, n: int, launched: list[Any]) -> None:
+    """The largest logits of rows, and the digits of a part of them."""
+    z, _, _, ways = drawn(dtype, n)
+    of = lsmx.registered()
+    for options in ways if n < 2000 else ways[::5]:
+        (top,) = same(launched, 1, of["row_top"], z, **options)
+        part = slice(n // 3, None)
+        mask = {"where": options["where"][:, part]} if "where" in options else {}
+        same(launched, 1, of["row_digits"], z[:, part], top, **{**options, **mask})
+    across = z.T.contiguous()
+    same(launched, 1, of["row_digits"], across, *same(launched, 1, of["row_top"], across, axis=0), axis=0)
+
+
+@pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_cross_entropy(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
     index[4::ROWS] = -100
@@ -281,7 +295,10 @@ def test_kernels_under_flushing_hardware() -> None:
 
 QUICKLY = ("-O0", "-ffp-contract=off")  # compiled
 FAULTS = {  # of a pass, what is written instead of what
-    "the second largest logit": ("row_sums_forward", "{first, second, s.R", "{first, first, s.R"),
+    "the second largest logit": ("row_sums_forward", "{first, second, last.high", "{first, first, last.high"),
+    "two numbers of a part": ("row_top_forward", "{first, second, last.high", "{first, first, last.high"),
+    "a digit": ("row_digits_forward", "F(d.middle), F(d.low)", "F(d.low), F(d.middle)"),
+    "the largest logit of a longer row": ("row_digits_forward", "smaller(x, z2), m)", "x, m)"),
     "of equal zeros, a negative one": ("row_sums_forward", "second == F(0) ? F(0) : s.maximum", "false ? F(0) : s.maximum"),
     "a row that is ignored": ("log_prob_forward", "i == IGNORED ? F(0) : value", "value"),
     "its gradient": ("log_prob_backward", "return row.index == IGNORED ? F(0) : not", "return false ? F(0) : not"),
@@ -324,8 +341,12 @@ def calls() -> dict[str, Callable[[], Any]]:
     none = torch.where(torch.arange(len(z)) % 2 == 0, 2.0**127, 1.5)
     apart = z.T.contiguous(), w.T.contiguous()
     of = lsmx.registered()
+    with lsmx.using("reference"):
+        of_whole = of["row_top"](z)
     return {
         "row_sums_forward": lambda: (lsmx.row_sums(z), lsmx.row_sums(z, temperature=each)),
+        "row_top_forward": lambda: of["row_top"](z),
+        "row_digits_forward": lambda: of["row_digits"](z[:, 8:], of_whole),
         "log_prob_forward": lambda: (
             lsmx.cross_entropy(z, index, reduction="none"),
             of["log_prob"](z, index, temperature=none),

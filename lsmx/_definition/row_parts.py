@@ -65,7 +65,7 @@ class RowDigits(Function):
         by = Scaling(temperature, softcap)
         rows = Rows.of("z", z, axis, where)
         ops, to = rows.ops, axis_of(rows)
-        s = rows.terms(scaled(rows, rows.enter("z", z, absent=-INF), by), *rows.parts("top", top)[:2])
+        s = rows.terms(scaled(rows, rows.enter("z", z, absent=-INF), by), *rows.parts(top, "top")[:2])
         digits = sums.total_of(ops, ops.where(s.defined, s.but_the_largest(ops), 0.0), s.e, rows.axes)
         out = rows.widened().result(together(ops, in_digits(ops, digits), to))
         keep(ctx, RowDigits, (z, top), out, axis, where, **by.changed())

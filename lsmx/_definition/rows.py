@@ -170,7 +170,7 @@ class Rows:
         are given, they are not looked for.
         """
         ops = self.ops
-        given = None if parts is None else self.parts("row_sums", parts)
+        given = None if parts is None else self.parts(parts)
         maximum, second = self.two_largest(x) if given is None else given[:2]
         s = self.terms(x, maximum, second)
         if given is None:
@@ -189,7 +189,7 @@ class Rows:
         top = exp.exp(ops, exp.difference(ops, second, m))
         return Terms(m, defined, x, exp.exp(ops, exp.difference(ops, x, m)), second, top.value(ops), top.exponent(ops))
 
-    def parts(self, name: str, x: Array) -> list[Array]:
+    def parts(self, x: Array, name: str = "row_sums") -> list[Array]:
         """What `row_sums` found of these rows, one number a row each."""
         x = self.ops.floating(self.check(name, x, ROW_SUMS))
         return parts_of(x, max(self.axes))

@@ -49,7 +49,7 @@ template <class F> ALONE Range<F> line_range(const F* x, int64 n) {
     return {top[0], second[0], smallest<F>(least), any(one.nan) || any(four.nan)};
 }
 
-// The least alone, of some of a row: what comes before them counts too
+// The least alone, of whole vectors: of what is left the walk below takes nothing for granted
 template <class F, int U> struct LeastPacks {
     Pack<F, U> least = spread<Pack<F, U>>(infinity<F>());
     LAW void add(Pack<F, U> x) { least = smaller(x, least); }
@@ -57,7 +57,7 @@ template <class F, int U> struct LeastPacks {
 template <class F> ALONE F line_least(const F* x, int64 n) {
     LeastPacks<F, 4> four;
     LeastPacks<F, 1> one;
-    if (add_vectors(x, n, four, one) < n) one.add(load<One<F>>(x + n - lanes<F>));
+    add_vectors(x, n, four, one);
     LSMX_EACH(4, one.least.v[0] = smaller_of(four.least.v[i], one.least.v[0]))
     return smallest<F>(one.least.v[0]);
 }

@@ -62,15 +62,39 @@ struct OfOne {
 
 // ---- log_prob
 
+template <class F, class Row> LAW void give_parts(const Team& team, const Row& row, const F (&parts)[4]) {
+    if (team.rank == 0 && row.n > 0)
+        for (int k = 0; k < 4; ++k) row.value[k * row.value_along] = narrow<F>(parts[k]);
+}
+
+// What is known of a row: its two largest logits, of equal zeros the positive one, and two numbers
+template <class F, class Row> LAW void give_sums(const Team& team, const Row& row, const SumExp<F>& s, Words<F> last) {
+    const F second = s.second == F(0) ? F(0) : s.second, first = s.maximum == F(0) && second == F(0) ? F(0) : s.maximum;
+    give_parts<F>(team, row, {first, second, last.high, last.low});
+}
+
 // max, the second largest logit, R in two words:  sum exp(x - max) = 1 + R
 struct RowSumsForward : OfOne {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         const SumExp<F> s = sum_exp<F>(team, values);
-        // of equal zeros, the positive one
-        const F second = s.second == F(0) ? F(0) : s.second, first = s.maximum == F(0) && second == F(0) ? F(0) : s.maximum;
-        const F parts[] = {first, second, s.R.high, s.R.low};
-        if (team.rank == 0 && row.n > 0)
-            for (int k = 0; k < 4; ++k) row.value[k * row.value_along] = narrow<F>(parts[k]);
+        give_sums<F>(team, row, s, s.R);
+    }
+};
+
+// ---- rows in parts: each of the two walks on its own
+
+struct RowTopForward : OfOne {
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        give_sums<F>(team, row, largest_of<F>(team, values), {F(0), F(0)});
+    }
+};
+
+// sum(t(min(x, z2))),  t(x) = exp(x - max), in units of its grid, in digits; the two largest logits are those of the whole row
+struct RowDigitsForward : OfOne {
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        const SumExp<F> s(row.sums[0], row.sums[1]);
+        const Digits<F> d = digits<F>(sum_terms<F>(team, values, s));
+        give_parts<F>(team, row, {F(d.top), F(d.high), F(d.middle), F(d.low)});
     }
 };
 

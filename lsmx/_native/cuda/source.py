@@ -22,6 +22,8 @@ PASSES = {
 """What passes.cuh calls them."""
 LOSSES = {
     "row_sums_forward": "RowSumsForward",
+    "row_top_forward": "RowTopForward",
+    "row_digits_forward": "RowDigitsForward",
     "log_prob_forward": "LogProbForward",
     "log_prob_backward": "LogProbBackward",
     "cross_entropy_forward": "CrossEntropyForward",

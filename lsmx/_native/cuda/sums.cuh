@@ -75,7 +75,8 @@ template <class F> struct SumExp {
     }
 };
 
-template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const Values& values) {
+// The two largest logits, and what they make known
+template <class F, class Values> LAW SumExp<F> largest_of(const Team& team, const Values& values) {
     Two<F> top = {-infinity<F>(), -infinity<F>()};
     bool any_nan = false;
     values.each(
@@ -87,14 +88,25 @@ template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const V
         Nothing());
     if (any_nan) top.first = not_a_number<F>();
     top = team.two_largest(top);
-    SumExp<F> s(top.first, top.second);
-    const F m = s.m, z2 = s.second, t2 = s.t2;
-    // in units of the power of two under exp(z2 - m), so that the values are below 2
-    const F e = unless(t2 == F(0), exponent_of(t2)), scale = power_of(F(0) - e);
-    const LimbSums all = sum_limbs<F>(team, values, [&](F, F x, Adder<F>& add) {
+    return SumExp<F>(top.first, top.second);
+}
+
+// The exponent of the power of two under exp(z2 - m), in units of which the values are below 2
+template <class F> LAW F exponent(const SumExp<F>& s) { return unless(s.t2 == F(0), exponent_of(s.t2)); }
+
+// sum exp(min(x, z2) - m) in those units
+template <class F, class Values> LAW LimbSums sum_terms(const Team& team, const Values& values, const SumExp<F>& s) {
+    const F m = s.m, z2 = s.second, scale = power_of(F(0) - exponent(s));
+    return sum_limbs<F>(team, values, [&](F, F x, Adder<F>& add) {
         add(limbs(exp_difference<NOTHING>(smaller(x, z2), m) * scale, grid(F(1))));
     });
-    const LimbSums one = sums_of_one(t2 * scale);
+}
+
+template <class F, class Values> LAW SumExp<F> sum_exp(const Team& team, const Values& values) {
+    SumExp<F> s = largest_of<F>(team, values);
+    const LimbSums all = sum_terms<F>(team, values, s);
+    const F e = exponent(s);
+    const LimbSums one = sums_of_one(s.t2 * power_of(F(0) - e));
     const Digits<F> rest = digits<F>({all.first - one.first, all.second - one.second});
     s.add(scaled(words(rest), power_of(e)));
     return s;
