@@ -1,12 +1,12 @@
 """Rows in parts, each with kernels: the two largest logits of a part, its sum as an integer, and `row_sums` of the whole row.
 
-A part says its two largest logits; those of all parts are merged, as `MERGE` has it. Then it says its share of the integer that the
-row's sum of exponentials is, in digits, which are added up; and of these `row_sums_of` makes what `row_sums` gives of the whole row.
+A part says its two largest logits; those of all parts are merged, as `MERGE` has it. Then it says its share of the integer that
+the row's sum of exponentials is, in digits, which are added up; and of these `row_sums_of` makes what `row_sums` gives of the row.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from lsmx._definition import exp, sums
 from lsmx._definition.checks import dtype_name, normal_axes
@@ -18,6 +18,22 @@ from lsmx._definition.ops import NAN, Array, Ops, ops_for
 from lsmx._definition.row import INF
 from lsmx._definition.row_sums import axis_of, unsigned
 from lsmx._definition.rows import Rows, parts_of, together
+
+
+class Second(NamedTuple):
+    """The second largest logit of each row, whose term is what the sum's grid goes by."""
+
+    defined: Array  # where the maximum is finite
+    m: Array  # that, and the logit, 0 where it is not
+    logit: Array
+    term: exp.Exponential  # exp(z2 - m)
+
+    @classmethod
+    def of(cls, ops: Ops, maximum: Array, second: Array) -> Second:
+        """From the two largest logits."""
+        defined = ops.xp.isfinite(maximum)
+        m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
+        return cls(defined, m, second, exp.exp(ops, exp.difference(ops, second, m)))
 
 
 class RowTop(Function):
@@ -60,13 +76,23 @@ class RowDigits(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Array, top: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
+        ctx: Any,
+        z: Array,
+        top: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        temperature: Any = 1.0,
+        softcap: float = 0.0,
     ) -> Array:
         by = Scaling(temperature, softcap)
         rows = Rows.of("z", z, axis, where)
         ops, to = rows.ops, axis_of(rows)
-        s = rows.terms(scaled(rows, rows.enter("z", z, absent=-INF), by), *rows.parts(top, "top")[:2])
-        digits = sums.total_of(ops, ops.where(s.defined, s.but_the_largest(ops), 0.0), s.e, rows.axes)
+        x, of = scaled(rows, rows.enter("z", z, absent=-INF), by), Second.of(ops, *rows.parts(top, "top")[:2])
+        x = ops.where(of.defined, ops.xp.where(x < of.logit, x, of.logit), -INF)
+        t = exp.exp(ops, exp.difference(ops, x, of.m)).value(ops)
+        digits = sums.total_of(ops, t, of.term.exponent(ops), rows.axes)
         out = rows.widened().result(together(ops, in_digits(ops, digits), to))
         keep(ctx, RowDigits, (z, top), out, axis, where, **by.changed())
         return out
@@ -93,18 +119,16 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
     ops = ops_for(top, FORMAT_OF[dtype_name(top.dtype)])
     to, size = max(normal_axes(axis, len(top.shape))), ops.format.precision - 4
     maximum, second = unsigned(ops, *parts_of(top, to)[:2])
-    defined = ops.xp.isfinite(maximum)
-    m, z2 = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
-    t2 = exp.exp(ops, exp.difference(ops, z2, m))
-    value, e = t2.value(ops), t2.exponent(ops)
+    of = Second.of(ops, maximum, second)
+    t2, e = of.term.value(ops), of.term.exponent(ops)
 
     # R = V - t(z2), digit by digit: the first has room for what is carried
     number = [ops.integer(x) for x in parts_of(digits, to)]
-    for k, (piece, _) in enumerate(sums.pieces(ops, sums.one_of(ops, value, e))[::-1], 1):
+    for k, (piece, _) in enumerate(sums.pieces(ops, sums.one_of(ops, t2, e))[::-1], 1):
         number[-k] = number[-k] - piece
     last = sum(ops.format.limbs)
     places = [sums.Digit(x, last - size * (PARTS - 1 - k), size - 1) for k, x in enumerate(number)]
     high, low = sums.unscaled(ops, sums.carry(places), e)
-    rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+    rest = ops.where(of.defined, high, 0.0), ops.where(of.defined, low, 0.0)
     found = together(ops, [maximum, second, *rest], to)
     return ops.where(found == found, found, NAN)

@@ -35,22 +35,6 @@ class SumExp(NamedTuple):
         return log.reciprocal(ops, self.total)
 
 
-class Terms(NamedTuple):
-    """The terms of that sum, and what its grid goes by."""
-
-    m: Array  # the row's maximum; 0 where that is not finite
-    defined: Array  # where it is finite
-    x: Array  # the logits; 0 where it is not
-    terms: exp.Exponential  # exp(x - m)
-    second: Array  # the second largest logit, its term, and the power of two under that
-    t2: Array
-    e: Array
-
-    def but_the_largest(self, ops: Ops) -> Array:
-        """``t(min(x, z2))``: the second largest term in place of the largest."""
-        return ops.xp.where(self.x > self.second, self.t2, self.terms.value(ops))
-
-
 def parts_of(x: Array, axis: int) -> list[Array]:
     """Each of the numbers of a row that lie along an axis."""
     at = (slice(None),) * axis
@@ -172,22 +156,19 @@ class Rows:
         ops = self.ops
         given = None if parts is None else self.parts(parts)
         maximum, second = self.two_largest(x) if given is None else given[:2]
-        s = self.terms(x, maximum, second)
-        if given is None:
-            high, low = sums.rest_of_sum(ops, s.but_the_largest(ops), s.t2, s.e, self.axes)
-            rest = ops.where(s.defined, high, 0.0), ops.where(s.defined, low, 0.0)
-        else:
-            rest = given[2], given[3]
-        return SumExp(s.m, s.defined, maximum, s.terms, s.second, s.t2, rest, log.normalise(ops, rest))
-
-    def terms(self, x: Array, maximum: Array, second: Array) -> Terms:
-        """``exp(x - m)`` of rows with these two largest logits."""
-        ops = self.ops
         defined = ops.xp.isfinite(maximum)
         m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
         x = ops.where(defined, x, 0.0)
+        terms = exp.exp(ops, exp.difference(ops, x, m))
         top = exp.exp(ops, exp.difference(ops, second, m))
-        return Terms(m, defined, x, exp.exp(ops, exp.difference(ops, x, m)), second, top.value(ops), top.exponent(ops))
+        t2 = top.value(ops)
+        if given is None:
+            t = ops.xp.where(x > second, t2, terms.value(ops))
+            high, low = sums.rest_of_sum(ops, t, t2, top.exponent(ops), self.axes)
+            rest = ops.where(defined, high, 0.0), ops.where(defined, low, 0.0)
+        else:
+            rest = given[2], given[3]
+        return SumExp(m, defined, maximum, terms, second, t2, rest, log.normalise(ops, rest))
 
     def parts(self, x: Array, name: str = "row_sums") -> list[Array]:
         """What `row_sums` found of these rows, one number a row each."""

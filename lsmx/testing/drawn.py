@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsmx import registered
-from lsmx.extend import INDEX, INDICES, MASK, PER_CLASS, Kind, normal_axes
+from lsmx.extend import FORMAT_OF, INDEX, INDICES, MASK, PER_CLASS, ROW_SUMS, Kind, normal_axes
 from lsmx.testing.inputs import Case, normal, uniform
 
 SUMS = "row_sums"  # the function, and the option of others that takes what it gives
@@ -32,9 +32,21 @@ def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
             given[name] = uniform(seed, *shape) < 0.7
         elif kind is PER_CLASS:
             given[name] = uniform(seed, *kind.shape(shape, axes))
+        elif kind is ROW_SUMS:
+            given[name] = of_longer_rows(case, axes)
         else:
             given[name] = 3 * normal(seed, *kind.shape(shape, axes))
     return given
+
+
+def of_longer_rows(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The two largest logits of rows that have one more than those of a case, above all others by more than they are rounded."""
+    z = case.z if case.where is None else np.where(case.where, case.z, -np.inf)
+    with np.errstate(invalid="ignore"):
+        second = np.max(z, axis=axes, keepdims=True, initial=-np.inf)
+        top = second + 1.0 + np.abs(second) / 64
+    none = np.zeros_like(top)
+    return np.concatenate([top, second, none, none], axis=max(axes))
 
 
 def index_shape(case: Case, name: str, kind: Kind, axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -68,4 +80,6 @@ def options_of_sums(options: dict[str, Any]) -> dict[str, Any]:
 
 def held_in(kind: Kind, dtype: str) -> str:
     """The dtype that an array of a kind is made in."""
+    if kind is ROW_SUMS:
+        return FORMAT_OF[dtype].dtype
     return dtype if kind.floating else "bool" if kind is MASK else "int32"

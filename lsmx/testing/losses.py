@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lsmx import registered
-from lsmx.extend import PER_CLASS, PER_ROW
+from lsmx.extend import PER_CLASS, PER_ROW, ROW_SUMS
 from lsmx.testing.drawn import SUMS
 from lsmx.testing.inputs import Case, cases, normal, uniform
 
@@ -17,6 +17,8 @@ LOSSES = (
     "entropy",
     "rank",
     "row_sums",
+    "row_top",
+    "row_digits",
     "scaled_logsumexp",
     "cross_entropy",
     "cross_entropy_of",
@@ -33,22 +35,29 @@ LOSSES = (
 PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "axes-all", "scalar", "no-entries", "no-rows")
 """Generated cases that have no options, by name."""
 QUICK = {
-    "float16": ("rank", "row_sums", "target_weight", "capped_logits", "divided_logits"),
-    "bfloat16": ("rank", "row_sums", "target_weight", "capped_logits", "divided_logits"),
+    "float16": ("rank", "row_sums", "row_top", "target_weight", "capped_logits", "divided_logits"),
+    "bfloat16": ("rank", "row_sums", "row_top", "target_weight", "capped_logits", "divided_logits"),
     "float32": (
         "log_prob",
         "entropy",
         "rank",
         "row_sums",
+        "row_top",
+        "row_digits",
         "cross_entropy",
         "target_weight",
         "target_total",
         "capped_logits",
         "divided_logits",
     ),
-    "float64": ("rank", "row_sums", "target_weight", "capped_logits", "divided_logits"),
+    "float64": ("rank", "row_sums", "row_top", "target_weight", "capped_logits", "divided_logits"),
 }
 """What XLA compiles soon, by dtype, on these cases."""
+OF_PARTS = {
+    "row_top": ("nasty", "masked", "axes-0-2", "scaled-nasty", "temperatures", "no-entries"),
+    "row_digits": ("nasty", "masked", "axes-0-2", "blocks", "no-entries"),
+}
+"""What those are held on that are for parts of rows."""
 QUICK_CASES = ("far", "nasty", "masked", "axes-0-2", "temperatures", "z-loss", "mean")
 
 
@@ -85,8 +94,10 @@ def fits(function: str, case: Case) -> bool:
     rules, numbers = registered()[function].function, registered()[function].operations["forward"].options
     if function == "mean_of_rows":
         return case.axis is None or "zero_if_empty" in case.options
-    if function == SUMS and not case.z.ndim:  # no axis to put them along
+    if rules.gives is ROW_SUMS and not case.z.ndim:  # no axis to put them along
         return False
+    if function in OF_PARTS:
+        return case.name in OF_PARTS[function]
     if SUMS in case.options:
         return SUMS in rules.optional
     return not case.options or any(name in (*numbers, *rules.optional, *rules.takes) for name in case.options)

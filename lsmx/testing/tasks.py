@@ -69,13 +69,19 @@ def forms_jacobian(function: str, case: Case) -> bool:
     return has(function, "jacobian") and case.where is None and case.z.shape[-1:] <= (JACOBIAN_LIMIT,)
 
 
+def held(x: npt.NDArray[Any], kind: Kind, dtype: str) -> npt.NDArray[Any]:
+    """An array of a kind in the dtype that it is made in; bfloat16 as float32."""
+    name = held_in(kind, dtype)
+    return quantise(x, name) if kind.floating else x.astype(name)
+
+
 def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, Result]:
     """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32)."""
     operator = registered()[function]
     takes = operator.function.takes
 
     def made(values: npt.NDArray[Any], kind: Kind = ROWS) -> Array:
-        return where.from_numpy(quantise(values, dtype) if kind.floating else values, held_in(kind, dtype))
+        return where.from_numpy(held(values, kind, dtype), held_in(kind, dtype))
 
     given = {name: made(values, takes[name]) for name, values in arguments(function, case).items()}
     mask = None if case.where is None else where.from_numpy(case.where, "bool")
@@ -119,7 +125,7 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
         return x if operator.function.widens else narrow(x)
 
     drawn = arguments(function, case)
-    given = {name: narrow(x) if takes[name].floating else x.astype(held_in(takes[name], dtype)) for name, x in drawn.items()}
+    given = {name: held(x, takes[name], dtype) for name, x in drawn.items()}
     options = {name: narrow(x) if isinstance(x, np.ndarray) else x for name, x in options_of(function, case).items()} | place
     with using("reference"), np.errstate(over="ignore", invalid="ignore"):
         if takes_sums(function, case):
