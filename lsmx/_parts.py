@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 from lsmx._call.deferred import public, publish
-from lsmx._call.division import Division, dividing
-from lsmx._call.operation import Operation, Options
-from lsmx._call.operator import at_once, namespace_of
-from lsmx._call.registry import backend_for
-from lsmx._call.unknown import UNKNOWN, Box, is_unknown, opened, patiently
+from lsmx._call.division import dividing
+from lsmx._call.rounds import Heard, Round, Said, heard_of, merged_said
 from lsmx._definition.checks import dtype_name, normal_axes
 from lsmx._definition.formats import ARITHMETIC_VERSION, FORMAT_OF
 from lsmx._definition.ops import Array
-from lsmx._definition.parts import MERGE, Arrays
+from lsmx._definition.parts import Arrays
 from lsmx._errors import ArgumentError, PartError
 from lsmx._typing import Axis
-
-Place = tuple[int, int]  # of a question: in which of the call's operations, and where in it
-Heard = Mapping[Place, Arrays]
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Partial:
 
     call: Call
     elements: int
-    said: Mapping[Place, tuple[str, Arrays]] = field(repr=False)
+    said: Said = field(repr=False)
     heard: Heard = field(repr=False)
     complete: bool
 
@@ -66,44 +60,6 @@ class Partial:
     def nbytes(self) -> int:
         """Bytes of what it says in this round."""
         return sum(int(x.nbytes) for _, arrays in self.said.values() for x in arrays)
-
-
-class Round:
-    """One run of a function over a part: what is known, what is asked now, and whether more will be."""
-
-    def __init__(self, known: Heard) -> None:
-        self.known, self.place, self.more = known, (0, 0), False
-        self.asked: dict[Place, tuple[str, Arrays]] = {}
-        self.shape: tuple[int, ...] = ()  # of the part
-        self.pending: list[Array] = []  # what stands for results that are not known yet
-
-    def merged(self, how: str, arrays: Arrays) -> Arrays:
-        """The numbers of the whole rows, as far as they are known."""
-        at = self.place
-        self.place = at[0], at[1] + 1
-        if at in self.known:
-            return tuple(map(Box, self.known[at]))
-        if is_unknown(arrays):
-            self.more = True
-        else:
-            self.asked[at] = how, opened(arrays)
-        return (UNKNOWN,) * len(arrays)
-
-    def bind(self, operation: Operation, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
-        """An operation on the part; zeros in place of what is not known yet."""
-        rows = arrays[operation.at]
-        backend, self.shape = backend_for(rows), self.shape or tuple(rows.shape)
-        self.place = self.place[0] + 1, 0
-        if any(x is y for x in arrays for y in self.pending):
-            self.more, value = True, UNKNOWN
-        else:
-            value = at_once(backend)(operation, arrays, axis, where, options)
-        if value is not UNKNOWN:
-            return opened(value)
-        ops = backend.ops(rows, FORMAT_OF[dtype_name(rows.dtype)])
-        shape = operation.shape([tuple(x.shape) for x in arrays], operation.axes(arrays, axis), options)
-        self.pending.append(ops.xp.zeros(shape, dtype=ops.dtype if operation.widens else rows.dtype, device=ops.device))
-        return self.pending[-1]
 
 
 def partial(
@@ -275,7 +231,7 @@ def run(
     if len(starts) != len(size):
         raise PartError(f"start: {start!r}, but size is {size}; pass one for each axis")
     found = Round(known_of(whole))
-    with dividing(Division(found.merged, size, starts, found.bind, patiently)):
+    with dividing(found.division(size, starts)):
         value = called(*arrays, axis=axis, **options)
     axes = normal_axes(axis, len(found.shape))
     call = Call(
@@ -293,9 +249,9 @@ def run(
     return found, call, value
 
 
-def known_of(whole: Partial | None) -> dict[Place, Arrays]:
+def known_of(whole: Partial | None) -> Heard:
     """All that the whole rows have said."""
-    return {} if whole is None else {**whole.heard, **{at: arrays for at, (_, arrays) in whole.said.items()}}
+    return {} if whole is None else heard_of(whole.heard, whole.said)
 
 
 def named(function: Callable[..., Any] | str) -> tuple[str, Any]:
@@ -333,14 +289,7 @@ def merged_pair(a: Partial, b: Partial) -> Partial:
         raise PartError("merge: parts of different rounds; give all of them the same whole=")
     if a.elements + b.elements > product(a.call.size):
         raise PartError(f"merge: {a.elements + b.elements} elements, but rows have {product(a.call.size)}; a part is there twice")
-    said = {}
-    for at, (how, arrays) in a.said.items():
-        _, others = b.said[at]
-        shapes = [tuple(x.shape) for x in arrays], [tuple(x.shape) for x in others]
-        if shapes[0] != shapes[1] or [x.dtype for x in arrays] != [x.dtype for x in others]:
-            raise PartError(f"merge: numbers of shapes {shapes[0]} and {shapes[1]}; parts are to be of the same rows")
-        said[at] = how, MERGE[how](namespace_of(backend_for(arrays[0]), arrays[0]), arrays, others)
-    return Partial(a.call, a.elements + b.elements, said, a.heard, a.complete)
+    return Partial(a.call, a.elements + b.elements, merged_said(a.said, b.said), a.heard, a.complete)
 
 
 def check_alike(what: str, a: Call, b: Call) -> None:

@@ -27,6 +27,7 @@ from lsmx._call.registry import (
     roots,
     unregister_backend,
 )
+from lsmx._call.rounds import Heard, Round, Said, heard_of, merged_said
 from lsmx._call.standard import STANDARD
 from lsmx._call.validate import check_out, described
 from lsmx._definition.checks import dtype_name, float_name, native, normal_axes, reduced_shape
@@ -78,6 +79,7 @@ __all__ = [
     "Division",
     "Format",
     "Function",
+    "Heard",
     "HostMemory",
     "HostView",
     "Kernel",
@@ -90,8 +92,10 @@ __all__ = [
     "Ops",
     "Part",
     "Plan",
+    "Round",
     "Rows",
     "Runner",
+    "Said",
     "backend_for",
     "backend_of",
     "by_full_name",
@@ -111,10 +115,12 @@ __all__ = [
     "float_name",
     "forced",
     "fused",
+    "heard_of",
     "in_part",
     "keep",
     "known_backends",
     "loss_plans",
+    "merged_said",
     "native",
     "normal_axes",
     "power_from_bits",
