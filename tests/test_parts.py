@@ -170,16 +170,6 @@ def test_rows_along_several_axes() -> None:
     assert differing(got, lsmx.log_prob(z, index, axis=(1, 2))) is None
 
 
-def test_long_rows_leave_room_for_their_sums() -> None:
-    """The digits of an integer are cut by the length of the whole row, of which no part knows but by ``size``."""
-    z = RNG.standard_normal(6)
-    one, long = (lsmx.partial("softmax", z, size=size, whole=None) for size in (6, 2**40))
-    again = [lsmx.partial("softmax", z, size=6, whole=one)]
-    with pytest.raises(lsmx.PartError, match=r"whole: 6 of the 1099511627776 elements"):
-        lsmx.partial("softmax", z, size=2**40, whole=long)
-    assert sum(len(arrays) for _, arrays in again[0].said.values()) == 2
-
-
 def test_what_belongs_to_different_calls_is_refused() -> None:
     part = lsmx.partial("entropy", Z[:, :20], size=N)
     for other, told in (

@@ -11,12 +11,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lsmx._call.functions import every
 from lsmx._call.operation import Operation, Options
 from lsmx._call.registry import PARTS, _forced, constant_when_compiled
-from lsmx._definition.checks import row_length
+from lsmx._call.unknown import Box, is_unknown, opened
+from lsmx._definition.checks import dtype_name, row_length
+from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import Axes, Shape
-from lsmx._definition.ops import Array, Ops
+from lsmx._definition.ops import Array, Ops, ops_for
 from lsmx._definition.parts import Arrays, Part, in_part
+from lsmx._definition.row_parts import packed, row_sums_of, unpacked
+from lsmx._definition.rows import parts_of, together
 from lsmx._errors import PartError
 
 MEAN = "mean_of_rows"
@@ -60,17 +65,36 @@ class Division:
                 if isinstance(size, int) and isinstance(at, int) and not 0 <= at <= at + shape[a] <= size:
                     raise PartError(f"start: {at}, but a part of {shape[a]} elements from there on is not within rows of {size}")
                 whole[a], start[a] = size, at
-        return Part(tuple(whole), tuple(start), self.merged, self.adapted)
+        return Part(tuple(whole), tuple(start), self.merged, self.row_sums, self.adapted)
 
     def divided(self, operation: Operation) -> Operation:
         """An operation that is computed on parts."""
 
         def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
             axes = operation.axes(arrays, axis)
-            with in_part(self.part(tuple(arrays[operation.at].shape), axes)), forcing(PARTS):
+            with in_part(self.part(tuple(arrays[operation.at].shape), axes)), forcing(_forced.get() or PARTS):
                 return operation.compute(arrays, axis, where, options, None)
 
         return replace(operation, compute=compute)
+
+    def row_sums(self, x: Array, axes: Axes) -> list[Array]:
+        """The numbers that ``row_sums`` gives of whole rows: by two walks over this part, each with kernels."""
+        plain, ndim, to = opened(x), len(x.shape), max(axes)
+        top, digits = (every()[name].operations["forward"] for name in ("row_top", "row_digits"))
+        with in_part(None):
+            found = top.compute((plain,), axes, None, {}, None)
+            ops = ops_for(found, FORMAT_OF[dtype_name(found.dtype)])
+            largest = self.merged("two largest", tuple(parts_of(found, to)[:2]))
+            if is_unknown(largest):
+                return [*largest, *self.merged("sum", largest)]
+            maximum, second = map(opened, largest)
+            found = together(ops, [maximum, second, *[ops.xp.zeros_like(second)] * 2], to, ndim)
+            said = packed(ops, digits.compute((plain, found), axes, None, {}, None), to)
+            merged = self.merged("sum", tuple(said))
+            if is_unknown(merged):
+                return [*largest, *merged[:2]]
+            numbers = parts_of(row_sums_of(found, unpacked(ops, [opened(n) for n in merged], to, ndim), axis=axes), to)
+            return [Box(n) for n in numbers] if isinstance(x, Box) else numbers
 
 
 divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", default=())
@@ -81,7 +105,7 @@ def dividing(*given: Division) -> Iterator[None]:
     """Have calls take their arrays for parts, in ways beside those that there are already."""
     token = divisions.set((*given, *divisions.get()))
     try:
-        with forcing(PARTS):
+        with forcing(_forced.get() or PARTS):
             yield
     finally:
         divisions.reset(token)

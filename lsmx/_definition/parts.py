@@ -42,6 +42,8 @@ class Part:
         The place of the part's first element in the whole array, for each axis.
     merged
         Makes the numbers of the whole rows of those of this part: called with a name in `MERGE`, and the arrays.
+    row_sums
+        Finds what `RowSums` gives, of an array in the format along some axes; None if there is no better way than the definition's.
     adapted
         Makes of the operations of a library those that rules are to compute with; None if they are the same.
     """
@@ -49,6 +51,7 @@ class Part:
     shape: tuple[Any, ...]
     start: tuple[Any, ...]
     merged: Callable[[str, Arrays], Arrays]
+    row_sums: Callable[[Array, tuple[int, ...]], list[Array]] | None = None
     adapted: Callable[[Any], Any] | None = None
 
 
@@ -57,8 +60,8 @@ present: ContextVar[Part | None] = ContextVar("lsmx_part", default=None)
 
 
 @contextmanager
-def in_part(part: Part) -> Iterator[None]:
-    """Have rules compute on a part of every row."""
+def in_part(part: Part | None) -> Iterator[None]:
+    """Have rules compute on a part of every row; on arrays that are whole, if that is None."""
     token = present.set(part)
     try:
         yield

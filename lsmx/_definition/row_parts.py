@@ -6,6 +6,7 @@ the row's sum of exponentials is, in digits, which are added up; and of these `r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lsmx._definition import exp, sums
@@ -54,7 +55,7 @@ class RowTop(Function):
         ops, to = rows.ops, axis_of(rows)
         maximum, second = unsigned(ops, *rows.two_largest(scaled(rows, rows.enter("z", z, absent=-INF), by)))
         zero = ops.xp.zeros_like(second)
-        out = rows.widened().result(together(ops, [maximum, second, zero, zero], to))
+        out = rows.widened().result(together(ops, [maximum, second, zero, zero], to, len(z.shape)))
         keep(ctx, RowTop, (z,), out, axis, where, **by.changed())
         return out
 
@@ -93,7 +94,7 @@ class RowDigits(Function):
         x = ops.where(of.defined, ops.xp.where(x < of.logit, x, of.logit), -INF)
         t = exp.exp(ops, exp.difference(ops, x, of.m)).value(ops)
         digits = sums.total_of(ops, t, of.term.exponent(ops), rows.axes)
-        out = rows.widened().result(together(ops, in_digits(ops, digits), to))
+        out = rows.widened().result(together(ops, in_digits(ops, digits), to, len(z.shape)))
         keep(ctx, RowDigits, (z, top), out, axis, where, **by.changed())
         return out
 
@@ -102,6 +103,22 @@ def in_digits(ops: Ops, number: list[sums.Digit]) -> list[Array]:
     """A carried number that is not negative in four digits, coarse to fine."""
     found = [ops.floating(value) for value, _ in sums.pieces(ops, number)][-PARTS:]
     return [ops.xp.zeros_like(found[0])] * (PARTS - len(found)) + found
+
+
+def packed(ops: Ops, digits: Array, axis: int) -> list[Array]:
+    """Digits as integers to be added up: in float32 two of them in one, which leaves room for 2^23 parts."""
+    size, found = ops.format.precision - 4, [ops.integer(x) for x in parts_of(digits, axis)]
+    if ops.integers[1] < 64:
+        return found
+    return [(found[0] << size) + found[1], (found[2] << size) + found[3]] if 4 * size < 96 else found[1:]
+
+
+def unpacked(ops: Ops, packed: Sequence[Array], axis: int, ndim: int) -> Array:
+    """And back: the lower of two has no more than its bits, and the upper all that has come together."""
+    size, found = ops.format.precision - 4, list(packed)
+    if len(found) == 2:
+        found = [part for x in found for part in (x >> size, x & (2**size - 1))]
+    return together(ops, [ops.xp.zeros_like(found[0])] * (PARTS - len(found)) + found, axis, ndim)
 
 
 def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
@@ -130,5 +147,5 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
     places = [sums.Digit(x, last - size * (PARTS - 1 - k), size - 1) for k, x in enumerate(number)]
     high, low = sums.unscaled(ops, sums.carry(places), e)
     rest = ops.where(of.defined, high, 0.0), ops.where(of.defined, low, 0.0)
-    found = together(ops, [maximum, second, *rest], to)
+    found = together(ops, [maximum, second, *rest], to, len(top.shape))
     return ops.where(found == found, found, NAN)

@@ -33,7 +33,7 @@ class RowSums(Function):
         row = Row.of("z", z, axis, where, by)
         ops, s = row.rows.ops, row.sums
         largest = unsigned(ops, s.maximum, s.second)
-        out = row.rows.widened().result(together(ops, [*largest, *s.rest], axis_of(row.rows)))
+        out = row.rows.widened().result(together(ops, [*largest, *s.rest], axis_of(row.rows), len(z.shape)))
         keep(ctx, RowSums, (z,), out, axis, where, **by.changed())
         return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -41,11 +42,11 @@ def parts_of(x: Array, axis: int) -> list[Array]:
     return [x[(*at, slice(k, k + 1), ...)] for k in range(PARTS)]
 
 
-def together(ops: Ops, parts: list[Array], axis: int) -> Array:
+def together(ops: Ops, parts: Sequence[Array], axis: int, ndim: int) -> Array:
     """Numbers of a row, one after the other along an axis."""
     first, *others = parts
     number = ops.xp.arange(PARTS, device=ops.device)
-    number = ops.xp.reshape(number, tuple(PARTS if i == axis else 1 for i in range(len(first.shape))))
+    number = ops.xp.reshape(number, tuple(PARTS if i == axis else 1 for i in range(ndim)))
     for k, part in enumerate(others, 1):
         first = ops.xp.where(number == k, part, first)
     return first
@@ -155,6 +156,8 @@ class Rows:
         """
         ops = self.ops
         given = None if parts is None else self.parts(parts)
+        if given is None and ops.part is not None and ops.part.row_sums is not None:
+            given = ops.part.row_sums(x, self.axes)
         maximum, second = self.two_largest(x) if given is None else given[:2]
         defined = ops.xp.isfinite(maximum)
         m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
