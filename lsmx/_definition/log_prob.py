@@ -76,7 +76,7 @@ class LogProb(OfScaledLogits):
     def by_logits(cls, d: Any, g: Array, v: Array, /, x: Array, index: Array) -> tuple[Array | None, ...]:
         # g . J v = sum_k g_k (v_(i_k) - sum(s v)):  by x, - sum(g) (S - s s^T) v
         softmax = d.of("softmax")
-        return -d.times(d.spread(d.total_each(g, x), x), softmax.backward(v, softmax.forward(x))), None
+        return d.negative(d.times(d.spread(d.total_each(g, x), x), softmax.backward(v, softmax.forward(x)))), None
 
     @classmethod
     def along_logits(cls, d: Any, v: Array, /, x: Array, index: Array) -> tuple[Callable[[Array], Array] | None, ...]:
