@@ -45,7 +45,7 @@ def plan_of(name: str, direction: str) -> Callable[..., Found]:
     pass_name = "softmax_backward" if (name, direction) == ("softmax", "jvp") else f"{name}_{direction}"
 
     def forward(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, **options: Any) -> Found:
-        found = plan(pass_name, operation, (z,), axis, where, options)
+        found = plan(pass_name, operation, (z,), axis, where, options, options.get("row_sums"))
         if isinstance(found, str):
             return found
 
@@ -63,7 +63,15 @@ def plan_of(name: str, direction: str) -> Callable[..., Found]:
     return forward if direction == "forward" else derivative
 
 
-def plan(pass_name: str, operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any]) -> Found:
+def plan(
+    pass_name: str,
+    operation: Operation,
+    arrays: tuple[Any, ...],
+    axis: Any,
+    where: Any,
+    options: dict[str, Any],
+    row_sums: Any = None,
+) -> Found:
     """What calls the core's pass in the program that is traced, or why it is not called."""
     axes, rows = operation.axes(arrays, axis), arrays[operation.at]
     if (reason := elsewhere(rows, axes)) is not None:
@@ -75,7 +83,7 @@ def plan(pass_name: str, operation: Operation, arrays: tuple[Any, ...], axis: An
     number = pass_number(pass_name)
     if isinstance(number, str):
         return number
-    return lambda: call(number, operation, arrays, axes, where, options)
+    return lambda: call(number, operation, arrays, axes, where, options, row_sums)
 
 
 @functools.cache
@@ -91,17 +99,29 @@ def pass_number(pass_name: str) -> int | str:
 
 
 def call(
-    number: int, operation: Operation, arrays: tuple[Any, ...], axes: tuple[int, ...], where: Any, options: dict[str, Any]
+    number: int,
+    operation: Operation,
+    arrays: tuple[Any, ...],
+    axes: tuple[int, ...],
+    where: Any,
+    options: dict[str, Any],
+    row_sums: Any,
 ) -> Any:
     """The call of a pass."""
     shape = operation.shape([x.shape for x in arrays], axes, options)
     result = jax.ShapeDtypeStruct(shape, operation.dtype(arrays[operation.at]))
-    attributes = {"pass": number, "reduced": sum(1 << a for a in axes), "mask": where is not None}
+    attributes = {
+        "pass": number,
+        "reduced": sum(1 << a for a in axes),
+        "mask": where is not None,
+        "sums": row_sums is not None,
+    }
+    beside = (x for x in (where, row_sums) if x is not None)
     given = {name: np.uint64(value) for name, value in attributes.items()}
     # a derivative takes the place of the array that it is taken at, if nothing else is to read that
     at = len(arrays) - 1
     place = {at: 0} if at and arrays[at].shape == shape and arrays[at].dtype == result.dtype else None
-    return jax.ffi.ffi_call(TARGET, result, input_output_aliases=place)(*arrays, *(() if where is None else (where,)), **given)
+    return jax.ffi.ffi_call(TARGET, result, input_output_aliases=place)(*arrays, *beside, **given)
 
 
 def loss_kernels() -> tuple[Kernel, ...]:

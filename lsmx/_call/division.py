@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from lsmx._call.functions import every
@@ -65,36 +66,52 @@ class Division:
                 if isinstance(size, int) and isinstance(at, int) and not 0 <= at <= at + shape[a] <= size:
                     raise PartError(f"start: {at}, but a part of {shape[a]} elements from there on is not within rows of {size}")
                 whole[a], start[a] = size, at
-        return Part(tuple(whole), tuple(start), self.merged, self.row_sums, self.adapted)
+        return Part(tuple(whole), tuple(start), self.merged, partial(row_sums_by_kernels, self.merged), self.adapted)
 
     def divided(self, operation: Operation) -> Operation:
         """An operation that is computed on parts."""
+        known = given_sums(operation)
 
         def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
             axes = operation.axes(arrays, axis)
+            if known is not None:
+                find, rest = known
+                sums = self.divided(find).compute((arrays[operation.at],), axis, where, {}, None)
+                return sums if is_unknown(sums) else rest.compute((*arrays, opened(sums)), axis, where, options, None)
             with in_part(self.part(tuple(arrays[operation.at].shape), axes)), forcing(_forced.get() or PARTS):
                 return operation.compute(arrays, axis, where, options, None)
 
         return replace(operation, compute=compute)
 
-    def row_sums(self, x: Array, axes: Axes) -> list[Array]:
-        """The numbers that ``row_sums`` gives of whole rows: by two walks over this part, each with kernels."""
-        plain, ndim, to = opened(x), len(x.shape), max(axes)
-        top, digits = (every()[name].operations["forward"] for name in ("row_top", "row_digits"))
-        with in_part(None):
-            found = top.compute((plain,), axes, None, {}, None)
-            ops = ops_for(found, FORMAT_OF[dtype_name(found.dtype)])
-            largest = self.merged("two largest", tuple(parts_of(found, to)[:2]))
-            if is_unknown(largest):
-                return [*largest, *self.merged("sum", largest)]
-            maximum, second = map(opened, largest)
-            found = together(ops, [maximum, second, *[ops.xp.zeros_like(second)] * 2], to, ndim)
-            said = packed(ops, digits.compute((plain, found), axes, None, {}, None), to)
-            merged = self.merged("sum", tuple(said))
-            if is_unknown(merged):
-                return [*largest, *merged[:2]]
-            numbers = parts_of(row_sums_of(found, unpacked(ops, [opened(n) for n in merged], to, ndim), axis=axes), to)
-            return [Box(n) for n in numbers] if isinstance(x, Box) else numbers
+
+def given_sums(operation: Operation) -> tuple[Operation, Operation] | None:
+    """What finds the sums of rows, and the operation that is given them, if it asks nothing else of whole rows."""
+    forward = operation.family.get("forward")
+    operator = None if forward is None else every().get(forward.name)  # one whose options are no arrays
+    direction = next((name for name, one in operation.family.items() if one is operation), "")
+    if operator is None or direction not in operator.function.by_sums:
+        return None
+    return every()["row_sums"].operations["forward"], operator.variants["row_sums",].operations[direction]
+
+
+def row_sums_by_kernels(merged: Callable[[str, Arrays], Arrays], x: Array, axes: Axes) -> list[Array]:
+    """The numbers that ``row_sums`` gives of whole rows: by two walks over a part of them, each with kernels."""
+    plain, ndim, to = opened(x), len(x.shape), max(axes)
+    top, digits = (every()[name].operations["forward"] for name in ("row_top", "row_digits"))
+    with in_part(None):
+        found = top.compute((plain,), axes, None, {}, None)
+        ops = ops_for(found, FORMAT_OF[dtype_name(found.dtype)])
+        largest = merged("two largest", tuple(parts_of(found, to)[:2]))
+        if is_unknown(largest):
+            return [*largest, *merged("sum", largest)]
+        maximum, second = map(opened, largest)
+        found = together(ops, [maximum, second, *[ops.xp.zeros_like(second)] * 2], to, ndim)
+        said = packed(ops, digits.compute((plain, found), axes, None, {}, None), to)
+        total = merged("sum", tuple(said))
+        if is_unknown(total):
+            return [*largest, *total[:2]]
+        numbers = parts_of(row_sums_of(found, unpacked(ops, [opened(n) for n in total], to, ndim), axis=axes), to)
+        return [Box(n) for n in numbers] if isinstance(x, Box) else numbers
 
 
 divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", default=())

@@ -122,7 +122,7 @@ def loss(row: Row, target: Target, options: Options) -> Array:
         value, _ = rows.sum(terms)
         value = ops.where(rows.any(terms == INF), INF, value)
     else:  # the only class that counts
-        x, q = rows.picks(target.chosen, row.x, target.q)
+        x, q = rows.picks(target.chosen, target.known, row.x, target.q)
         value = term(row, q, (x - row.sums.m) - row.L[0])
     if options.z_loss:
         lse = lse_of(rows, row.sums, row.L)

@@ -71,6 +71,8 @@ class Function:
         Whether its derivatives are the same wherever they are taken: the residual is saved for its shapes and for constants.
     widens
         Whether the result is in the format that is computed in: float32 for 16-bit rows.
+    by_sums
+        Those of its directions that ask nothing of whole rows but their ``row_sums``, which they can be given.
     narrow
         Its derivatives with another residual, for 16-bit rows: a function with ``residual``, ``backward``, ``jvp``, and rules of
         second derivatives; or None. Autograds save that residual in place of this one, and take those derivatives.
@@ -86,6 +88,7 @@ class Function:
     shaped: ClassVar[str] = ""
     linear: ClassVar[bool] = False
     widens: ClassVar[bool] = False
+    by_sums: ClassVar[tuple[str, ...]] = ()
     narrow: ClassVar[type[Function] | None] = None
 
     @classmethod

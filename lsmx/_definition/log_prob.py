@@ -92,7 +92,8 @@ class Indices:
     def __init__(self, rows: Rows, index: Array) -> None:
         self.rows, self.shape = rows, tuple(index.shape)
         self.ones = reduced_shape(rows.shape, rows.axes, keepdims=True)
-        self.chosen = [rows.chosen("index", i) for i in self.split(rows.check("index", index, INDICES))]
+        each = self.split(rows.check("index", index, INDICES))
+        self.chosen, self.inside = [rows.chosen("index", i) for i in each], [rows.inside(i) for i in each]
 
     def split(self, x: Array) -> list[Array]:
         """What belongs to each of them."""
@@ -110,7 +111,7 @@ class Indices:
 
     def pick(self, x: Array) -> list[Array]:
         """What a row has at each of them, NaN where that is outside."""
-        return [self.rows.picks(chosen, x)[0] for chosen in self.chosen]
+        return [self.rows.picks(chosen, inside, x)[0] for chosen, inside in zip(self.chosen, self.inside, strict=True)]
 
     def place(self, g: list[Array]) -> Array:
         """``sum(g_k over i_k = c)`` of each class, exact before it is rounded."""
@@ -139,8 +140,8 @@ class Indices:
     def known(self, x: Array) -> Array:
         """``x``, NaN in rows with an index outside of them."""
         ops = self.rows.ops
-        for chosen in self.chosen:
-            x = ops.where(self.rows.any(chosen), x, NAN)
+        for inside in self.inside:
+            x = ops.where(inside, x, NAN)
         return x
 
     def leave(self, values: list[Array]) -> Array:

@@ -47,7 +47,7 @@ class Rank(Function):
 
         # the number of c with x_c > x_i; -1 in a row with NaN, and for an index outside of it
         counts = [ops.floating(rows.count(x > x_i)) for x_i in at.pick(x)]
-        known = [rows.any(chosen) & ~undefined for chosen in at.chosen]
+        known = [inside & ~undefined for inside in at.inside]
         out = at.leave([ops.where(k, count, -1.0) for k, count in zip(known, counts, strict=True)])
         keep(ctx, Rank, (z, index), out, axis, where, **by.changed())
         return out

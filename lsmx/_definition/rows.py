@@ -243,16 +243,20 @@ class Rows:
             step = step * whole[a]
         return place
 
+    def inside(self, index: Array) -> Array:
+        """Whether an integer for each row is a place in it; of the rows' shape with ones along them."""
+        index = self.ops.xp.reshape(index, reduced_shape(self.shape, self.axes, keepdims=True))
+        return (index >= 0) & (index < self.length)
+
     def pick(self, chosen: Array, x: Array) -> Array:
         """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere."""
-        return self.flush(self.picks(chosen, x)[0])
+        return self.flush(self.picks(chosen, self.any(chosen), x)[0])
 
-    def picks(self, chosen: Array, *arrays: Array) -> list[Array]:
-        """The same of several arrays, as they are there."""
+    def picks(self, chosen: Array, inside: Array, *arrays: Array) -> list[Array]:
+        """What arrays have where ``chosen`` is True, as it is there, for rows where that is somewhere ``inside``; else NaN."""
         ops, none = self.ops, -float("inf")
-        here = self.max_here(ops.where(chosen, 1.0, 0.0), empty=0.0)
-        found, *values = ops.merged("max", here, *[self.max_here(ops.where(chosen, x, none), empty=none) for x in arrays])
-        return [ops.where(found > 0.0, value, NAN) for value in values]
+        values = ops.merged("max", *[self.max_here(ops.where(chosen, x, none), empty=none) for x in arrays])
+        return [ops.where(inside, value, NAN) for value in values]
 
     def widened(self) -> Rows:
         """The same with results in the format: not rounded to 16 bits."""

@@ -86,7 +86,7 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
     if rows.where is not None:
         q = ops.where(chosen | rows.where, q, 0.0)
     index = ops.xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
-    return Target(q, counted(index, options), rows.any(chosen), None if options.label_smoothing else chosen)
+    return Target(q, counted(index, options), rows.inside(target), None if options.label_smoothing else chosen)
 
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
