@@ -132,7 +132,8 @@ def cross_entropy_backward(x: Given) -> Any:
 def weighted_forward(x: Given) -> Any:
     """``sum_c q_c (-log s_c)`` with ``q`` of an index, weights and smoothing."""
     row, options = x.row(A), x.targets()
-    return row.leave_each(loss(row, of_index(row.rows, x.arrays[INDEX], options), options))
+    target = of_index(row.rows, x.arrays[INDEX], options)._replace(chosen=None)  # as the pass adds up every class
+    return row.leave_each(loss(row, target, options))
 
 
 def weighted_backward(x: Given) -> Any:

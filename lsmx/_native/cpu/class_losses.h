@@ -81,10 +81,9 @@ LSMX_LINE_MAP(line_by_target, (const F* x, const F* q, F* out, int64 n, F m, F L
               canonical(product(spread<N>(g), unless(load<N>(q + i) == F(0), surprise(load<N>(x + i), spread<N>(m), spread<N>(L), load<N>(q + i))))))
 
 // The loss of each row, of the logits x
-template <class F, class Fill> LAW void target_losses(Lines<F>& l, const F* const* x, const Soon* next, Fill fill) {
+template <class F> ONCE void target_losses(Lines<F>& l, const F* const* x, const Soon* next, void (*fill)(Lines<F>&, int64)) {
     const LineSumExp<F> s = sum_exp_of(l, x, next);
-    alignas(BYTES) F L[lanes<F>];
-    store(L, log(normalise(s.R)).high);
+    const LineTotals<F> t(s);
     bool infinite[lanes<F>] = {};
     for (int64 j = 0; j < l.rows; ++j) {
         if (!s.defined[j] || l.index[j] < 0) {
@@ -93,7 +92,7 @@ template <class F, class Fill> LAW void target_losses(Lines<F>& l, const F* cons
         }
         fill(l, j);
         if (l.n > l.length) fill_line(l.q[j] + l.length, l.n - l.length, F(0));
-        infinite[j] = line_surprises(x[j], l.q[j], l.work[j], l.n, s.m[j], L[j]);
+        infinite[j] = line_surprises(x[j], l.q[j], l.work[j], l.n, s.m[j], t.L[j]);
     }
     LineValueSum<F> sum(l.work, l.n, l.rows, next, l.to, l.guess);
     for (int64 j = 0; j < l.rows; ++j)
@@ -104,7 +103,7 @@ template <class F, class Fill> LAW void target_losses(Lines<F>& l, const F* cons
 }
 
 // dx = g - s G of rows that are known, whose cotangents g are in q
-template <class F> LAW void gradients_of(Lines<F>& l, const LineSumExp<F>& s, const Words<F>* G, const bool* known) {
+template <class F> ONCE void gradients_of(Lines<F>& l, const LineSumExp<F>& s, const Words<F>* G, const bool* known) {
     const LineTotals<F> t(s);
     alignas(BYTES) F others[lanes<F>], R[lanes<F>];
     store(others, times(s.R, t.wide).high);
@@ -121,7 +120,7 @@ template <class F> LAW void gradients_of(Lines<F>& l, const LineSumExp<F>& s, co
 }
 
 // The gradient by x, from u and what the part that goes with lse takes from the sum of the cotangents
-template <class F, class Fill> LAW void target_gradients(Lines<F>& l, Fill fill) {
+template <class F> ONCE void target_gradients(Lines<F>& l, void (*fill)(Lines<F>&, int64)) {
     const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
     bool known[lanes<F>];
     for (int64 j = 0; j < l.rows; ++j) {

@@ -151,7 +151,7 @@ template <class F> struct LineSumExp {
     // Whether any term but the largest is above 0
     LAW bool has_terms(int64 j) const { return defined[j] && t2[j] != 0; }
     // The sum over some of a row, in units of its grid
-    LAW int128 walk(int64 j, const F* x, int64 n, Soon next, Soon out) const {
+    ONCE int128 walk(int64 j, const F* x, int64 n, Soon next, Soon out) const {
         switch (known[j]) {
             case ORDERED: return line_sum_exp<F, ORDERED>(x, n, m[j], second[j], scale[j], next, out);
             case NO_UNDERFLOW: return line_sum_exp<F, NO_UNDERFLOW>(x, n, m[j], second[j], scale[j], next, out);

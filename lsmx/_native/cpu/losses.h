@@ -101,20 +101,6 @@ template <class F> ONCE Words<One<F>> line_mean_distances(const LineSumExp<F>& s
     return times(scaled(words(digits.get()), scales), w);
 }
 
-// What gradients need of up to a vector of rows: L = ln(1 + R),  w = 1 / (1 + R)
-template <class F> struct LineTotals {
-    Words<One<F>> wide;
-    alignas(BYTES) F L[lanes<F>], high[lanes<F>], low[lanes<F>];
-    LAW explicit LineTotals(const LineSumExp<F>& s) {
-        const Normal<One<F>> total = normalise(s.R);
-        wide = reciprocal(total);
-        store(L, log(total).high);
-        store(high, wide.high);
-        store(low, wide.low);
-    }
-    LAW Words<F> w(int64 j) const { return {high[j], low[j]}; }
-};
-
 // ---- log_prob
 
 // What is known of a row: its two largest logits, of equal zeros the positive one, and two numbers
@@ -178,11 +164,10 @@ struct RowDigitsForward {
 struct LogProbForward {
     template <class F> static void lines(Lines<F>& l) {
         const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
-        alignas(BYTES) F L[lanes<F>];
-        store(L, log(normalise(s.R)).high);
+        const LineTotals<F> t(s);
         for (int64 j = 0; j < l.rows; ++j)
             l.value[j] = l.index[j] == IGNORED                ? F(0)
-                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.given ? l.one[j] : read_one(l.a[j] + l.index[j]), s.m[j], L[j])
+                         : s.defined[j] && l.index[j] >= 0 ? log_softmax_value(l.given ? l.one[j] : read_one(l.a[j] + l.index[j]), s.m[j], t.L[j])
                                                            : not_a_number<F>();
     }
 };
@@ -191,12 +176,11 @@ struct LogProbForward {
 struct LogProbsForward {
     template <class F> static void lines(Lines<F>& l) {
         const LineSumExp<F> s = sum_exp_of(l, l.a, l.next_a);
-        alignas(BYTES) F L[lanes<F>];
-        store(L, log(normalise(s.R)).high);
+        const LineTotals<F> t(s);
         for (int64 j = 0; j < l.rows; ++j)
             for (int64 k = 0; k < l.count; ++k) {
                 const int64 i = l.indices[j][k];
-                l.each[j][k] = s.defined[j] && i >= 0 ? log_softmax_value(l.given ? l.each[j][k] : read_one(l.a[j] + i), s.m[j], L[j]) : not_a_number<F>();
+                l.each[j][k] = s.defined[j] && i >= 0 ? log_softmax_value(l.given ? l.each[j][k] : read_one(l.a[j] + i), s.m[j], t.L[j]) : not_a_number<F>();
             }
     }
 };
@@ -206,14 +190,14 @@ template <class F> struct Cotangents {
     F at, elsewhere;
     Words<F> G;
 };
-template <class F, class Each> LAW void log_prob_gradients(Lines<F>& l, Each cotangents) {
+template <class F> ONCE void log_prob_gradients(Lines<F>& l, const Cotangents<F>* cotangents) {
     const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
     const LineTotals<F> t(s);
     alignas(BYTES) F others[lanes<F>], R[lanes<F>];
     store(others, times(s.R, t.wide).high);
     store(R, s.R.high);
     for (int64 j = 0; j < l.rows; ++j) {
-        const Cotangents<F> g = cotangents(j);
+        const Cotangents<F>& g = cotangents[j];
         const F* x = l.b[j];
         const int64 i = l.index[j];
         if (!s.defined[j] || i < 0 || !finite(g.G.high)) {
@@ -234,10 +218,12 @@ template <class F, class Each> LAW void log_prob_gradients(Lines<F>& l, Each cot
 // dx = g (1[c = i] - s)
 struct LogProbBackward {
     template <class F> static void lines(Lines<F>& l) {
-        log_prob_gradients(l, [&](int64 j) {
+        Cotangents<F> cotangents[lanes<F>];
+        for (int64 j = 0; j < l.rows; ++j) {
             const F g = flush(l.one[j]);
-            return Cotangents<F>{g, F(0), {g, F(0)}};
-        });
+            cotangents[j] = {g, F(0), {g, F(0)}};
+        }
+        log_prob_gradients(l, cotangents);
     }
 };
 
@@ -247,8 +233,7 @@ struct LogProbBackward {
 struct CrossEntropyForward {
     template <class F> static void lines(Lines<F>& l) {
         const LineSumExp<F> s = sum_exp_of(l, l.b, l.next_b);
-        alignas(BYTES) F L[lanes<F>];
-        store(L, log(normalise(s.R)).high);
+        const LineTotals<F> t(s);
         bool known[lanes<F>], infinite[lanes<F>];
         for (int64 j = 0; j < l.rows; ++j) {
             const int64 i = l.index[j];
@@ -258,8 +243,8 @@ struct CrossEntropyForward {
                 fill_line(l.work[j], l.n, F(0));
                 continue;
             }
-            const F at = surprise(read_one(l.b[j] + i), s.m[j], L[j], l.numbers[j][0]);
-            line_surprise(l.b[j], l.work[j], l.n, s.m[j], L[j], l.numbers[j][1]);
+            const F at = surprise(read_one(l.b[j] + i), s.m[j], t.L[j], l.numbers[j][0]);
+            line_surprise(l.b[j], l.work[j], l.n, s.m[j], t.L[j], l.numbers[j][1]);
             l.work[j][i] = at;
             if (l.n > l.length) fill_line(l.work[j] + l.length, l.n - l.length, F(0));
             infinite[j] = line_magnitudes(l.work[j], l.n).most == infinity<F>();
@@ -273,7 +258,9 @@ struct CrossEntropyForward {
 // the cotangent at the target, that elsewhere, and their sum in two words
 struct CrossEntropyBackward {
     template <class F> static void lines(Lines<F>& l) {
-        log_prob_gradients(l, [&](int64 j) { return Cotangents<F>{l.numbers[j][0], l.numbers[j][1], {l.numbers[j][2], l.numbers[j][3]}}; });
+        Cotangents<F> cotangents[lanes<F>];
+        for (int64 j = 0; j < l.rows; ++j) cotangents[j] = {l.numbers[j][0], l.numbers[j][1], {l.numbers[j][2], l.numbers[j][3]}};
+        log_prob_gradients(l, cotangents);
     }
 };
 

@@ -66,24 +66,32 @@ LSMX_LINE_MAP(line_minus_sum, (const F* v, F* out, int64 n, F G, F G_low), minus
 LSMX_LINE_MAP(line_s_minus_sum, (const F* v, const F* s, F* out, int64 n, F G, F G_low),
               s_minus_sum(load<N>(v + i), load<N>(s + i), Words<N>{spread<N>(G), spread<N>(G_low)}))
 
+// What values and gradients need of up to a vector of rows: L = ln(1 + R),  w = 1 / (1 + R)
+template <class F> struct LineTotals {
+    Words<One<F>> wide;
+    alignas(BYTES) F L[lanes<F>], high[lanes<F>], low[lanes<F>];
+    ONCE explicit LineTotals(const LineSumExp<F>& s) {
+        const Normal<One<F>> total = normalise(s.R);
+        wide = reciprocal(total);
+        store(L, log(total).high);
+        store(high, wide.high);
+        store(low, wide.low);
+    }
+    LAW Words<F> w(int64 j) const { return {high[j], low[j]}; }
+};
+
 // log-softmax and softmax of rows, into other rows: NaN where they are not defined
 template <class F> ALONE void log_softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows) {
-    alignas(BYTES) F L[lanes<F>];
-    store(L, log(normalise(s.R)).high);
+    const LineTotals<F> t(s);
     for (int64 j = 0; j < rows; ++j) {
-        if (s.defined[j]) line_log_softmax(x[j], out[j], n, s.m[j], L[j]);
+        if (s.defined[j]) line_log_softmax(x[j], out[j], n, s.m[j], t.L[j]);
         else fill_line(out[j], n, not_a_number<F>());
     }
 }
 template <class F> ALONE void softmax_lines(const LineSumExp<F>& s, const F* const* x, F* const* out, int64 n, int64 rows, bool none_is_zero) {
-    alignas(BYTES) F L[lanes<F>], high[lanes<F>], low[lanes<F>];
-    const Normal<One<F>> total = normalise(s.R);
-    const Words<One<F>> w = reciprocal(total);
-    store(L, log(total).high);
-    store(high, w.high);
-    store(low, w.low);
+    const LineTotals<F> t(s);
     for (int64 j = 0; j < rows; ++j) {
-        if (s.defined[j]) line_softmax(x[j], out[j], n, s.m[j], L[j], Words<F>{high[j], low[j]});
+        if (s.defined[j]) line_softmax(x[j], out[j], n, s.m[j], t.L[j], t.w(j));
         else fill_line(out[j], n, none_is_zero && s.maximum[j] == -infinity<F>() ? F(0) : not_a_number<F>());
     }
 }
