@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lsmx._call.elsewhere import gradient_elsewhere, log_prob_elsewhere
 from lsmx._call.loss_kernels import Found, Operands, Runner, cotangent_refused, operands_of
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, row_length
@@ -62,6 +63,10 @@ class Targets:
         """``x``, 0 in rows that are ignored."""
         return x if self.given.ignored is None else self.rows.ops.where(self.given.index == self.given.ignored, 0.0, x)
 
+    def log_prob(self) -> Array:
+        """That of each target."""
+        return self.runner.run("log_prob_forward", self.given, self.shape, None)
+
     def lse(self) -> Array:
         """The logarithm of the sum of the exponentials."""
         return self.runner.run(
@@ -86,6 +91,8 @@ def targets(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Array |
         return "targets with an axis of length 1"
     try:
         rows = Rows.of("z", operands.z, operands.axes, None).widened()
+        if options.elsewhere and (smooth or weighted):
+            return "classes in other parts of the row, with smoothing or weights"
         if smooth and (weighted or where is not None or row_length(rows.shape, rows.axes) >= 2**20):
             return with_classes(Targets(runner, operands, rows, options, made=True))
         made = Targets(runner, operands, rows, options)
@@ -199,7 +206,9 @@ def loss(of: Targets) -> Array:
             "cross_entropy_forward", replace(of.given, numbers=of.together(*at_and_elsewhere(of.rows, of.options))), of.shape, None
         )
     else:
-        value = rows.flush(-of.runner.run("log_prob_forward", of.given, of.shape, None))
+        there = options.elsewhere
+        log_prob = log_prob_elsewhere(of.runner, "log_prob_forward", of.given, of.shape) if there else of.log_prob()
+        value = rows.flush(-log_prob)
         if of.weight is not None:
             value = ops.where(of.weight == 0.0, ops.where(value == value, 0.0, NAN), rows.product(of.weight, value))
             value = ops.where(value == -INF, NAN, value)
@@ -213,7 +222,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
     """``g_c - s_c G`` with ``g_c = -u q_c``, ``G = sum(g) - u 2 c lse``."""
     rows, ops, options = of.rows, of.rows.ops, of.options
     u, shape = of.counted(rows.flush(ops.floating(g))), tuple(of.given.z.shape)
-    if not of.made and not options.label_smoothing and not options.z_loss:
+    if not of.made and not options.label_smoothing and not options.z_loss and not options.elsewhere:
         one = -u if of.weight is None else -rows.product(u, of.weight)
         return of.runner.run("log_prob_backward", replace(of.given, one=ops.xp.asarray(one)), shape, out)
     bent = None
@@ -233,6 +242,8 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
     if bent is not None:
         high, error = two_sum(-bent, G[0])  # G second: XLA takes (G + x) - G for x where all rows have one cotangent
         G = fast_two_sum(high, error + G[1])
+    if options.elsewhere:
+        return gradient_elsewhere(of.runner, of.given, [at, elsewhere, *G], out)
     return of.runner.run("cross_entropy_backward", replace(of.given, numbers=of.together(at, elsewhere, *G)), shape, out)
 
 

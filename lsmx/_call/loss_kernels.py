@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lsmx._call.elsewhere import log_prob_elsewhere, log_prob_gradient_elsewhere
 from lsmx._definition.checks import check_mask, dtype_name, normal_axes, reduced_shape
 from lsmx._definition.cross_entropy import CrossEntropy
 from lsmx._definition.cross_entropy_of import CrossEntropyOf
@@ -243,7 +244,9 @@ def forward(runner: Runner, function: type[Function], name: str, passname: str) 
         shape = function.result().shape(shape, given.axes) if given.index is None else tuple(given.index.shape)
 
         def run() -> Array:
-            value = runner.run(f"{SEVERAL[name] if given.several else passname}_forward", given, shape, ctx.out)
+            own = f"{SEVERAL[name] if given.several else passname}_forward"
+            there = options.get("elsewhere", False)
+            value = log_prob_elsewhere(runner, own, given, shape) if there else runner.run(own, given, shape, ctx.out)
             keep(ctx, function, arrays, value, axis, where, **options)
             return value
 
@@ -264,6 +267,10 @@ def backward(runner: Runner, name: str, passname: str) -> Callable[..., Found]:
         if found.index_is_empty:
             return "no indices"
         reason = cotangent_refused(runner, given)
+        if getattr(ctx, "elsewhere", False):
+            if given.several:
+                return "several indices for each row, some of another part of it"
+            return reason or (lambda: log_prob_gradient_elsewhere(runner, given, g, ctx.out))
         own = f"{SEVERAL[name] if given.several else passname}_backward"
         return reason or (lambda: runner.run(own, given, tuple(given.z.shape), ctx.out))
 

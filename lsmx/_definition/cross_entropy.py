@@ -20,7 +20,11 @@ from lsmx._definition.words import fast_two_sum, two_sum
 
 
 class CrossEntropy(OfScaledLogits):
-    """With the index of a class for each row."""
+    """With the index of a class for each row.
+
+    With ``elsewhere``, of a part of each row whose ``row_sums`` are given: a target outside of it belongs to another part. The loss
+    is +inf there, so that the least of all parts is that of the row.
+    """
 
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
     optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
@@ -46,8 +50,10 @@ class CrossEntropy(OfScaledLogits):
         z_loss: float = 0.0,
         ignore_index: int = -100,
         ignores: bool = True,
+        elsewhere: bool = False,
     ) -> Array:
-        by, options = Scaling(temperature, softcap, row_sums), Options(weight, label_smoothing, z_loss, ignore_index, ignores)
+        by = Scaling(temperature, softcap, row_sums)
+        options = Options(weight, label_smoothing, z_loss, ignore_index, ignores, elsewhere)
         row = Row.of("z", z, axis, where, by)
         out = row.leave_each(loss(row, of_index(row.rows, target, options), options))
         keep(ctx, CrossEntropy, (z, target), out, axis, where, **by.changed(), **options.changed())
@@ -123,6 +129,8 @@ def loss(row: Row, target: Target, options: Options) -> Array:
         value = ops.where(rows.any(terms == INF), INF, value)
     else:  # the only class that counts
         x, q = rows.picks(target.chosen, target.known, row.x, target.q)
+        if options.elsewhere:
+            q = ops.where(rows.any(target.chosen), q, 1.0)
         value = term(row, q, (x - row.sums.m) - row.L[0])
     if options.z_loss:
         lse = lse_of(rows, row.sums, row.L)
@@ -142,7 +150,7 @@ def gradient(row: Row, target: Target, options: Options, u: Array) -> Array:
     rows, ops = row.rows, row.rows.ops
     u = ops.where(target.counted, u, 0.0)
     g = -rows.product(u, target.q)
-    G = rows.sum(g)
+    G = rows.sum(g) if not options.elsewhere else (ops.where(ops.xp.isfinite(u), -u, NAN), ops.xp.zeros_like(u))
     if options.z_loss:
         lse = lse_of(rows, row.sums, row.L)
         high, error = two_sum(G[0], -rows.product(u, rows.product(ops.constant(2.0 * options.z_loss), lse)))

@@ -18,7 +18,11 @@ from lsmx._definition.words import Words
 
 
 class LogProb(OfScaledLogits):
-    """Saves its input and the indices."""
+    """Saves its input and the indices.
+
+    With ``elsewhere``, of a part of each row whose ``row_sums`` are given: an index outside of it belongs to another part. The
+    value is -inf there, so that the largest of all parts is that of the row; and ``g_c`` is 0 in a gradient, ``G`` the same.
+    """
 
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
@@ -41,21 +45,22 @@ class LogProb(OfScaledLogits):
         temperature: Any = 1.0,
         softcap: float = 0.0,
         row_sums: Any = None,
+        elsewhere: bool = False,
     ) -> Array:
         by = Scaling(temperature, softcap, row_sums)
         row = Row.of("z", z, axis, where, by)
-        at = Indices(row.rows, index)
+        at = Indices(row.rows, index, elsewhere)
 
         # log s_i = (x_i - m) - L
         out = at.leave([(x_i - row.sums.m) - row.L[0] for x_i in at.pick(row.x)])
-        keep(ctx, LogProb, (z, index), out, axis, where, **by.changed())
+        keep(ctx, LogProb, (z, index), out, axis, where, **by.changed(), **({"elsewhere": True} if elsewhere else {}))
         return out
 
     @staticmethod
     def backward(ctx: Any, grad_output: Array, /) -> Array:
         z, index = ctx.saved_tensors
         row = Row.at(ctx, z)
-        at = Indices(row.rows, index)
+        at = Indices(row.rows, index, getattr(ctx, "elsewhere", False))
 
         # dx = g_c - s_c G,  g_c = sum(g_k over i_k = c),  G = sum(g_k)
         g = at.enter("grad_output", grad_output)
@@ -89,11 +94,12 @@ class LogProb(OfScaledLogits):
 class Indices:
     """One index for each row, or several along the row's one axis: as a list of arrays with one each, with ones along the row."""
 
-    def __init__(self, rows: Rows, index: Array) -> None:
+    def __init__(self, rows: Rows, index: Array, elsewhere: bool = False) -> None:
         self.rows, self.shape = rows, tuple(index.shape)
         self.ones = reduced_shape(rows.shape, rows.axes, keepdims=True)
         each = self.split(rows.check("index", index, INDICES))
-        self.chosen, self.inside = [rows.chosen("index", i) for i in each], [rows.inside(i) for i in each]
+        self.chosen = [rows.chosen("index", i) for i in each]
+        self.inside = [rows.inside(i) | elsewhere for i in each]
 
     def split(self, x: Array) -> list[Array]:
         """What belongs to each of them."""
@@ -110,7 +116,7 @@ class Indices:
         return self.split(ops.where(ops.xp.isfinite(g), g, NAN))
 
     def pick(self, x: Array) -> list[Array]:
-        """What a row has at each of them, NaN where that is outside."""
+        """What a row has at each of them, NaN where that is outside, or -inf where it is elsewhere."""
         return [self.rows.picks(chosen, inside, x)[0] for chosen, inside in zip(self.chosen, self.inside, strict=True)]
 
     def place(self, g: list[Array]) -> Array:

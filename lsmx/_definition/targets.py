@@ -12,6 +12,7 @@ from lsmx._definition.ops import NAN, Array
 from lsmx._definition.products import quotient
 from lsmx._definition.row import Row
 from lsmx._definition.rows import Rows
+from lsmx._errors import ArgumentError
 
 
 class Options(NamedTuple):
@@ -22,6 +23,7 @@ class Options(NamedTuple):
     z_loss: float = 0.0
     ignore_index: int = -100
     ignores: bool = True  # whether rows whose target is ignore_index count as 0
+    elsewhere: bool = False  # whether other targets outside of a row are in another part of it
 
     @classmethod
     def of(cls, ctx: Any) -> Options:
@@ -86,7 +88,10 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
     if rows.where is not None:
         q = ops.where(chosen | rows.where, q, 0.0)
     index = ops.xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
-    return Target(q, counted(index, options), rows.inside(target), None if options.label_smoothing else chosen)
+    if options.elsewhere and (options.label_smoothing or hasattr(options.weight, "shape")):
+        raise ArgumentError("elsewhere: with label_smoothing or weight, of which a part of a row knows its own share alone")
+    known = rows.inside(target) | options.elsewhere
+    return Target(q, counted(index, options), known, None if options.label_smoothing else chosen)
 
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:

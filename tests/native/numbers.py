@@ -50,9 +50,11 @@ def indices(
 def of_longer_rows(rng: np.random.Generator, sums: Values, axis: int) -> Values:
     """The sums of rows with the largest logits of longer ones, of which those are parts: their own, or with some above them."""
     maximum, second, *rest = np.split(sums, sums.shape[axis], axis)
+    up = rng.choice([0.0, 1.0, 40.0, 90.0, 800.0, np.inf], maximum.shape)
     with np.errstate(all="ignore"):
-        above = cast(maximum + rng.choice([0.0, 1.0, 40.0, 90.0, 800.0, np.inf], maximum.shape), sums.dtype.name)
-        beside = np.where(rng.random(maximum.shape) < 0.5, above, maximum)
+        above = np.where(up == 0, maximum, cast(maximum + up, sums.dtype.name))
+        above = np.where(above == above, above, sums.dtype.type(np.nan))  # of either sign
+    beside = np.where(rng.random(maximum.shape) < 0.5, above, maximum)
     none = np.isneginf(maximum) & (rng.random(maximum.shape) < 0.8)  # in this part
     above, beside = np.where(none, sums.dtype.type(3), above), np.where(none, sums.dtype.type(1.5), beside)
     return np.concatenate([above, np.where(above > maximum, beside, second), *rest], axis)

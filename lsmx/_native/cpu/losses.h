@@ -29,13 +29,13 @@ template <class F> ALONE int64 line_above(const F* x, int64 n, F value) {
     return found;
 }
 
-// Where the first element is that equals one that is there
+// Where the first element is that equals one; -1 if there is none, as that is in another part of the row
 template <class F> ALONE int64 line_find(const F* x, int64 n, F value) {
     constexpr int W = lanes<F>;
     int64 i = 0;
     while (i + W <= n && !any(load<One<F>>(x + i) == spread<One<F>>(value))) i += W;
-    while (i + 1 < n && !(read_one(x + i) == value)) ++i;
-    return i;
+    while (i < n && !(read_one(x + i) == value)) ++i;
+    return i < n ? i : -1;
 }
 
 // ---- A = sum(t D),  D = max - x,  t = exp(-D), on the grid of the power of two under t2 max(D2, 1)
@@ -211,7 +211,7 @@ template <class F> ONCE void log_prob_gradients(Lines<F>& l, const Cotangents<F>
         if (g.elsewhere == 0 && g.G.low == 0) line_softmax_times(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), -g.G.high);
         else line_minus_probable(x, l.out[j], l.n, s.m[j], t.L[j], t.w(j), g.elsewhere, g.G);
         write_one(l.out[j] + i, dominates && target ? minus_likely(g.at, others[j], g.G) : minus_probable(g.at, at, g.G));
-        if (top != i) write_one(l.out[j] + top, minus_likely(g.elsewhere, others[j], g.G));
+        if (top != i && top >= 0) write_one(l.out[j] + top, minus_likely(g.elsewhere, others[j], g.G));
     }
 }
 
