@@ -9,7 +9,7 @@ from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.device import fused
-from lsmx._call.division import Division, dividing, row_sums_by_kernels
+from lsmx._call.division import Division, dividing, on_part, row_sums_by_kernels
 from lsmx._call.family import FEW_ELEMENTS
 from lsmx._call.functions import by_full_name, registered
 from lsmx._call.host import core_kernels
@@ -123,6 +123,7 @@ __all__ = [
     "merged_said",
     "native",
     "normal_axes",
+    "on_part",
     "power_from_bits",
     "recall",
     "reduced_shape",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from jax.experimental.custom_partitioning import ArrayMapping, SdyShardingRule, 
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxlib.xla_client import OpSharding
 
-from lsmx.extend import JACOBIAN, MASK, PER_CLASS, ROWS, Kind, Operation, in_part
+from lsmx.extend import JACOBIAN, MASK, PER_CLASS, ROWS, Kind, Operation, on_part
 from lsmx_jax.parts import part_of
 from lsmx_jax.place import Place, at
 
@@ -37,10 +36,11 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
 
     def compute(tiles: Any, *args: Any) -> Any:
         groups = () if tiles is None else groups_of(tiles, axes)
-        with at(replace(here, devices=1, groups=groups)), jax.enable_x64(True):
-            part = in_part(part_of(groups, tiles, shape, args[operation.at].shape)) if groups else nullcontext()
-            with part:
-                return operation.compute(args[: len(arrays)], axis, None if where is None else args[-1], options, None)
+        given = args[: len(arrays)], axis, None if where is None else args[-1], options
+        with at(replace(here, devices=1)), jax.enable_x64(True):
+            if not groups:
+                return operation.compute(*given, None)
+            return on_part(operation, part_of(groups, tiles, shape, args[operation.at].shape), *given)
 
     def partition(mesh: Any, given: tuple[Any, ...], result: Any) -> tuple[Any, Any, Any, tuple[Any, ...]]:
         like = given[operation.at].sharding

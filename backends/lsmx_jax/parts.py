@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
 
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lsmx.extend import MERGE, Part, row_sums_by_kernels
-from lsmx_jax.place import AXIS, at, place
+from lsmx_jax.place import AXIS
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -26,15 +25,8 @@ def part_of(groups: Groups, tiles: Any, shape: Sequence[Any], here: Sequence[Any
             place = np.empty(tiles.size, dtype=np.int32)  # of each device along this axis
             place[tiles.ravel()] = np.indices(tiles.shape)[a].ravel()
             start[a] = jnp.asarray(place)[device] * here[a]
-    return Part(tuple(shape), tuple(start), partial(merged, groups), partial(row_sums, groups))
-
-
-def row_sums(groups: Groups, x: Any, axes: tuple[int, ...]) -> list[Any]:
-    """The sums of whole rows, found by kernels on each device's part."""
-    here = place.get()
-    assert here is not None
-    with at(replace(here, groups=())):
-        return row_sums_by_kernels(partial(merged, groups), x, axes)
+    told = partial(merged, groups)
+    return Part(tuple(shape), tuple(start), told, partial(row_sums_by_kernels, told))
 
 
 def merged(groups: Groups, how: str, arrays: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from lsmx._call.finishing import finish_of, finished, takes
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation, Options
 from lsmx._call.registry import PARTS, _forced, constant_when_compiled
@@ -70,28 +71,30 @@ class Division:
 
     def divided(self, operation: Operation) -> Operation:
         """An operation that is computed on parts."""
-        known = given_sums(operation)
 
         def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
-            axes = operation.axes(arrays, axis)
-            if known is not None:
-                find, rest = known
-                sums = self.divided(find).compute((arrays[operation.at],), axis, where, {}, None)
-                return sums if is_unknown(sums) else rest.compute((*arrays, opened(sums)), axis, where, options, None)
-            with in_part(self.part(tuple(arrays[operation.at].shape), axes)), forcing(_forced.get() or PARTS):
-                return operation.compute(arrays, axis, where, options, None)
+            part = self.part(tuple(arrays[operation.at].shape), operation.axes(arrays, axis))
+            return on_part(operation, part, arrays, axis, where, options)
 
         return replace(operation, compute=compute)
 
 
-def given_sums(operation: Operation) -> tuple[Operation, Operation] | None:
-    """What finds the sums of rows, and the operation that is given them, if it asks nothing else of whole rows."""
-    forward = operation.family.get("forward")
-    operator = None if forward is None else every().get(forward.name)  # one whose options are no arrays
-    direction = next((name for name, one in operation.family.items() if one is operation), "")
-    if operator is None or direction not in operator.function.by_sums:
-        return None
-    return every()["row_sums"].operations["forward"], operator.variants["row_sums",].operations[direction]
+def on_part(operation: Operation, part: Part, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options) -> Array:
+    """An operation on a part of rows: finished by kernels where these can, or by the definition."""
+    finish = finish_of(operation)
+    with forcing(_forced.get() or PARTS):
+        if finish is None or (finish.sign and part.adapted is not None) or not takes(finish, arrays, axis, options):
+            with in_part(part):
+                return operation.compute(arrays, axis, where, options, None)
+        if finish.find is not None:
+            beside = arrays[len(arrays) - finish.beside :]
+            with in_part(part):
+                known = {name: value for name, value in options.items() if name in finish.find.options}
+                sums = opened(finish.find.compute((arrays[operation.at], *beside), axis, where, known, None))
+            if is_unknown(sums):
+                return sums
+            arrays = (*arrays, sums)
+        return finished(finish, part, arrays, axis, where, options)
 
 
 def row_sums_by_kernels(merged: Callable[[str, Arrays], Arrays], x: Array, axes: Axes) -> list[Array]:

@@ -91,7 +91,7 @@ def options_of_rules(operator: Operator, options: dict[str, Any]) -> dict[str, A
     """The options of a call as the function's rules take them: an option that is None is not there."""
     known = {**operator.operations["forward"].options, **dict.fromkeys(operator.function.optional)}
     if unknown := options.keys() - known.keys():
-        raise misspelt(explain, (), {name: options[name] for name in unknown}, also=sorted(known.keys() - {"ignores"}))
+        raise misspelt(explain, (), {name: options[name] for name in unknown}, also=sorted(known.keys() - {"elsewhere", "ignores"}))
     if "ignores" in known and "ignore_index" in options and options["ignore_index"] is None:
         options = {**options, "ignores": False}
     return {name: value for name, value in options.items() if value is not None}

@@ -29,6 +29,7 @@ class CrossEntropy(OfScaledLogits):
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
     optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "target")
+    by_sums = {"forward": -1, "backward": 0}  # noqa: RUF012
     plain = "cross_entropy"
     reduces = True
     widens = True

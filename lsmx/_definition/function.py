@@ -72,7 +72,8 @@ class Function:
     widens
         Whether the result is in the format that is computed in: float32 for 16-bit rows.
     by_sums
-        Those of its directions that ask nothing of whole rows but their ``row_sums``, which they can be given.
+        Those of its directions that ask nothing of whole rows but their ``row_sums``, and how the values of parts are merged: 0 if
+        they are not, 1 if the largest is that of the row, and -1 if the least is.
     narrow
         Its derivatives with another residual, for 16-bit rows: a function with ``residual``, ``backward``, ``jvp``, and rules of
         second derivatives; or None. Autograds save that residual in place of this one, and take those derivatives.
@@ -88,7 +89,7 @@ class Function:
     shaped: ClassVar[str] = ""
     linear: ClassVar[bool] = False
     widens: ClassVar[bool] = False
-    by_sums: ClassVar[tuple[str, ...]] = ()
+    by_sums: ClassVar[Mapping[str, int]] = {}
     narrow: ClassVar[type[Function] | None] = None
 
     @classmethod

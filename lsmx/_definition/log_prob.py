@@ -27,6 +27,7 @@ class LogProb(OfScaledLogits):
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "index")
+    by_sums = {"forward": 1, "backward": 0}  # noqa: RUF012
     plain = "log_prob"
     reduces = True
     gives = EACH

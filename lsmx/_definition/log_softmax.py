@@ -84,7 +84,7 @@ class LogSoftmax(Function):
     absent = -float("inf")
     narrow = OfLogits
     optional = {"row_sums": ROW_SUMS}  # noqa: RUF012
-    by_sums = ("forward",)
+    by_sums = {"forward": 0}  # noqa: RUF012
 
     @staticmethod
     def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, row_sums: Array | None = None) -> Array:

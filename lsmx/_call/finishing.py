@@ -1,0 +1,90 @@
+"""What kernels finish on a part of rows, once the sums of whole rows are known: directions that ask nothing else of them.
+
+An index into another part is ``elsewhere``: what it picks is infinite here, and of all parts the one that has it says more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lsmx._call.functions import every
+from lsmx._call.operation import Operation, Options
+from lsmx._definition.checks import dtype_name, reduced_shape
+from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.kinds import INDEX, INDICES
+from lsmx._definition.ops import NAN, Array, ops_for
+from lsmx._definition.parts import Arrays, Part
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a direction is finished.
+
+    Attributes
+    ----------
+    find
+        Finds the sums of rows, from the logits and what it takes beside them; None if they are among the arrays already.
+    rest
+        The direction with the sums as its last array.
+    beside
+        How many of the last arrays go to ``find``, too: the temperature.
+    at
+        Which of the arrays is an index into the row, if one is.
+    sign
+        Of forward passes with an index: 1 if the largest of all parts is the row's, and -1 if the least is. 0 without.
+    """
+
+    find: Operation | None
+    rest: Operation
+    beside: int
+    at: int | None
+    sign: int
+
+
+def finish_of(operation: Operation) -> Finish | None:
+    """How an operation is finished by kernels, if it asks nothing but the sums of whole rows."""
+    forward = operation.family.get("forward")
+    name, *given = [""] if forward is None else forward.name.split("_with_")
+    operator = every().get(name)
+    direction = next((key for key, one in operation.family.items() if one is operation), "")
+    if operator is None or direction not in operator.function.by_sums or "weight" in given:
+        return None
+    temperature = tuple(option for option in given if option == "temperature")
+    index = [i for i, kind in enumerate(operation.takes.values()) if kind in (INDEX, INDICES)]
+    sign = operator.function.by_sums[direction]
+    if "row_sums" in given:
+        return Finish(None, operation, 0, index[0] if index else None, sign)
+    find = every()["row_sums"].variants[temperature].operations["forward"]
+    rest = operator.variants[(*given, "row_sums")].operations[direction]
+    return Finish(find, rest, len(temperature), index[0] if index else None, sign)
+
+
+def takes(finish: Finish, arrays: Arrays, axis: Any, options: Options) -> bool:
+    """Whether it can be given a call: kernels know nothing of the classes of other parts, and count along one axis."""
+    return not options.get("label_smoothing") and (finish.at is None or len(finish.rest.axes(arrays, axis)) == 1)
+
+
+def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
+    """The direction on a part of rows, with their sums among the arrays."""
+    rest = finish.rest
+    if finish.at is None:
+        return rest.compute(arrays, axis, where, options, None)
+    z, (a,) = arrays[rest.at], rest.axes(arrays, axis)
+    ops = ops_for(z, FORMAT_OF[dtype_name(z.dtype)])
+    xp, index, start = ops.xp, ops.integer(arrays[finish.at]), part.start[a]
+    inside, here = (index >= 0) & (index < part.shape[a]), (index >= start) & (index < start + z.shape[a])
+    given = {**rest.options, **options}
+    ignored = given.get("ignore_index") if given.get("ignores") else None
+    local = xp.where(here, index - start, xp.full_like(index, -2 if ignored == -1 else -1))
+    if ignored is not None:
+        local, inside = xp.where(index == ignored, index, local), inside | (index == ignored)
+    beside = (*arrays[: finish.at], local, *arrays[finish.at + 1 :])
+    value = rest.compute(beside, axis, where, {**options, "elsewhere": True}, None)
+    if finish.sign:
+        (largest,) = part.merged("max", (finish.sign * value,))
+        return xp.asarray(ops.where(inside, finish.sign * largest, NAN))
+    if len(index.shape) == len(z.shape):
+        inside = xp.all(inside, axis=a, keepdims=True)
+    inside = xp.reshape(inside, reduced_shape(tuple(z.shape), (a,), keepdims=True))
+    return xp.where(inside, value, xp.full_like(value, NAN))
