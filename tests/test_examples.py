@@ -61,9 +61,9 @@ def test_losses_do_not_depend_on_how_a_vocabulary_is_divided(tmp_path: pathlib.P
     torch = pytest.importorskip("torch")
     if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
         pytest.skip("torch.distributed has no gloo")
-    example = [str(EXAMPLES / "split_vocabulary.py"), "--steps", "12"]
+    example = [str(EXAMPLES / "split_vocabulary.py"), "--steps", "60"]
     whole = run(example, tmp_path)
-    assert len({line.split()[-1] for line in whole.splitlines()}) == 12
+    assert len({line.split()[-1] for line in whole.splitlines()}) == 60
     alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     assert run(example, tmp_path, **alone).splitlines() == whole.splitlines()
     four = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4"]
