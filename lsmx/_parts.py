@@ -236,7 +236,7 @@ def run(
     axes = normal_axes(axis, len(found.shape))
     call = Call(
         name,
-        FORMAT_OF[max((dtype_name(x.dtype) for x in arrays), key=lambda n: n in FORMAT_OF)].dtype,
+        FORMAT_OF[max((dtype_name(x.dtype) for x in arrays if x is not None), key=lambda n: n in FORMAT_OF)].dtype,
         axes,
         size,
         tuple(n for a, n in enumerate(found.shape) if a not in axes),

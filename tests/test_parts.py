@@ -60,6 +60,8 @@ CASES: list[Case] = [
     ("entropy_backward", (EACH, Z), {}),
     ("cross_entropy_backward", (np.asarray(EACH[0]), Z, TARGET), {"label_smoothing": 0.1, "z_loss": 1e-3}),
     ("kl_divergence_backward", (EACH, Z, W), {}),
+    ("kl_divergence_jvp", (G, None, Z, W), {}),
+    ("js_divergence_jvp", (None, G, Z, W), {}),
     ("js_divergence_backward", (EACH, Z, W), {}),
 ]
 
