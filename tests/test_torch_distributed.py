@@ -6,9 +6,12 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
+
+import lsmx
 
 SCRIPT = pathlib.Path(__file__).with_name("programs") / "torch_divided.py"
 HOME = SCRIPT.parents[2]
@@ -61,3 +64,42 @@ def test_plain_tensors_under_torchrun(processes: int) -> None:
     assert last == "81 equal"
     for said, wanted in zip(told, REFUSED, strict=True):
         assert said.startswith(wanted.format(processes - 1, 4 * processes)), said
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """A group of this process alone."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("function", ["log_softmax", "logsumexp", "entropy"])
+def test_transforms_do_not_go_through_parts(function: str) -> None:
+    """They would follow integers to derivatives of 0."""
+    from lsmx_torch.parallel import vocabulary_parallel
+
+    def f(z: torch.Tensor) -> torch.Tensor:
+        return vocabulary_parallel(function, z)
+
+    z, v = torch.randn(2, 4, 6)
+    told = f"{function}: neither torch.func nor forward mode goes through rows that processes have parts of"
+    with pytest.raises(NotImplementedError, match=told):
+        torch.func.jvp(f, (z,), (v,))
+    with pytest.raises(NotImplementedError, match=told):
+        torch.func.grad(lambda z: f(z).sum())(z)
+    with pytest.raises(NotImplementedError, match=told):
+        torch.vmap(f)(z[None])
+    with torch.autograd.forward_ad.dual_level():
+        with pytest.raises(NotImplementedError, match=told):
+            f(torch.autograd.forward_ad.make_dual(z, v))
+        assert torch.equal(f(z), getattr(lsmx, function)(z))
+
+
+@pytest.mark.usefixtures("alone")
+def test_parts_lie_along_one_axis() -> None:
+    from lsmx_torch.parallel import vocabulary_parallel
+
+    with pytest.raises(lsmx.AxisError, match=r"axis \(0, 1\), but rows that processes have parts of lie along one axis"):
+        vocabulary_parallel("softmax", torch.randn(2, 3), axis=(0, 1))

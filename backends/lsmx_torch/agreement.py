@@ -69,7 +69,10 @@ def described(name: str, arrays: tuple[Any, ...], axis: Any, options: dict[str, 
         kinds = ", ".join(type(x).__name__ for x in arrays)
         raise lsmx.ArrayTypeError(f"{name}: given ({kinds}); pass PyTorch tensors, as to lsmx.{name}")
     z = arrays[linear]
-    (a,) = (0,) if linear else normal_axes(axis, z.dim())
+    axes = (0,) if linear else normal_axes(axis, z.dim())
+    if len(axes) != 1:
+        raise lsmx.AxisError(f"{name}: axis {axis!r}, but rows that processes have parts of lie along one axis; pass an integer")
+    (a,) = axes
     said = {
         "function": name,
         "rows of shape": tuple(arrays[0].shape if linear else (n for i, n in enumerate(z.shape) if i != a)),

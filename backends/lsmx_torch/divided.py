@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
+from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
 from lsmx.extend import Division, Operation, dividing
@@ -41,6 +42,7 @@ def bind(
     """An operation on parts."""
     if operation.each:
         return whole(operation, arrays, axis, where, options)
+    refuse_transforms(operation.name, arrays)
     if not wants_grad(operation, arrays):
         with torch.no_grad():
             result: torch.Tensor = division.divided(operation).compute(arrays, axis, where, options, None)
@@ -48,6 +50,17 @@ def bind(
     check_differentiable(operation)
     found: torch.Tensor = Divided.apply((division, whole, operation, axis, where, options), *arrays)  # type: ignore[attr-defined]
     return found
+
+
+def refuse_transforms(name: str, arrays: tuple[Any, ...]) -> None:
+    """Raise where a transform would follow integers that are summed over processes, which have no derivatives, to a wrong one."""
+    tensors = [x for x in arrays if isinstance(x, torch.Tensor)]
+    dual = forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(x).tangent is not None for x in tensors)
+    if dual or torch._C._are_functorch_transforms_active():
+        raise NotImplementedError(
+            f"{name}: neither torch.func nor forward mode goes through rows that processes have parts of; call torch.autograd.grad "
+            "or take the JVP by lsmx.partial, lsmx.merge and lsmx.finish"
+        )
 
 
 class Divided(_SingleLevelFunction):

@@ -17,7 +17,7 @@ from lsmx.extend import dividing
 from lsmx_torch.agreement import agreed
 from lsmx_torch.bind import bind
 from lsmx_torch.collectives import merged_by
-from lsmx_torch.divided import division_by, uncompiled
+from lsmx_torch.divided import division_by, refuse_transforms, uncompiled
 
 Function = Callable[..., Any]
 
@@ -54,6 +54,8 @@ def vocabulary_parallel(
     PartError
         A ``ValueError``, in every process: they disagree in the function, the rows' shape, the dtype, the axis, an option, or the
         version of the arithmetic.
+    NotImplementedError
+        Inside a transform of ``torch.func``, or in forward mode.
 
     Notes
     -----
@@ -68,6 +70,7 @@ def vocabulary_parallel(
     """
     name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
     linear = name.startswith("linear_")
+    refuse_transforms(name, arrays)  # before anything is told, which a transform would look at too
     sizes = agreed(group, name, arrays, axis, options)
     rank = dist.get_rank(group)
     division = division_by(bind, merged_by(group), (sum(sizes),), (sum(sizes[:rank]),))
