@@ -60,7 +60,7 @@ def vocabulary_parallel(
     Notes
     -----
     A forward pass needs what is said in docs/scale.md: for most functions the two largest logits of each row, gathered, and one
-    all-reduce of integers; a backward pass of a loss needs nothing more. Under ``torch.compile`` the call breaks the graph.
+    all-reduce of integers, and what a backward pass needs beside. Under ``torch.compile`` the call breaks the graph.
 
     Examples
     --------

@@ -1,0 +1,112 @@
+"""Write the tables of ``docs/scale.md``, between its markers: of the code, of a model of time, and of ``benchmarks/scale-*.json``.
+
+``python tools/scale_page.py`` writes, and ``--check`` says whether the page is what code and files say. The files are made by
+``python benchmarks/scale_bits.py`` and ``python benchmarks/torch_overhead.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from scale_model import crossing, model_table
+from scale_said import collectives_table, lengths, rounds_table
+
+HOME = pathlib.Path(__file__).parents[1]
+PAGE, FIGURES, OVERHEAD = "docs/scale.md", "benchmarks/scale-bits.json", "benchmarks/scale-overhead.json"
+
+
+def read(name: str) -> dict[str, Any]:
+    """A file of figures."""
+    found: dict[str, Any] = json.loads((HOME / name).read_text(encoding="utf-8"))
+    return found
+
+
+def bits_table() -> str:
+    """A line for each engine and split, a column for each function: how many arrays were compared, and which differ."""
+    results = read(FIGURES)
+    engines = {
+        engine: {split: f for split, f in splits.items() if split != "by hand"} for engine, splits in results["engines"].items()
+    }
+    names = list(next(iter(next(iter(engines.values())).values())))
+    lines = ["| engine | split | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (2 + len(names)) + "|"]
+    total = unequal = 0
+    for engine, splits in engines.items():
+        for split, functions in splits.items():
+            cells = []
+            for name in names:
+                equal, of = functions.get(name, (0, 0))
+                total, unequal = total + of, unequal + of - equal
+                cells.append("" if not of else str(of) if equal == of else f"**{of - equal} of {of} differ**")
+            lines.append(f"| {engine} | {split} | {' | '.join(cells)} |")
+    said = "all equal" if not unequal else f"**{unequal} differ**"
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    return "\n".join(lines) + f"\n\n{total} arrays compared, {said}. Arithmetic {results['arithmetic']}; {versions}."
+
+
+def by_hand_table() -> str:
+    """What differs where rows are divided as commonly written, beside lsmx."""
+    results = read(FIGURES)
+    hand = {key.split()[-2]: splits["by hand"]["cross_entropy"] for key, splits in results["engines"].items() if "plain" in key}
+    titles = ("processes", "losses of steps that differ, lsmx", "the same, by hand", "losses of tokens that differ, by hand")
+    lines = [f"| {' | '.join(titles)} |", "|---" * 4 + "|"]
+    for n, (equal, of) in hand.items():
+        steps = [" of ".join(map(str, results["example"][kind][n])) for kind in ("lsmx", "by hand")]
+        lines.append(f"| {n} | {steps[0]} | {steps[1]} | {100 * (of - equal) / of:.1f} % |")
+    return "\n".join(lines)
+
+
+def overhead_table() -> str:
+    """What dividing costs on the machine that measured it."""
+    results = read(OVERHEAD)
+    lines = ["| function | rows | logits a row | undivided part, ms | divided, ms | ratio |", "|---" * 6 + "|"]
+    for row in results["rows"]:
+        cells = [f"`{row['function']}`", row["rows"], row["classes"], f"{1e3 * row['alone']:.2f}", f"{1e3 * row['divided']:.2f}"]
+        lines.append(f"| {' | '.join(map(str, cells))} | {row['divided'] / row['alone']:.2f} |")
+    return "\n".join(lines) + f"\n\n{results['machine']}; torch {results['torch']}, gloo, {results['processes']} processes."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "rounds": rounds_table,
+    "lengths": lengths,
+    "collectives": collectives_table,
+    "bits": bits_table,
+    "by_hand": by_hand_table,
+    "model": model_table,
+    "crossing": crossing,
+    "overhead": overhead_table,
+}
+
+
+def filled(text: str) -> str:
+    """The page with its tables."""
+    return re.sub(
+        r"(<!-- table: (\w+) -->).*?(<!-- end of table -->)",
+        lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; say whether the page is current")
+    given = parser.parse_args(argv)
+    page = HOME / PAGE
+    before = page.read_text(encoding="utf-8")
+    after = filled(before)
+    if given.check:
+        print(f"{page.name}: {'current' if after == before else 'DIFFERS from the code or from benchmarks/scale-*.json'}")
+        return int(after != before)
+    page.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
