@@ -1,12 +1,11 @@
 """An operation on Dask arrays: planned now, computed later on each block by the library that the block is of.
 
-A row's bits are its own, so blocks of whole rows are independent of each other. Rows that are cut are put together first.
+A row's bits are its own, so blocks of whole rows are independent of each other. Blocks of rows that are cut hear from each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,32 +13,15 @@ import dask.array as da
 import numpy as np
 from dask.array.utils import meta_from_array
 
-from lsmx import ArrayTypeError, OutputError, ShapeError, backend_for, using
-from lsmx.extend import MASK, PER_CLASS, Operation, by_full_name, check_out, forced, native
-from lsmx_dask.layout import cut_like, in_one_chunk, letters, placed
+from lsmx import ArrayTypeError, OutputError, ShapeError, backend_for
+from lsmx.extend import MASK, PER_CLASS, ROWS, Operation, check_out, native
+from lsmx_dask.layout import cut_again, cut_like, in_one_chunk, letters, placed
+from lsmx_dask.parts import ALONG
+from lsmx_dask.rounds import Given, by_rounds, goes_by_rounds
+from lsmx_dask.task import Task
 
 Options = Mapping[str, Any]
 UNKNOWN = float("nan")  # one object, which equals itself in a tuple
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is computed on each block, in words, so that it can be sent to another process."""
-
-    function: str
-    direction: str
-    masked: bool
-    axis: Any
-    options: tuple[tuple[str, Any], ...]
-    reference: bool
-
-    def __call__(self, *blocks: Any) -> Any:
-        """The block of the result."""
-        arrays = list(map(alone, blocks))
-        where = arrays.pop() if self.masked else None
-        operation = by_full_name()[self.function].operations[self.direction]
-        with using("reference") if self.reference else nullcontext():
-            return operation.compute(tuple(arrays), self.axis, where, dict(self.options), None)
 
 
 @dataclass(frozen=True)
@@ -53,13 +35,6 @@ class Outline:
 def outline(x: Any) -> Outline:
     """The outline of an array."""
     return Outline(x.dtype, tuple(UNKNOWN if n != n else n for n in x.shape))
-
-
-def alone(block: Any) -> Any:
-    """The block in a list, or in lists of lists: along an axis that the result lacks there is one only."""
-    while isinstance(block, list):
-        (block,) = block
-    return block
 
 
 def lazily(x: Any) -> Any:
@@ -89,30 +64,29 @@ def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any
     axes, at = operation.axes(arrays, axis), operation.at
     result = operation.takes[operation.result] if isinstance(operation.result, str) else operation.result
     parts = [lazily(x) for x in arrays]
-    single = range(parts[at].ndim) if result is PER_CLASS else axes  # one number a class comes from all rows
-    rows = parts[at] = in_one_chunk(operation.rows, parts[at], single)
+    own, reduces = parts[at], result is not ROWS
+    single = range(own.ndim) if result is PER_CLASS else axes  # one number a class comes from all rows
+    divided = goes_by_rounds(operation, result, own, axes)
+    rows = parts[at] = own if divided else in_one_chunk(operation.rows, own, single)
     shape = operation.shape([x.shape for x in parts], axes, options)
 
-    given = list(zip(operation.names, parts, operation.takes.values(), strict=True))
+    named = list(zip(operation.names, parts, operation.takes.values(), strict=True))
     if where is not None:
-        given.append(("where", lazily(where), MASK))
-    pairs = []
-    for name, x, kind in given:
+        named.append(("where", lazily(where), MASK))
+    given: list[Given] = []
+    for name, x, kind in named:
         index = letters(kind, x.ndim, rows.ndim, axes)
-        pairs += [cut_like(name, x, index, rows), index]
+        given.append((kind, cut_like(name, x, index, rows, () if kind in ALONG else axes), index))
 
-    index, new, sizes = placed(result, shape, rows.chunks, axes, single)
-    task = Task(
-        function=operation.family["forward"].name,
-        direction=next(direction for direction, one in operation.family.items() if one is operation),
-        masked=where is not None,
-        axis=operation.axis(arrays, axes),
-        options=tuple(options.items()),
-        reference=forced() == "reference",
-    )
+    task = Task.of(operation, where is not None, operation.axis(arrays, axes), options)
+    compute: Callable[..., Any] = task
+    pairs = [y for _, x, index in given for y in (x, index)]
+    if divided:
+        compute, pairs = by_rounds(task, given, rows, axes, reduces)
+    index, new, sizes = placed(result, shape, rows.chunks, axes, () if divided and not reduces else single)
     dtype = np.dtype(operation.dtype(rows)) if operation.widens else native(rows.dtype)
-    return da.blockwise(
-        task,
+    value = da.blockwise(
+        compute,
         index,
         *pairs,
         token=f"lsmx-{operation.name}",
@@ -122,6 +96,8 @@ def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any
         dtype=dtype,
         meta=meta_from_array(rows._meta, ndim=len(shape), dtype=dtype),
     )
+    kept = [a for a in range(own.ndim) if a not in single]
+    return value if rows is own else cut_again(value, index, own, kept if reduces else range(own.ndim))
 
 
 def check(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any) -> None:

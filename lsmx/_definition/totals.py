@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._definition import sums
+from lsmx._definition.formats import Format
 from lsmx._definition.ops import NAN, Array, Ops
 from lsmx._errors import DTypeError
 
@@ -28,7 +29,7 @@ def digits_of(ops: Ops, v: Array) -> Array:
     e = ops.where(e < top, e, top)
     significand = xp.astype((v * ops.power(ops, -e)) * 2.0 ** (fmt.precision - 1), i64)
     place = xp.astype(e, i64) - fmt.tiny
-    count = (fmt.huge - fmt.tiny + fmt.precision + 1) // BITS + 3
+    count = count_of(fmt)
     found = [xp.zeros((), dtype=i64, device=ops.device) for _ in range(count)]
     for part, start in ((significand & (2**LOW - 1), place), (significand >> LOW, place + LOW)):
         digit, shifted = start >> 5, part << (start & 31)
@@ -41,10 +42,15 @@ def digits_of(ops: Ops, v: Array) -> Array:
     return digits
 
 
+def count_of(fmt: Format) -> int:
+    """How many digits there are: of all numbers of the format, and above them those of a sum."""
+    return (fmt.huge - fmt.tiny + fmt.precision + 1) // BITS + 3
+
+
 def rounded_total(ops: Ops, digits: Array) -> Array:
     """The number that digits make, rounded once to nearest-even: all of it in integers."""
     xp, fmt = ops.xp, ops.format
-    every = carried([digits[k, ...] for k in range(digits.shape[0])])
+    every = carried([digits[k, ...] for k in range(count_of(fmt))])
     negative = every[-1] < 0
     every = carried([xp.where(negative, -v, v) for v in every])
     zero = xp.zeros_like(every[0])
@@ -90,6 +96,7 @@ def total(ops: Ops, v: Array) -> Array:
     xp = ops.xp
     finite = xp.isfinite(v)
     value = rounded_total(ops, digits_of(ops, ops.where(finite, v, 0.0)))
-    up, down, undefined = ops.merged("any", *[xp.any(some, axis=-1) for some in (v == INF, v == -INF, v != v)])
+    found = ops.merged("any", *[xp.any(some, axis=-1, keepdims=True) for some in (v == INF, v == -INF, v != v)])
+    up, down, undefined = (some[..., 0] for some in found)
     value = ops.where(up, INF, ops.where(down, -INF, value))
     return ops.where(undefined | (up & down), NAN, value)
