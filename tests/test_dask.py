@@ -258,6 +258,10 @@ def test_explain_tells_what_runs_and_runs_it() -> None:
     z, g = da.from_array(Z, chunks=2), da.from_array(G, chunks=2)
     explained = lsmx.explain(z, axis=0)
     assert str(explained) == "log_softmax forward: backend 'dask' runs whole rows by blocks"
+    by_rounds = lsmx.explain(z, axis=None)
+    assert by_rounds.runs == "parts of rows, by rounds"
+    assert by_rounds.passed == (("whole rows by blocks", "the rows are cut into parts that tell each other numbers"),)
+    assert differing(computed(by_rounds.run()), lsmx.log_softmax(Z, axis=None)) is None
     assert differing(computed(explained.run()), lsmx.log_softmax(Z, axis=0)) is None
     backward = lsmx.explain(g, z, direction="backward", where=z > 0)
     assert backward.runs == "whole rows by blocks"
@@ -431,3 +435,22 @@ def test_losses_with_options_that_are_arrays() -> None:
         weight = rng.random(9).astype(fmt)
         loss = lsmx.cross_entropy(blocks, i, weight=da.from_array(weight), reduction="none")
         assert differing(loss.compute(), lsmx.cross_entropy(logits, index, weight=weight, reduction="none")) is None
+
+
+@pytest.mark.parametrize(("rows", "classes"), [((5, 50), (5, 20)), ((5, 20), (4, 7))])
+def test_classes_that_a_sampler_kept(rows: Any, classes: Any) -> None:
+    """Taken from rows in one chunk: the classes that are left are few."""
+    rng = np.random.default_rng(8)
+    values = rng.standard_normal((12, 50)).astype(np.float32)
+    kept = np.argsort(-values, axis=-1)[:, :20].copy()
+    kept[3, 5:] = -1
+    seen: list[Any] = []
+    z, support = source(seen, values, rows), source(seen, kept, classes)
+    got, want = (
+        lsmx.token_stats(z, da.from_array(kept[:, 1], chunks=5), support=support),
+        lsmx.token_stats(values, kept[:, 1], support=kept),
+    )
+    assert seen == []
+    for x, right in zip(got, want, strict=True):
+        assert np.array_equal(computed(x), right)
+    assert differing(computed(lsmx.entropy(z, support=support)), lsmx.entropy(values, support=kept)) is None

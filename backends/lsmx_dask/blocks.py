@@ -14,7 +14,7 @@ import numpy as np
 from dask.array.utils import meta_from_array
 
 from lsmx import ArrayTypeError, OutputError, ShapeError, backend_for
-from lsmx.extend import MASK, PER_CLASS, ROWS, Operation, check_out, native
+from lsmx.extend import MASK, PER_CLASS, ROWS, Kind, Operation, check_out, native
 from lsmx_dask.layout import cut_again, cut_like, in_one_chunk, letters, placed
 from lsmx_dask.parts import ALONG
 from lsmx_dask.rounds import Given, by_rounds, goes_by_rounds
@@ -62,7 +62,7 @@ def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any
     """The plan of an operation, whose result is one of its arguments' kinds or has axes of its own."""
     check(operation, arrays, axis, where)
     axes, at = operation.axes(arrays, axis), operation.at
-    result = operation.takes[operation.result] if isinstance(operation.result, str) else operation.result
+    result = result_of(operation)
     parts = [lazily(x) for x in arrays]
     own, reduces = parts[at], result is not ROWS
     single = range(own.ndim) if result is PER_CLASS else axes  # one number a class comes from all rows
@@ -98,6 +98,16 @@ def on_blocks(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any
     )
     kept = [a for a in range(own.ndim) if a not in single]
     return value if rows is own else cut_again(value, index, own, kept if reduces else range(own.ndim))
+
+
+def result_of(operation: Operation) -> Kind:
+    """The kind of an operation's result."""
+    return operation.takes[operation.result] if isinstance(operation.result, str) else operation.result
+
+
+def runs_by_rounds(operation: Operation, arrays: Sequence[Any], axis: Any) -> bool:
+    """Whether an operation on these arrays is one on parts of rows."""
+    return goes_by_rounds(operation, result_of(operation), lazily(arrays[operation.at]), operation.axes(arrays, axis))
 
 
 def check(operation: Operation, arrays: Sequence[Any], axis: Any, where: Any) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import array_api_compat.dask.array as xp
+import dask.array as da
 import numpy as np
 from numpy import float16  # noqa: F401 (which the standard does not have)
 
@@ -24,3 +25,12 @@ def cast(block: Any, dtype: Any) -> Any:
     """A cast of a block without warnings."""
     with np.errstate(all="ignore"):
         return block.astype(dtype)
+
+
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+    """The standard's, which Dask has not: of rows in one chunk, of which some elements are left."""
+    every, axis = tuple(range(x.ndim)), axis % x.ndim
+    of_rows = tuple(x.ndim if a == axis else a for a in every)
+    rows = x.rechunk({axis: -1})
+    take = partial(np.take_along_axis, axis=axis)
+    return da.blockwise(take, every, rows, of_rows, indices, every, concatenate=True, dtype=x.dtype, meta=x._meta)
