@@ -11,7 +11,7 @@ from lsmx.extend import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROW_SUMS
 
 Index = tuple[int, ...]
 T = TypeVar("T")
-ELEMENTS = 2**16
+ELEMENTS = 2**17
 """Of a tile, for which intermediate arrays stay in the cache."""
 OF_ROWS = (EACH, INDEX, INDICES, PER_ROW, ROW_SUMS)
 

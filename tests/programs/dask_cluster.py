@@ -99,9 +99,9 @@ def bits() -> None:
 def streams() -> None:
     """A result larger than its workers goes to zarr block by block."""
     columns, rows = 8192, 256  # 8 MB a block of whole rows, 2 MB one of parts
-    count = max(2, megabytes // 8)
 
-    for name, width in (("whole rows", columns), ("rows that are cut", columns // 4)):
+    for name, width, share in (("whole rows", columns, 1), ("rows that are cut", columns // 4, 2)):  # the latter take long
+        count = max(2, megabytes // 8 // share)
 
         def made(block_id: Any = None, width: int = width) -> np.ndarray:
             return values(rows, columns, block_id[0])[:, block_id[1] * width : (block_id[1] + 1) * width]
