@@ -439,7 +439,7 @@ def test_losses_with_options_that_are_arrays() -> None:
 
 @pytest.mark.parametrize(("rows", "classes"), [((5, 50), (5, 20)), ((5, 20), (4, 7))])
 def test_classes_that_a_sampler_kept(rows: Any, classes: Any) -> None:
-    """Taken from rows in one chunk: the classes that are left are few."""
+    """Taken from whole rows, however those are cut."""
     rng = np.random.default_rng(8)
     values = rng.standard_normal((12, 50)).astype(np.float32)
     kept = np.argsort(-values, axis=-1)[:, :20].copy()

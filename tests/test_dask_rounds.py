@@ -278,6 +278,8 @@ def test_unknown_sizes_along_the_rows() -> None:
         lsmx.ShapeError, match=r"^z: chunks of unknown sizes along axis 0, which is reduced; call compute_chunk_sizes\(\)"
     ):
         lsmx.log_softmax(some, axis=0)
+    with pytest.raises(lsmx.ShapeError, match=r"axis 0, which is reduced; call compute_chunk_sizes\(\) on it first"):
+        lsmx.log_softmax(some, axis=None)
 
 
 def test_what_is_sent_is_small_and_in_words() -> None:

@@ -28,9 +28,8 @@ def cast(block: Any, dtype: Any) -> Any:
 
 
 def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
-    """The standard's, which Dask has not: of rows in one chunk, of which some elements are left."""
+    """The standard's, which Dask has not: each block of the result is given whole rows."""
     every, axis = tuple(range(x.ndim)), axis % x.ndim
     of_rows = tuple(x.ndim if a == axis else a for a in every)
-    rows = x.rechunk({axis: -1})
     take = partial(np.take_along_axis, axis=axis)
-    return da.blockwise(take, every, rows, of_rows, indices, every, concatenate=True, dtype=x.dtype, meta=x._meta)
+    return da.blockwise(take, every, x, of_rows, indices, every, concatenate=True, dtype=x.dtype, meta=x._meta)
