@@ -381,7 +381,7 @@ class Weighted(extend.Function):
         rows = extend.Rows.of("z", z, axis, where)
         x = rows.product(rows.enter("z", z, 0.0), rows.classes("w", w))
         extend.keep(ctx, Weighted, (z, w, index), z, axis, where)
-        (picked,) = rows.pick(rows.chosen("index", index), x)
+        picked = rows.pick(rows.chosen("index", index), x)
         return rows.leave_each(picked)
 
     @staticmethod

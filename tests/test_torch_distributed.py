@@ -61,7 +61,7 @@ def test_plain_tensors_under_torchrun(processes: int) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     *told, last = done.stdout.splitlines()
-    assert last == "81 equal"
+    assert last == "85 equal"
     for said, wanted in zip(told, REFUSED, strict=True):
         assert said.startswith(wanted.format(processes - 1, 4 * processes)), said
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scale_model import crossing, model_table
-from scale_said import collectives_table, lengths, rounds_table
+from scale_said import collectives_table, rounds_table
 
 HOME = pathlib.Path(__file__).parents[1]
 PAGE, FIGURES, OVERHEAD = "docs/scale.md", "benchmarks/scale-bits.json", "benchmarks/scale-overhead.json"
@@ -75,7 +75,6 @@ def overhead_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "rounds": rounds_table,
-    "lengths": lengths,
     "collectives": collectives_table,
     "bits": bits_table,
     "by_hand": by_hand_table,

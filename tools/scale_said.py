@@ -68,31 +68,6 @@ def rounds_table() -> str:
     return "\n".join(lines)
 
 
-def lengths() -> str:
-    """From which length of a row on its sums need another digit, and which is too long."""
-    lines = []
-    for dtype in ("float32", "float64"):
-        known, said = 0, []
-        for k in range(10, 64):
-            try:
-                n = bytes_of_sums(dtype, 2**k)
-            except lsmx.ShapeError:
-                said.append(f"refused from 2^{k} on")
-                break
-            if n != known:
-                known = n
-                said.append(f"{n} bytes" + (f" from 2^{k} elements on" if said else ""))
-        lines.append(f"- {dtype}: {', '.join(said)}.")
-    return "\n".join(lines)
-
-
-def bytes_of_sums(dtype: str, size: int) -> int:
-    """Bytes a row of the integers of log-softmax."""
-    z = np.ones((1, PART), dtype)
-    first = dataclasses.replace(lsmx.partial("log_softmax", z, size=size), elements=size)
-    return lsmx.partial("log_softmax", z, size=size, whole=first).nbytes
-
-
 ASKED: dict[str, dict[str, Any]] = {
     "log_softmax": {}, "softmax": {}, "logsumexp": {}, "log_prob": {}, "entropy": {},
     "cross_entropy": {"reduction": "none"}, "kl_divergence": {}, "js_divergence": {},

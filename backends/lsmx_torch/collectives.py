@@ -13,6 +13,8 @@ from lsmx.extend import MERGE
 from lsmx_torch import namespace
 
 Tensors = tuple[torch.Tensor, ...]
+GATHERED = 64
+"""Up to so many processes the two largest logits of each are gathered: one message less, where they are few bytes."""
 BITS = {torch.float32: (torch.int32, 0x7FFFFFFF), torch.float64: (torch.int64, 0x7FFFFFFFFFFFFFFF)}
 
 
@@ -23,6 +25,8 @@ def merged_by(group: Any) -> Callable[[str, Tensors], Tensors]:
 
 def merged(group: Any, how: str, tensors: Tensors) -> Tensors:
     """Numbers of parts as those of whole rows."""
+    if how == "two largest" and dist.get_world_size(group) > GATHERED:
+        return two_largest(group, *tensors)
     if how == "two largest":
         parts = gathered(group, torch.stack(tensors))
         return reduce(partial(MERGE[how], namespace), [tuple(part.unbind()) for part in parts])
@@ -33,6 +37,23 @@ def merged(group: Any, how: str, tensors: Tensors) -> Tensors:
         found = reduced(group, [x.to(torch.uint8) for x in tensors], dist.ReduceOp.MAX)
         return tuple(x.to(torch.bool) for x in found)
     return reduced(group, list(tensors), dist.ReduceOp.SUM)
+
+
+def two_largest(group: Any, m: torch.Tensor, second: torch.Tensor) -> Tensors:
+    """The two largest of all processes by maxima alone: the process that has the largest tells its second then, the others theirs.
+
+    Of processes with equal maxima the one of the highest rank has it, so that the second is as large.
+    """
+    rank, key = dist.get_rank(group), ordered(m)
+    if key.dtype is torch.int32:  # the rank goes below the key in one integer
+        (top,) = reduced(group, [(key.to(torch.int64) << 32) + rank], dist.ReduceOp.MAX)
+        has, largest = (top & 0xFFFFFFFF) == rank, (top >> 32).to(torch.int32)
+    else:
+        (largest,) = reduced(group, [key], dist.ReduceOp.MAX)
+        (winner,) = reduced(group, [torch.where(key == largest, rank, -1)], dist.ReduceOp.MAX)
+        has = winner == rank
+    (next_largest,) = reduced(group, [ordered(torch.where(has, second, m))], dist.ReduceOp.MAX)
+    return from_ordered(largest, m.dtype), from_ordered(next_largest, m.dtype)
 
 
 def reduced(group: Any, tensors: list[torch.Tensor], how: Any) -> Tensors:

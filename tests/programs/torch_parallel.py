@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from lsmx_torch import collectives
 from lsmx_torch.parallel import data_parallel, vocabulary_parallel
 
 import lsmx
@@ -81,6 +82,14 @@ for dtype in (torch.float32, torch.float64, torch.bfloat16):
     check(lsmx.kl_divergence, z, w)
 weight = torch.rand(N, generator=generator)
 check(lsmx.cross_entropy, random(7, N), target, weight=weight)
+
+# as many processes do, that do not gather what each has
+collectives.GATHERED = 1
+for dtype in (torch.float32, torch.float64):
+    z = random(7, N, dtype=dtype)
+    z[1, 3], z[2, [0, 52]], z[3], z[4, 5:], z[5] = torch.nan, 40.0, -torch.inf, -torch.inf, -0.0
+    check(lsmx.log_softmax, z)
+collectives.GATHERED = 64
 
 # the last layer's weights divided along the classes: the products are PyTorch's, and so need not have equal bits
 hidden, last = random(7, 8).requires_grad_(), (random(N, 8) / 8).requires_grad_()
