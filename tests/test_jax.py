@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -217,7 +218,27 @@ def test_arrays_divided_among_devices() -> None:
     script = Path(__file__).with_name("programs") / "jax_divided.py"
     done = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["76", "equal"]
+    assert done.stdout.split() == ["97", "equal"]
+
+
+def test_a_mesh_of_two_processes() -> None:
+    """Each with two devices, on the host's own network."""
+    script = Path(__file__).with_name("programs") / "jax_processes.py"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    both = [
+        subprocess.Popen([sys.executable, "-W", "error", str(script), str(rank), address], stdout=-1, stderr=-1, text=True)
+        for rank in (0, 1)
+    ]
+    try:
+        said = [process.communicate(timeout=300) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    for process, (out, err) in zip(both, said, strict=True):
+        assert process.returncode == 0, err[-3000:]
+        assert out.split()[-2:] == ["8", "equal"]  # after what the engine says
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ for kind in (AxisType.Auto, AxisType.Explicit):
             check(dz, getattr(lsmx, f"{name}_backward")(g, *kept), f"VJP {what}")
             check(jax.jvp(f, (logits,), (tangent,))[1], getattr(lsmx, f"{name}_jvp")(v, *kept), f"JVP {what}")
             assert dz.sharding.is_equivalent_to(where, 2), dz.sharding
-            assert moved(f, logits) == ((set(), 1) if spec == P("x") else ({"all-reduce"}, 0)), moved(f, logits)
+            walks = 3 if name == "log_softmax" else 2  # the two largest logits, the sum, and what the core makes of both
+            assert moved(f, logits) == ((set(), 1) if spec == P("x") else ({"all-reduce"}, walks)), moved(f, logits)
             runs = lsmx.explain(logits, function=name)
             assert ("core" in runs.runs) == (spec == P("x")), runs
             assert spec == P("x") or "rows that are divided among devices" in str(runs)
@@ -101,9 +102,9 @@ losses: list[tuple[Any, tuple[Any, ...]]] = [
     (partial(lsmx.token_stats), (index,)),
 ]
 mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
-for spec in (P("x"), P(None, ("x", "y")), P("y", "x")):
+for spec, some in ((P(None, ("x", "y")), losses[:5]), (P("y", "x"), losses[3:])):
     divided = jax.device_put(z, NamedSharding(mesh, spec))
-    for loss, others in losses:
+    for loss, others in some:
         what = f"{loss} {spec}"
         given = {k: jnp.asarray(x) if hasattr(x, "shape") else x for k, x in getattr(loss, "keywords", {}).items()}
         f = partial(getattr(loss, "func", loss), **given)
@@ -120,7 +121,7 @@ for spec in (P("x"), P(None, ("x", "y")), P("y", "x")):
         check(part, np.asarray(whole), f"VJP {what}")
 # devices in another order, and some of them only; an axis that cannot be divided evenly is put together
 some_devices: list[tuple[Any, Any, Any, int]] = [
-    (jax.devices()[::-1], P(None, "x"), z, 0),
+    (jax.devices()[::-1], P(None, "x"), z, 2),
     (jax.devices()[1:6:2], P("x"), z[:15], 1),
 ]
 for devices, spec, logits, calls in some_devices:
