@@ -1,4 +1,4 @@
-"""What a division of the vocabulary costs: 4 gloo processes on one machine, beside the same part of each row computed as rows.
+"""What a division of the vocabulary costs: 2 gloo processes on one machine, beside the same part of each row computed as rows.
 
 ``python benchmarks/torch_overhead.py`` starts the processes and writes ``benchmarks/scale-overhead.json``. In turns: forward and
 backward of `vocabulary_parallel`, of the same in a group of this process alone, and of the plain call on its part. Medians of the
@@ -27,7 +27,7 @@ from lsmx_torch.parallel import vocabulary_parallel
 import lsmx
 
 HOME = pathlib.Path(__file__).parents[1]
-PROCESSES, TURNS = 4, 5
+PROCESSES, TURNS = 2, 9
 SHAPES = ((64, 32000), (64, 128256))
 
 

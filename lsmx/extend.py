@@ -11,6 +11,7 @@ from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.device import fused
 from lsmx._call.division import Division, dividing, on_part, row_sums_by_kernels
 from lsmx._call.family import FEW_ELEMENTS
+from lsmx._call.finishing import finish_of
 from lsmx._call.functions import by_full_name, registered
 from lsmx._call.host import core_kernels
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
@@ -112,6 +113,7 @@ __all__ = [
     "described",
     "dividing",
     "dtype_name",
+    "finish_of",
     "float_name",
     "forced",
     "fused",

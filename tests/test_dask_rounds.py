@@ -143,6 +143,7 @@ def test_every_function_by_rounds(case: Case) -> None:
 def test_blocks_in_tiles(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one row or a part of it: what a block says is put together of what they say."""
     monkeypatch.setattr(tiles, "ELEMENTS", 30)
+    monkeypatch.setattr(tiles, "BY_KERNELS", 30)
     check(case)
 
 

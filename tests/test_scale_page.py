@@ -44,7 +44,7 @@ def test_a_page_that_is_not_current_is_seen(
     page: ModuleType, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
-    for name in (page.PAGE, page.FIGURES, page.OVERHEAD):
+    for name in (page.PAGE, page.FIGURES, page.OVERHEAD, page.OF_JAX):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(HOME / name, tmp_path / name)
     results = json.loads((tmp_path / page.FIGURES).read_text())

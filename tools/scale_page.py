@@ -1,7 +1,7 @@
 """Write the tables of ``docs/scale.md``, between its markers: of the code, of a model of time, and of ``benchmarks/scale-*.json``.
 
 ``python tools/scale_page.py`` writes, and ``--check`` says whether the page is what code and files say. The files are made by
-``python benchmarks/scale_bits.py`` and ``python benchmarks/torch_overhead.py``.
+``python benchmarks/scale_bits.py``, ``torch_overhead.py`` and ``jax_overhead.py`` there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scale_said import collectives_table, rounds_table
 
 HOME = pathlib.Path(__file__).parents[1]
 PAGE, FIGURES, OVERHEAD = "docs/scale.md", "benchmarks/scale-bits.json", "benchmarks/scale-overhead.json"
+OF_JAX = "benchmarks/scale-jax.json"
 
 
 def read(name: str) -> dict[str, Any]:
@@ -64,13 +65,25 @@ def by_hand_table() -> str:
 def overhead_table() -> str:
     """What dividing costs on the machine that measured it."""
     results = read(OVERHEAD)
-    titles = ("function", "rows", "logits a row", "plain call on a part, ms", "in a group of one, ms", "of four, ms", "four / one")
+    titles = ("function", "rows", "logits a row", "plain call on a part, ms", "in a group of one, ms", "of two, ms", "two / plain")
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in results["rows"]:
         times = [f"{1e3 * row[kind]:.4g}" for kind in ("alone", "own", "divided")]
-        cells = [f"`{row['function']}`", row["rows"], row["classes"], *times, f"{row['divided'] / row['own']:.2f}"]
+        cells = [f"`{row['function']}`", row["rows"], row["classes"], *times, f"{row['divided'] / row['alone']:.2f}"]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + f"\n\n{results['machine']}; torch {results['torch']}, gloo, {results['processes']} processes."
+
+
+def jax_table() -> str:
+    """What dividing costs on devices of the host."""
+    results = read(OF_JAX)
+    titles = ("function", "rows", "logits a row", "two devices, a half each, ms", "one device, a half, ms", "two / one")
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for row in results["rows"]:
+        times = [f"{1e3 * row[kind]:.3g}" for kind in ("divided", "share")]
+        cells = [f"`{row['function']}`", row["rows"], row["classes"], *times, f"{row['divided'] / row['share']:.2f}"]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + f"\n\n{results['machine']}; jax {results['jax']}."
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -81,6 +94,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "model": model_table,
     "crossing": crossing,
     "overhead": overhead_table,
+    "jax": jax_table,
 }
 
 

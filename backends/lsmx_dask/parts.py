@@ -11,7 +11,8 @@ from functools import reduce
 from typing import Any
 
 from lsmx import backend_for
-from lsmx.extend import MASK, PER_CLASS, ROWS, SINGLE, Heard, Kind, Operation, Round, Said, merged_said
+from lsmx.extend import MASK, PER_CLASS, ROWS, SINGLE, Heard, Kind, Operation, Round, Said, finish_of, merged_said
+from lsmx_dask import tiles
 from lsmx_dask.task import Task, alone
 from lsmx_dask.tiles import Tile, cut, tiled
 
@@ -42,6 +43,11 @@ class PartTask:
         kinds = [*operation.takes.values(), *([MASK] if self.task.masked else [])]
         found = list(map(alone, blocks))
         return operation, list(zip(kinds, found[: len(kinds)], strict=True)), found[len(kinds) :]
+
+    @property
+    def elements(self) -> int:
+        """Of a tile."""
+        return tiles.ELEMENTS if finish_of(self.task.operation) is None else tiles.BY_KERNELS
 
     def begins(self, place: Sequence[slice]) -> Index:
         """Where the part does, in whole rows."""
@@ -82,7 +88,7 @@ class Ask(PartTask):
             columns = {at: zip(*[one[at][1] for one in said], strict=True) for at in said[0]}
             return {at: (said[0][at][0], tuple(xp.concat(list(x), axis=a) for x in column)) for at, column in columns.items()}
 
-        return tiled(tuple(rows.shape), self.axes, say, join)
+        return tiled(tuple(rows.shape), self.axes, self.elements, say, join)
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Finish(PartTask):
             told = {at: tuple(tile.of_rows(x, self.axes) for x in numbers) for at, numbers in known.items()}
             return self.last(operation, some, tile.starts(starts, self.axes), told)
 
-        return tiled(tuple(rows.shape), self.axes, compute, lambda a, values: xp.concat(values, axis=a))
+        return tiled(tuple(rows.shape), self.axes, self.elements, compute, lambda a, values: xp.concat(values, axis=a))
 
     def last(self, operation: Operation, arrays: Sequence[Any], starts: Index, known: Heard) -> Any:
         """The value on a part, once all is known."""

@@ -11,8 +11,8 @@ from lsmx.extend import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROW_SUMS
 
 Index = tuple[int, ...]
 T = TypeVar("T")
-ELEMENTS = 2**17
-"""Of a tile, for which intermediate arrays stay in the cache."""
+ELEMENTS, BY_KERNELS = 2**17, 2**20
+"""Of a tile: for the definition, whose intermediate arrays stay in the cache; and for kernels, which make none."""
 OF_ROWS = (EACH, INDEX, INDICES, PER_ROW, ROW_SUMS)
 
 
@@ -68,9 +68,9 @@ def cut(kind: Kind, x: Any, tile: Tile, axes: Index) -> Any:
     return x[tile.slices(tuple(x.shape), tuple(at))]
 
 
-def tiled(block: Index, axes: Index, run: Callable[[Tile], T], join: Callable[[int, list[T]], T]) -> T:
+def tiled(block: Index, axes: Index, elements: int, run: Callable[[Tile], T], join: Callable[[int, list[T]], T]) -> T:
     """What tiles of a block give, joined along one axis after the other: rows are cut only if one alone is too long."""
-    steps = steps_of(block, axes)
+    steps = steps_of(block, axes, elements)
 
     def over(tile: Tile, rest: list[int]) -> T:
         if not rest:
@@ -86,11 +86,11 @@ def tiled(block: Index, axes: Index, run: Callable[[Tile], T], join: Callable[[i
     return over(Tile.whole(block), [a for a, n in enumerate(block) if steps[a] < n])
 
 
-def steps_of(block: Index, axes: Index) -> list[int]:
+def steps_of(block: Index, axes: Index, most: int) -> list[int]:
     """The sizes of a tile: the longest of the kept axes is cut first."""
     steps = list(block)
-    while (elements := math.prod(steps)) > ELEMENTS:
+    while (elements := math.prod(steps)) > most:
         kept = [a for a, n in enumerate(steps) if a not in axes and n > 1]
         longest = max(kept or axes, key=lambda a: steps[a])
-        steps[longest] = max(1, steps[longest] * ELEMENTS // elements)
+        steps[longest] = max(1, steps[longest] * most // elements)
     return steps

@@ -26,7 +26,7 @@ def part_of(groups: Groups, tiles: Any, shape: Sequence[Any], here: Sequence[Any
             place[tiles.ravel()] = np.indices(tiles.shape)[a].ravel()
             start[a] = jnp.asarray(place)[device] * here[a]
     told = partial(merged, groups)
-    return Part(tuple(shape), tuple(start), told, partial(row_sums_by_kernels, told))
+    return Part(tuple(shape), tuple(start), told, partial(row_sums_by_kernels, told, lambda: None))
 
 
 def merged(groups: Groups, how: str, arrays: tuple[Any, ...]) -> tuple[Any, ...]:

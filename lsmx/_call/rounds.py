@@ -38,14 +38,23 @@ class Round:
 
     def division(self, sizes: tuple[int, ...], starts: tuple[int, ...]) -> Division:
         """What the calls of this round are computed under, on a part that begins at ``starts`` of rows of some sizes."""
-        return Division(self.merged, sizes, starts, self.bind, patiently)
+        return Division(self.merged, sizes, starts, self.bind, patiently, self.heard)
+
+    def heard(self) -> Arrays | None:
+        """The answer to the next question, if whole rows have given it."""
+        found = self.known.get(self.place)
+        if found is None:
+            return None
+        self.place = self.place[0], self.place[1] + 1
+        return tuple(map(Box, found))
 
     def merged(self, how: str, arrays: Arrays) -> Arrays:
         """The numbers of the whole rows, as far as they are known."""
+        known = self.heard()
+        if known is not None:
+            return known
         at = self.place
         self.place = at[0], at[1] + 1
-        if at in self.known:
-            return tuple(map(Box, self.known[at]))
         if is_unknown(arrays):
             self.more = True
         else:

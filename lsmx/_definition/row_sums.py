@@ -9,9 +9,9 @@ from typing import Any
 
 from lsmx._definition.function import Function, keep
 from lsmx._definition.kinds import PER_ROW, ROW_SUMS
-from lsmx._definition.logits import Scaling
+from lsmx._definition.logits import Scaling, scaled
 from lsmx._definition.ops import Array, Ops
-from lsmx._definition.row import INF, Row
+from lsmx._definition.row import INF
 from lsmx._definition.rows import Rows, together
 from lsmx._errors import ShapeError
 
@@ -30,10 +30,14 @@ class RowSums(Function):
         ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, temperature: Any = 1.0, softcap: float = 0.0
     ) -> Array:
         by = Scaling(temperature, softcap)
-        row = Row.of("z", z, axis, where, by)
-        ops, s = row.rows.ops, row.sums
-        largest = unsigned(ops, s.maximum, s.second)
-        out = row.rows.widened().result(together(ops, [*largest, *s.rest], axis_of(row.rows), len(z.shape)))
+        rows = Rows.of("z", z, axis, where)
+        ops, to, x = rows.ops, axis_of(rows), scaled(rows, rows.enter("z", z, absent=-INF), by)
+        found = rows.found_by_kernels(x)
+        if found is None:
+            s = rows.sum_exp(x)
+            found = [s.maximum, s.second, *s.rest]
+        maximum, second, *rest = found
+        out = rows.widened().result(together(ops, [*unsigned(ops, maximum, second), *rest], to, len(z.shape)))
         keep(ctx, RowSums, (z,), out, axis, where, **by.changed())
         return out
 

@@ -155,9 +155,7 @@ class Rows:
         are given, they are not looked for.
         """
         ops = self.ops
-        given = None if parts is None else self.parts(parts)
-        if given is None and ops.part is not None and ops.part.row_sums is not None:
-            given = ops.part.row_sums(x, self.axes)
+        given = self.found_by_kernels(x) if parts is None else self.parts(parts)
         maximum, second = self.two_largest(x) if given is None else given[:2]
         defined = ops.xp.isfinite(maximum)
         m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
@@ -172,6 +170,11 @@ class Rows:
         else:
             rest = given[2], given[3]
         return SumExp(m, defined, maximum, terms, second, t2, rest, log.normalise(ops, rest))
+
+    def found_by_kernels(self, x: Array) -> list[Array] | None:
+        """What `row_sums` finds of whole rows, where ``x`` is a part of them and there are kernels for that."""
+        part = self.ops.part
+        return None if part is None or part.row_sums is None else part.row_sums(x, self.axes)
 
     def parts(self, x: Array, name: str = "row_sums") -> list[Array]:
         """What `row_sums` found of these rows, one number a row each."""
