@@ -102,7 +102,17 @@ def same(path: str, want: Any) -> bool:
 
 
 def test_every_public_function_is_applied_or_refused() -> None:
-    utilities = {"backend_for", "explain", "get_num_threads", "registered", "set_num_threads", "using"}
+    utilities = {
+        "backend_for",
+        "explain",
+        "get_num_threads",
+        "registered",
+        "set_num_threads",
+        "using",
+        "partial",
+        "merge",
+        "finish",
+    }
     functions = {name for name in lsmx.__all__ if name[0].islower()} - utilities
     assert {*FUNCTIONS, *REFUSED} == functions
     assert not {*FUNCTIONS} & {*REFUSED}

@@ -253,7 +253,7 @@ def test_kernels_under_flushing_hardware(function: str) -> None:
 
 
 FAULTS = {  # what is written instead of what
-    "the grid of the largest": ("unless(t2 == F(0), exponent_of(t2))", "F(0)"),
+    "the grid of the largest": ("unless(s.t2 == F(0), exponent_of(s.t2))", "F(0)"),
     "the largest enters": ("smaller(x, z2), m) * scale", "x, m) * scale"),
     "one copy too many": ("all.first - one.first", "all.first"),
     "no second largest in a thread": ("larger(smaller(x, top.first), top.second)", "top.second"),
