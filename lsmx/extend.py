@@ -9,7 +9,7 @@ from lsmx._call.blocks import row_blocks
 from lsmx._call.calculus import Calculus
 from lsmx._call.cross_entropy_kernels import cross_entropy_plans
 from lsmx._call.device import fused
-from lsmx._call.division import Division, dividing, on_part, row_sums_by_kernels
+from lsmx._call.division import Division, dividing, on_part
 from lsmx._call.family import FEW_ELEMENTS
 from lsmx._call.finishing import finish_of
 from lsmx._call.functions import by_full_name, registered
@@ -17,6 +17,7 @@ from lsmx._call.host import core_kernels
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._call.operation import JACOBIAN, Operation
 from lsmx._call.operator import Operator, register, serving, unregister
+from lsmx._call.part_sums import row_sum_by_kernels, row_sums_by_kernels
 from lsmx._call.plan import Plan
 from lsmx._call.registry import (
     backend_for,
@@ -38,6 +39,7 @@ from lsmx._definition.kinds import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_RO
 from lsmx._definition.ops import Array, Ops, power_from_bits
 from lsmx._definition.parts import MERGE, Part, in_part
 from lsmx._definition.row_parts import row_sums_of
+from lsmx._definition.row_values import row_sum_of
 from lsmx._definition.rows import Rows
 from lsmx._definition.softmax import softmax_of
 from lsmx._errors import LsmxError
@@ -135,6 +137,8 @@ __all__ = [
     "remember",
     "roots",
     "row_blocks",
+    "row_sum_by_kernels",
+    "row_sum_of",
     "row_sums_by_kernels",
     "row_sums_of",
     "serving",

@@ -12,8 +12,10 @@ import torch
 import lsmx
 from lsmx import extend
 from lsmx._native.cuda.source import source
+from lsmx.extend import Rows
 from lsmx.testing import differing
 from tests.cuda_host import COMPILER, emulated, serving
+from tests.native.values import VECTORS
 from tests.test_cuda_host import _builds, _one_thread, bits  # noqa: F401
 from tests.test_losses_core import INF, KINDS, NAN, ROWS, draw
 
@@ -110,6 +112,24 @@ def test_one_array_of_logits(dtype: str, n: int, launched: list[Any]) -> None:
     assert kinds == {"held" if n <= 8192 else "walked"}
 
 
+def cotangents(z: torch.Tensor) -> torch.Tensor:
+    """Vectors beside logits, of all kinds."""
+    rng, (rows, n) = np.random.default_rng(z.shape[1]), z.shape
+    return tensor(np.stack([VECTORS[j % len(VECTORS)](rng, n, "float32") for j in range(rows)])).to(z.dtype)
+
+
+def mask_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The mask among options."""
+    return {"where": options["where"]} if "where" in options else {}
+
+
+def sum_of(g: torch.Tensor, **mask: Any) -> Any:
+    """The sum of each row in two words, by the definition."""
+    with lsmx.using("reference"):
+        rows = Rows.of("v", g, -1, **mask)
+        return rows.sum(rows.flush(rows.enter("v", g, absent=0.0)))
+
+
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_rows_in_parts(dtype: str, n: int, launched: list[Any]) -> None:
     """The largest logits of rows, and the digits of a part of them."""
@@ -120,6 +140,13 @@ def test_rows_in_parts(dtype: str, n: int, launched: list[Any]) -> None:
         part = slice(n // 3, None)
         mask = {"where": options["where"][:, part]} if "where" in options else {}
         same(launched, 1, of["row_digits"], z[:, part], top, **{**options, **mask})
+        g = cotangents(z)
+        (largest,) = same(launched, 1, of["row_magnitude"], g, **mask_of(options))
+        same(launched, 1, of["row_integer"], g[:, part], largest, **mask)
+        total = torch.cat([*sum_of(g, **mask_of(options)), largest[:, :2]], 1)
+        same(launched, 1, of["row_gradient"], lsmx.log_softmax(z)[:, part], g[:, part], total, **mask)
+        sums = lsmx.row_sums(z, **mask_of(options))
+        same(launched, 1, of["row_gradient"], z[:, part], g[:, part], total, row_sums=sums, **mask)
     across = z.T.contiguous()
     same(launched, 1, of["row_digits"], across, *same(launched, 1, of["row_top"], across, axis=0), axis=0)
 
@@ -298,6 +325,13 @@ FAULTS = {  # of a pass, what is written instead of what
     "the second largest logit": ("row_sums_forward", "{first, second, last.high", "{first, first, last.high"),
     "two numbers of a part": ("row_top_forward", "{first, second, last.high", "{first, first, last.high"),
     "a digit": ("row_digits_forward", "F(d.middle), F(d.low)", "F(d.low), F(d.middle)"),
+    "the largest magnitude of a longer row": (
+        "row_integer_forward",
+        "const F most = row.sums[0];",
+        "const F most = row.sums[0] * F(2);",
+    ),
+    "a magnitude beside NaN": ("row_magnitude_forward", "any_nan ? not_a_number<F>() : top", "top"),
+    "a sum's second word": ("row_gradient_backward", "{row.numbers[0], row.numbers[1]};", "{row.numbers[0], F(0)};"),
     "the largest logit of a longer row": ("row_digits_forward", "smaller(x, z2), m)", "x, m)"),
     "of equal zeros, a negative one": ("row_sums_forward", "second == F(0) ? F(0) : s.maximum", "false ? F(0) : s.maximum"),
     "a row that is ignored": ("log_prob_forward", "i == IGNORED ? F(0) : value", "value"),
@@ -342,11 +376,16 @@ def calls() -> dict[str, Callable[[], Any]]:
     apart = z.T.contiguous(), w.T.contiguous()
     of = lsmx.registered()
     with lsmx.using("reference"):
-        of_whole = of["row_top"](z)
+        of_whole, v, log_p = of["row_top"](z), cotangents(z), lsmx.log_softmax(z)
+        largest = of["row_magnitude"](v)
+        total = torch.cat([*sum_of(v), largest[:, :2]], 1)
     return {
         "row_sums_forward": lambda: (lsmx.row_sums(z), lsmx.row_sums(z, temperature=each)),
         "row_top_forward": lambda: of["row_top"](z),
         "row_digits_forward": lambda: of["row_digits"](z[:, 8:], of_whole),
+        "row_magnitude_forward": lambda: of["row_magnitude"](v),
+        "row_integer_forward": lambda: of["row_integer"](v[:, 8:], largest),
+        "row_gradient_backward": lambda: of["row_gradient"](log_p[:, 8:], v[:, 8:], total),
         "log_prob_forward": lambda: (
             lsmx.cross_entropy(z, index, reduction="none"),
             of["log_prob"](z, index, temperature=none),

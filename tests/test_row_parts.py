@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx.extend import MERGE, backend_for, core_status, row_sums_of
+from lsmx.extend import MERGE, Rows, backend_for, core_status, row_sum_of, row_sums_of
 from lsmx.testing import differing
+from tests.native.values import LOGITS, VECTORS, drawn
 from tests.test_losses_core import KINDS, Values, draw, logits, same, some, target  # noqa: F401
 
 pytestmark = pytest.mark.skipif(core_status()["missing"] is not None, reason="there is no compiled core")
@@ -68,6 +69,41 @@ def test_sums_of_parts_are_those_of_the_row(target: str, dtype: str, n: int) -> 
             for added in (sum(shares[1:], shares[0]), sum(x.astype(np.int64) for x in shares)):
                 assert differing(row_sums_of(whole, added), want) is None, (kind, sorted(options))
     assert lsmx.explain(z, function="row_top").runs == lsmx.explain(z, whole, function="row_digits").runs == "core"
+
+
+@pytest.mark.parametrize("n", [1, 33, 9001])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_sums_of_any_values_and_gradients_of_parts(target: str, dtype: str, n: int) -> None:  # noqa: F811
+    """Magnitudes, integers, and what they make: the exact sum of the row; and ``g - s sum(g)`` of each part."""
+    of = lsmx.registered()
+    for seed in range(len(VECTORS) if n < 9000 else 3):
+        rng = np.random.default_rng([seed, n])
+        v = np.stack([kind(rng, n, dtype) for kind in (VECTORS if n < 9000 else VECTORS[seed::3])])
+        with np.errstate(over="ignore"):
+            v = v.astype(dtype)
+        z = drawn(rng, LOGITS, v.shape, (1,), dtype)
+        where = {"where": rng.random(v.shape) < 0.7} if seed % 3 == 1 else {}
+        y, cuts = lsmx.log_softmax(z, **where), cuts_of(rng, n)
+        given = [(parts_of(where, a, b), v[:, a:b]) for a, b in cuts]
+        for options, part in given:
+            same(of["row_magnitude"], part, **options)
+        largest = np.maximum.reduce([of["row_magnitude"](part, **options) for options, part in given])
+        for options, part in given:
+            same(of["row_integer"], part, largest, **options)
+        shares = [of["row_integer"](part, largest, **options).astype(np.int64) for options, part in given]
+        with np.errstate(all="ignore"):
+            rows = Rows.of("v", v, -1, **where)
+            want = rows.sum(rows.flush(rows.enter("v", v, absent=0.0)))
+            got = row_sum_of(largest, sum(shares))
+        assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None] * 2, seed
+        total = np.concatenate([*want, np.zeros_like(largest[:, :2])], axis=1)
+        gradients = [of["row_gradient"](y[:, a:b], v[:, a:b], total, **parts_of(where, a, b)) for a, b in cuts]
+        assert differing(np.concatenate(gradients, axis=1), lsmx.log_softmax_backward(v, y, **where)) is None, seed
+        sums = lsmx.row_sums(z, **where)
+        for a, b in cuts:
+            same(of["row_gradient"], z[:, a:b], v[:, a:b], total, row_sums=sums, **parts_of(where, a, b))
+    runs = {lsmx.explain(v, function="row_magnitude").runs, lsmx.explain(v, largest, function="row_integer").runs}
+    assert {*runs, lsmx.explain(y, v, total, function="row_gradient").runs} == {"core"}
 
 
 def test_a_long_row_of_small_parts_and_rows_along_axes() -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lsmx.extend import MERGE, Part, row_sums_by_kernels
+from lsmx.extend import MERGE, Part, row_sum_by_kernels, row_sums_by_kernels
 from lsmx_jax.place import AXIS
 
 Groups = tuple[tuple[int, ...], ...]
@@ -26,7 +26,12 @@ def part_of(groups: Groups, tiles: Any, shape: Sequence[Any], here: Sequence[Any
             place[tiles.ravel()] = np.indices(tiles.shape)[a].ravel()
             start[a] = jnp.asarray(place)[device] * here[a]
     told = partial(merged, groups)
-    return Part(tuple(shape), tuple(start), told, partial(row_sums_by_kernels, told, lambda: None))
+    sums = partial(row_sums_by_kernels, told, nothing_heard), partial(row_sum_by_kernels, told, nothing_heard)
+    return Part(tuple(shape), tuple(start), told, *sums)
+
+
+def nothing_heard() -> None:
+    """Devices compute at once: what others say is never known before."""
 
 
 def merged(groups: Groups, how: str, arrays: tuple[Any, ...]) -> tuple[Any, ...]:

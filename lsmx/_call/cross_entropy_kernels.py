@@ -260,9 +260,7 @@ def equal_but_one(of: Targets, one: Array, others: Array) -> Words:
     largest = xp.where(size > rest, size, rest) if n else size
     finite = xp.isfinite(one) & xp.isfinite(others)
     one, others = ops.where(finite, one, 0.0), ops.where(finite, others, 0.0)
-    e = sums.exponent(ops, ops.where(finite & (largest > 0.0), largest, 1.0))
-    top = float(ops.format.huge - 1)
-    e = ops.where(e < top, e, top)
+    e = sums.grid_of(ops, ops.where(finite, largest, 0.0))
     widths, digits = ops.format.limbs, []
     for i, (a, b) in enumerate(zip(sums.scaled(ops, one, e), sums.scaled(ops, others, e), strict=True)):
         value = ops.integer(a) + ops.integer(b) * n

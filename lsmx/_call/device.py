@@ -30,6 +30,8 @@ SAME = {"logsumexp": "scaled_logsumexp", "log_probs_forward": "log_prob_forward"
 """Passes whose kernels have another name: those of one index take several."""
 OF_SUMS = {f"{name}_forward" for name, function in LOSSES.items() if function.gives is ROW_SUMS}
 """Passes that give several numbers a row along its last axis."""
+OF_VALUES = {"row_magnitude_forward", "row_integer_forward"}
+"""Passes of any values, of which those that a mask leaves out are 0."""
 INF = float("inf")
 known_geometry = functools.lru_cache(maxsize=1024)(geometry)
 
@@ -74,7 +76,8 @@ def runner(memory: Memory, engine: Engine) -> Runner:
             kind = Result.SUMS if passname in OF_SUMS else Result.NUMBERS if reduces else Result.ROWS
             way = way_of(memory, given, shape, contiguous(shape), kind)
         assert isinstance(way, Geometry)
-        z, w = (x if x is None or given.where is None else memory.masked(x, given.where, -INF) for x in (given.z, given.w))
+        absent = 0.0 if passname in OF_VALUES else -INF
+        z, w = (x if x is None or given.where is None else memory.masked(x, given.where, absent) for x in (given.z, given.w))
         one, temperature, sums, weight, probabilities = beside(given)
         numbers: list[Any] = [one, given.index, temperature, sums, weight, probabilities]
         types = [code(memory, x) for x in numbers]

@@ -12,18 +12,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from lsmx._call.finishing import finish_of, finished, takes
-from lsmx._call.functions import every
+from lsmx._call.finishing import finish_of, finished, takes, with_total
 from lsmx._call.operation import Operation, Options
+from lsmx._call.part_sums import row_sum_by_kernels, row_sums_by_kernels
 from lsmx._call.registry import PARTS, _forced, constant_when_compiled
-from lsmx._call.unknown import Box, is_unknown, opened
-from lsmx._definition.checks import dtype_name, row_length
-from lsmx._definition.formats import FORMAT_OF
+from lsmx._call.unknown import UNKNOWN, is_unknown, opened
+from lsmx._definition.checks import row_length
 from lsmx._definition.kinds import Axes, Shape
-from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.ops import Array, Ops
 from lsmx._definition.parts import Arrays, Part, in_part
-from lsmx._definition.row_parts import packed, row_sums_of, unpacked
-from lsmx._definition.rows import parts_of, together
 from lsmx._errors import PartError
 
 MEAN = "mean_of_rows"
@@ -70,7 +67,8 @@ class Division:
                 if isinstance(size, int) and isinstance(at, int) and not 0 <= at <= at + shape[a] <= size:
                     raise PartError(f"start: {at}, but a part of {shape[a]} elements from there on is not within rows of {size}")
                 whole[a], start[a] = size, at
-        return Part(tuple(whole), tuple(start), self.merged, partial(row_sums_by_kernels, self.merged, self.heard), self.adapted)
+        sums = (partial(found, self.merged, self.heard) for found in (row_sums_by_kernels, row_sum_by_kernels))
+        return Part(tuple(whole), tuple(start), self.merged, *sums, self.adapted)
 
     def divided(self, operation: Operation) -> Operation:
         """An operation that is computed on parts."""
@@ -89,39 +87,20 @@ def on_part(operation: Operation, part: Part, arrays: tuple[Array, ...], axis: A
         if finish is None or (finish.sign and part.adapted is not None) or not takes(finish, arrays, axis, options):
             with in_part(part):
                 return operation.compute(arrays, axis, where, options, None)
+        sums = total = None
         if finish.find is not None:
             beside = arrays[len(arrays) - finish.beside :]
             with in_part(part):
                 known = {name: value for name, value in options.items() if name in finish.find.options}
                 sums = opened(finish.find.compute((arrays[operation.at], *beside), axis, where, known, None))
-            if is_unknown(sums):
-                return sums
-            arrays = (*arrays, sums)
+        if finish.total and part.row_sum is not None:
+            total = part.row_sum(arrays[0], operation.axes(arrays, axis), where)
+        if is_unknown(sums) or is_unknown(total):
+            return UNKNOWN
+        arrays = arrays if sums is None else (*arrays, sums)
+        if total is not None:
+            arrays = with_total(operation, arrays, axis, total)
         return finished(finish, part, arrays, axis, where, options)
-
-
-def row_sums_by_kernels(
-    merged: Callable[[str, Arrays], Arrays], heard: Callable[[], Arrays | None], x: Array, axes: Axes
-) -> list[Array]:
-    """The numbers that ``row_sums`` gives of whole rows: by two walks over a part of them, each with kernels."""
-    plain, ndim, to = opened(x), len(x.shape), max(axes)
-    top, digits = (every()[name].operations["forward"] for name in ("row_top", "row_digits"))
-    with in_part(None):
-        ops = ops_for(plain, FORMAT_OF[dtype_name(plain.dtype)])
-        largest = heard()
-        if largest is None:
-            largest = merged("two largest", tuple(parts_of(top.compute((plain,), axes, None, {}, None), to)[:2]))
-        if is_unknown(largest):
-            return [*largest, *merged("sum", largest)]
-        maximum, second = map(opened, largest)
-        found = together(ops, [maximum, second, *[ops.xp.zeros_like(second)] * 2], to, ndim)
-        total = heard()
-        if total is None:
-            total = merged("sum", tuple(packed(ops, digits.compute((plain, found), axes, None, {}, None), to)))
-        if is_unknown(total):
-            return [*largest, *total[:2]]
-        numbers = parts_of(row_sums_of(found, unpacked(ops, [opened(n) for n in total], to, ndim), axis=axes), to)
-        return [Box(n) for n in numbers] if isinstance(x, Box) else numbers
 
 
 divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", default=())

@@ -10,11 +10,13 @@ from typing import Any
 
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation, Options
+from lsmx._call.part_sums import numbers_of
 from lsmx._definition.checks import dtype_name, reduced_shape
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import INDEX, INDICES
 from lsmx._definition.ops import NAN, Array, ops_for
 from lsmx._definition.parts import Arrays, Part
+from lsmx._definition.words import Words
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Finish:
         Which of the arrays is an index into the row, if one is.
     sign
         Of forward passes with an index: 1 if the largest of all parts is the row's, and -1 if the least is. 0 without.
+    total
+        Whether it is ``g - s sum(g)`` and asks for the sum of its vector, too: then ``rest`` is `RowGradient`.
     """
 
     find: Operation | None
@@ -40,6 +44,7 @@ class Finish:
     beside: int
     at: int | None
     sign: int
+    total: bool = False
 
 
 def finish_of(operation: Operation) -> Finish | None:
@@ -48,6 +53,11 @@ def finish_of(operation: Operation) -> Finish | None:
     name, *given = [""] if forward is None else forward.name.split("_with_")
     operator = every().get(name)
     direction = next((key for key, one in operation.family.items() if one is operation), "")
+    if operator is not None and direction in operator.function.by_total:
+        at_logits, row_gradient = operator.function.by_total[direction], every()["row_gradient"]
+        find = every()["row_sums"].operations["forward"] if at_logits and "row_sums" not in given else None
+        rest = row_gradient.variants[("row_sums",) if at_logits else ()].operations["forward"]
+        return Finish(find, rest, 0, None, 0, total=True)
     if operator is None or direction not in operator.function.by_sums or "weight" in given:
         return None
     temperature = tuple(option for option in given if option == "temperature")
@@ -63,6 +73,14 @@ def finish_of(operation: Operation) -> Finish | None:
 def takes(finish: Finish, arrays: Arrays, axis: Any, options: Options) -> bool:
     """Whether it can be given a call: kernels know nothing of the classes of other parts, and count along one axis."""
     return not options.get("label_smoothing") and (finish.at is None or len(finish.rest.axes(arrays, axis)) == 1)
+
+
+def with_total(operation: Operation, arrays: Arrays, axis: Any, total: Words) -> Arrays:
+    """The arrays of a gradient, and of whole rows the sum of its vector, as `RowGradient` takes them."""
+    g, at, *sums = arrays
+    axes, ndim = operation.axes(arrays, axis), len(at.shape)
+    ops = ops_for(at, FORMAT_OF[dtype_name(at.dtype)])
+    return (at, g, numbers_of(ops, total, max(axes), ndim), *sums)
 
 
 def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:

@@ -18,13 +18,15 @@ from lsmx._definition.divergence import JSDivergence, KLDivergence
 from lsmx._definition.entropy import Entropy
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.function import Function, keep, recall
-from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, Axes
+from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, ROWS, Axes
 from lsmx._definition.log_prob import LogProb
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
 from lsmx._definition.row_parts import RowDigits, RowTop
 from lsmx._definition.row_sums import RowSums
+from lsmx._definition.row_values import RowGradient, RowInteger, RowMagnitude
+from lsmx._definition.rows import Rows, parts_of
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._errors import LsmxError
 
@@ -36,6 +38,9 @@ LOSSES: dict[str, type[Function]] = {
     "row_sums": RowSums,
     "row_top": RowTop,
     "row_digits": RowDigits,
+    "row_magnitude": RowMagnitude,
+    "row_integer": RowInteger,
+    "row_gradient": RowGradient,
     "scaled_logsumexp": ScaledLogSumExp,
     "cross_entropy": CrossEntropy,
     "cross_entropy_of": CrossEntropyOf,
@@ -76,7 +81,7 @@ class Operands:
     numbers
         Several numbers for each row, along a last axis, in the format that is computed in.
     probabilities
-        Of each class, that the logits are compared with.
+        Of each class, that the logits are compared with; or a vector.
     weight
         Numbers for each class, so that they broadcast to the rows.
     smoothing
@@ -138,6 +143,8 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         ("row_sums", RowSums, "row_sums"),
         ("row_top", RowTop, "row_top"),
         ("row_digits", RowDigits, "row_digits"),
+        ("row_magnitude", RowMagnitude, "row_magnitude"),
+        ("row_integer", RowInteger, "row_integer"),
     ):
         plans[name, "forward"] = forward(runner, function, name, passname)
         if function.gradients:
@@ -146,7 +153,45 @@ def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
         name = f"{passname}_divergence"
         plans[name, "forward"] = divergence_forward(runner, divergence, f"{passname}_forward")
         plans[name, "backward"] = divergence_backward(runner, (f"{passname}_backward_z", f"{passname}_backward_w"))
+    plans["row_gradient", "forward"] = row_gradient(runner)
     return plans
+
+
+def row_gradient(runner: Runner) -> Callable[..., Found]:
+    """The plan of ``g - s sum(g)`` with a sum that is known."""
+
+    def plan(
+        ctx: Any,
+        log_p: Array,
+        g: Array,
+        total: Array,
+        /,
+        *,
+        axis: Any = -1,
+        where: Array | None = None,
+        row_sums: Array | None = None,
+    ) -> Found:
+        found = operands_of(runner, (log_p,), axis, where, {} if row_sums is None else {"row_sums": row_sums})
+        if isinstance(found, str):
+            return found
+        shape, axes = tuple(log_p.shape), found.axes
+        try:
+            ROWS.check("grad_output", g, log_p.dtype, shape, axes)
+            ROW_SUMS.check("total", total, log_p.dtype, shape, axes)
+        except LsmxError as error:
+            return str(error)
+
+        def run() -> Array:
+            xp, to = Rows.of("log_p", log_p, axes).ops.xp, reduced_shape(shape, axes, False)
+            numbers = xp.stack([xp.reshape(x, to) for x in parts_of(total, max(axes))[:2]], axis=-1)
+            value = runner.run("row_gradient_backward", replace(given, numbers=numbers), shape, ctx.out)
+            keep(ctx, RowGradient, (log_p, g, total), value, axis, where)
+            return value
+
+        given = replace(found, probabilities=g)
+        return runner.refuse(given) or run
+
+    return plan
 
 
 def pair_of(runner: Runner, z: Array, w: Array, axis: Any, where: Array | None, options: dict[str, Any]) -> Operands | str:

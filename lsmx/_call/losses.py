@@ -26,6 +26,7 @@ from lsmx._definition.ops import Array
 from lsmx._definition.rank import Rank
 from lsmx._definition.row_parts import RowDigits, RowTop
 from lsmx._definition.row_sums import RowSums
+from lsmx._definition.row_values import RowGradient, RowInteger, RowMagnitude
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._definition.targets import ProbabilitiesTotal, TargetTotal, TargetWeight
 from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
@@ -37,6 +38,9 @@ RANK = enroll("rank", Rank)
 ROW_SUMS = enroll("row_sums", RowSums)
 enroll("row_top", RowTop)
 enroll("row_digits", RowDigits)
+enroll("row_magnitude", RowMagnitude)
+enroll("row_integer", RowInteger)
+enroll("row_gradient", RowGradient)
 LSE = enroll("scaled_logsumexp", ScaledLogSumExp)
 CROSS_ENTROPY = enroll("cross_entropy", CrossEntropy)
 CROSS_ENTROPY_OF = enroll("cross_entropy_of", CrossEntropyOf)

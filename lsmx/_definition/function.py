@@ -74,6 +74,9 @@ class Function:
     by_sums
         Those of its directions that ask nothing of whole rows but their ``row_sums``, and how the values of parts are merged: 0 if
         they are not, 1 if the largest is that of the row, and -1 if the least is.
+    by_total
+        Those of its directions that are `RowGradient`, ``g - s sum(g)``, and so ask of whole rows for the sum of their vector; and
+        whether they are taken at logits, and so ask for ``row_sums``, too.
     narrow
         Its derivatives with another residual, for 16-bit rows: a function with ``residual``, ``backward``, ``jvp``, and rules of
         second derivatives; or None. Autograds save that residual in place of this one, and take those derivatives.
@@ -90,6 +93,7 @@ class Function:
     linear: ClassVar[bool] = False
     widens: ClassVar[bool] = False
     by_sums: ClassVar[Mapping[str, int]] = {}
+    by_total: ClassVar[Mapping[str, bool]] = {}
     narrow: ClassVar[type[Function] | None] = None
 
     @classmethod

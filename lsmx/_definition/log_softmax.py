@@ -9,6 +9,7 @@ from lsmx._definition.function import Function, recall, remember
 from lsmx._definition.kinds import ROW_SUMS
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
+from lsmx._definition.words import Words
 
 
 def log_softmax(rows: Rows, z: Array, row_sums: Array | None = None) -> Array:
@@ -24,8 +25,12 @@ def log_softmax(rows: Rows, z: Array, row_sums: Array | None = None) -> Array:
 def vjp(rows: Rows, grad_output: Array, log_s: Array) -> Array:
     """``g - s sum(g)``."""
     g = rows.flush(rows.enter("grad_output", grad_output, absent=0.0))
-    s = rows.probability(log_s)
-    G, low = rows.sum(g)
+    return minus_s_sum(rows, g, log_s, rows.sum(g))
+
+
+def minus_s_sum(rows: Rows, g: Array, log_s: Array, total: Words) -> Array:
+    """``g - s sum(g)`` where the sum is known."""
+    s, (G, low) = rows.probability(log_s), total
 
     # dz = g - s * sum(g),  s = 2^k e^r:  g - 2^k (sum(g) + (e^r - 1) sum(g))
     rest = rows.product(s.expm1, G)
@@ -85,6 +90,7 @@ class LogSoftmax(Function):
     narrow = OfLogits
     optional = {"row_sums": ROW_SUMS}  # noqa: RUF012
     by_sums = {"forward": 0}  # noqa: RUF012
+    by_total = {"backward": False, "backward_z": True}  # noqa: RUF012
 
     @staticmethod
     def forward(ctx: Any, z: Array, /, *, axis: Any = -1, where: Array | None = None, row_sums: Array | None = None) -> Array:

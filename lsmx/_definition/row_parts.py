@@ -99,10 +99,21 @@ class RowDigits(Function):
         return out
 
 
+def are_packed(ops: Ops) -> bool:
+    """Whether two digits go into one integer: else three digits are enough, and the first of the four is 0."""
+    return 4 * (ops.format.precision - 4) < 96
+
+
 def in_digits(ops: Ops, number: list[sums.Digit]) -> list[Array]:
-    """A carried number that is not negative in four digits, coarse to fine."""
-    found = [ops.floating(value) for value, _ in sums.pieces(ops, number)][-PARTS:]
-    return [ops.xp.zeros_like(found[0])] * (PARTS - len(found)) + found
+    """A carried number in four digits, coarse to fine: none is negative but the first of those that count, which has the sign."""
+    size, count = ops.format.precision - 4, PARTS if are_packed(ops) else PARTS - 1
+    found = [value for value, _ in sums.pieces(ops, number)]
+    while len(found) < count:
+        found = [found[0] >> size, found[0] & (2**size - 1), *found[1:]]
+    while len(found) > count:
+        found = [(found[0] << size) + found[1], *found[2:]]
+    digits = [ops.floating(value) for value in found]
+    return [ops.xp.zeros_like(digits[0])] * (PARTS - count) + digits
 
 
 def packed(ops: Ops, digits: Array, axis: int) -> list[Array]:
@@ -110,7 +121,7 @@ def packed(ops: Ops, digits: Array, axis: int) -> list[Array]:
     size, found = ops.format.precision - 4, [ops.integer(x) for x in parts_of(digits, axis)]
     if ops.integers[1] < 64:
         return found
-    return [(found[0] << size) + found[1], (found[2] << size) + found[3]] if 4 * size < 96 else found[1:]
+    return [(found[0] << size) + found[1], (found[2] << size) + found[3]] if are_packed(ops) else found[1:]
 
 
 def unpacked(ops: Ops, packed: Sequence[Array], axis: int, ndim: int) -> Array:
@@ -119,6 +130,12 @@ def unpacked(ops: Ops, packed: Sequence[Array], axis: int, ndim: int) -> Array:
     if len(found) == 2:
         found = [part for x in found for part in (x >> size, x & (2**size - 1))]
     return together(ops, [ops.xp.zeros_like(found[0])] * (PARTS - len(found)) + found, axis, ndim)
+
+
+def places(ops: Ops, digits: Sequence[Array]) -> list[sums.Digit]:
+    """Digits as a number in units of its grid, carried."""
+    size, last = ops.format.precision - 4, sum(ops.format.limbs)
+    return sums.carry([sums.Digit(x, last - size * (PARTS - 1 - k), size - 1) for k, x in enumerate(digits)])
 
 
 def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
@@ -134,7 +151,7 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
         As given for the parts: the numbers of a row lie along the last of its axes.
     """
     ops = ops_for(top, FORMAT_OF[dtype_name(top.dtype)])
-    to, size = max(normal_axes(axis, len(top.shape))), ops.format.precision - 4
+    to = max(normal_axes(axis, len(top.shape)))
     maximum, second = unsigned(ops, *parts_of(top, to)[:2])
     of = Second.of(ops, maximum, second)
     t2, e = of.term.value(ops), of.term.exponent(ops)
@@ -143,9 +160,7 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
     number = [ops.integer(x) for x in parts_of(digits, to)]
     for k, (piece, _) in enumerate(sums.pieces(ops, sums.one_of(ops, t2, e))[::-1], 1):
         number[-k] = number[-k] - piece
-    last = sum(ops.format.limbs)
-    places = [sums.Digit(x, last - size * (PARTS - 1 - k), size - 1) for k, x in enumerate(number)]
-    high, low = sums.unscaled(ops, sums.carry(places), e)
+    high, low = sums.unscaled(ops, places(ops, number), e)
     rest = ops.where(of.defined, high, 0.0), ops.where(of.defined, low, 0.0)
     found = together(ops, [maximum, second, *rest], to, len(top.shape))
     return ops.where(found == found, found, NAN)

@@ -51,8 +51,8 @@ def unsigned(ops: Ops, maximum: Array, second: Array) -> tuple[Array, Array]:
     return ops.where((maximum == 0.0) & (second == 0.0), 0.0, maximum), second
 
 
-def axis_of(rows: Rows) -> int:
+def axis_of(rows: Rows, name: str = "z") -> int:
     """The axis that numbers of a row lie along."""
     if not rows.axes:
-        raise ShapeError("z: shape (), but the sums of its rows lie along an axis of them; give it one")
+        raise ShapeError(f"{name}: shape (), but the sums of its rows lie along an axis of them; give it one")
     return max(rows.axes)

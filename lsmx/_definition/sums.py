@@ -161,8 +161,13 @@ def exponent(ops: Ops, a: Array) -> Array:
     return e
 
 
-def exact_sum(ops: Ops, v: Array, largest: Array, axes: Axes) -> Words:
-    """``sum(v)`` over ``axes`` for finite, flushed ``v``, on the grid of the power of two under ``max|v|``."""
+def grid_of(ops: Ops, largest: Array) -> Array:
+    """The exponent that the grid of a sum goes by: of the power of two under ``max|v|``."""
     e = exponent(ops, ops.where(largest > 0.0, largest, 1.0))
     top = float(ops.format.huge - 1)
-    return sum_scaled(ops, v, ops.where(e < top, e, top), axes)  # 2^-e is to be a normal number too
+    return ops.where(e < top, e, top)  # 2^-e is to be a normal number too
+
+
+def exact_sum(ops: Ops, v: Array, largest: Array, axes: Axes) -> Words:
+    """``sum(v)`` over ``axes`` for finite, flushed ``v``, on the grid of the power of two under ``max|v|``."""
+    return sum_scaled(ops, v, grid_of(ops, largest), axes)

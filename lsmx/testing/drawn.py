@@ -33,7 +33,7 @@ def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
         elif kind is PER_CLASS:
             given[name] = uniform(seed, *kind.shape(shape, axes))
         elif kind is ROW_SUMS:
-            given[name] = of_longer_rows(case, axes)
+            given[name] = {"largest": magnitudes, "total": totals}.get(name, of_longer_rows)(case, axes)
         else:
             given[name] = 3 * normal(seed, *kind.shape(shape, axes))
     return given
@@ -47,6 +47,21 @@ def of_longer_rows(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
         top = second + 1.0 + np.abs(second) / 64
     none = np.zeros_like(top)
     return np.concatenate([top, second, none, none], axis=max(axes))
+
+
+def magnitudes(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The largest magnitudes of rows that have one more value than those of a case, above all others."""
+    z = case.z if case.where is None else np.where(case.where, case.z, 0.0)
+    most = 1.5 * np.max(np.abs(z), axis=axes, keepdims=True, initial=0.0)
+    none = np.zeros_like(most)
+    return np.concatenate([most, none, none, none], axis=max(axes))
+
+
+def totals(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Sums of rows in two words, of which the second is little beside the first."""
+    high = 3 * normal(case.seed + 2500, *[1 if a in axes else n for a, n in enumerate(case.z.shape)])
+    none = np.zeros_like(high)
+    return np.concatenate([high, high * 2.0**-56, none, none], axis=max(axes))
 
 
 def index_shape(case: Case, name: str, kind: Kind, axes: tuple[int, ...]) -> tuple[int, ...]:

@@ -19,6 +19,9 @@ LOSSES = (
     "row_sums",
     "row_top",
     "row_digits",
+    "row_magnitude",
+    "row_integer",
+    "row_gradient",
     "scaled_logsumexp",
     "cross_entropy",
     "cross_entropy_of",
@@ -35,8 +38,8 @@ LOSSES = (
 PLAIN = ("far", "single", "nasty", "masked", "axes-0-2", "axes-all", "scalar", "no-entries", "no-rows")
 """Generated cases that have no options, by name."""
 QUICK = {
-    "float16": ("rank", "row_sums", "row_top", "target_weight", "capped_logits", "divided_logits"),
-    "bfloat16": ("rank", "row_sums", "row_top", "target_weight", "capped_logits", "divided_logits"),
+    "float16": ("rank", "row_sums", "row_top", "row_magnitude", "target_weight", "capped_logits", "divided_logits"),
+    "bfloat16": ("rank", "row_sums", "row_top", "row_magnitude", "target_weight", "capped_logits", "divided_logits"),
     "float32": (
         "log_prob",
         "entropy",
@@ -44,18 +47,23 @@ QUICK = {
         "row_sums",
         "row_top",
         "row_digits",
+        "row_magnitude",
+        "row_integer",
         "cross_entropy",
         "target_weight",
         "target_total",
         "capped_logits",
         "divided_logits",
     ),
-    "float64": ("rank", "row_sums", "row_top", "target_weight", "capped_logits", "divided_logits"),
+    "float64": ("rank", "row_sums", "row_top", "row_magnitude", "target_weight", "capped_logits", "divided_logits"),
 }
 """What XLA compiles soon, by dtype, on these cases."""
 OF_PARTS = {
     "row_top": ("nasty", "masked", "axes-0-2", "scaled-nasty", "temperatures", "no-entries"),
     "row_digits": ("nasty", "masked", "axes-0-2", "blocks", "no-entries"),
+    "row_magnitude": ("nasty", "masked", "axes-0-2", "no-entries"),
+    "row_integer": ("nasty", "masked", "axes-0-2", "blocks", "no-entries"),
+    "row_gradient": ("nasty", "masked", "axes-0-2", "blocks", "known"),
 }
 """What those are held on that are for parts of rows."""
 QUICK_CASES = ("far", "nasty", "masked", "axes-0-2", "temperatures", "z-loss", "mean")

@@ -12,8 +12,11 @@ from lsmx._definition.cross_entropy import loss
 from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.function import Context
 from lsmx._definition.log_prob import LogProb
+from lsmx._definition.log_softmax import log_softmax, minus_s_sum
 from lsmx._definition.row import Row
 from lsmx._definition.row_parts import RowDigits
+from lsmx._definition.row_values import RowInteger
+from lsmx._definition.rows import Rows
 from lsmx._definition.targets import Options, Target, of_index, of_probabilities
 from lsmx._definition.words import fast_two_sum, two_sum
 from tests.native.values import Values
@@ -98,6 +101,22 @@ def row_digits(x: Given) -> Any:
     """The sum of a part of each row, whose largest logits are where the sums of rows are."""
     options = {name: value for name, value in x.options().items() if name != "row_sums"}
     return RowDigits.forward(Context(), x.arrays[A], x.arrays[SUMS], **options)
+
+
+def row_integer(x: Given) -> Any:
+    """The sum of a part of each row of any values, whose largest magnitudes are where the sums of rows are."""
+    options = {name: value for name, value in x.options().items() if name != "row_sums"}
+    return RowInteger.forward(Context(), x.arrays[A], x.arrays[SUMS], **options)
+
+
+def row_gradient(x: Given) -> Any:
+    """``g - s G`` with ``G`` in two words."""
+    G, options = x.arrays[ONE], x.options()
+    rows = Rows.of("log_p", x.arrays[B], options["axis"], options.get("where"))
+    kept = tuple(1 if k in x.axes else n for k, n in enumerate(rows.shape))
+    g, sums = rows.flush(rows.enter("grad_output", x.arrays[A], absent=0.0)), options.get("row_sums")
+    log_s = rows.enter("log_p", x.arrays[B], absent=-np.inf) if sums is None else log_softmax(rows, x.arrays[B], sums)
+    return minus_s_sum(rows, g, log_s, (G[..., 0].reshape(kept), G[..., 1].reshape(kept)))
 
 
 def ignoring(define: Definition, left: float) -> Definition:

@@ -103,9 +103,17 @@ def factors(rng: np.random.Generator, rows: int, dtype: str) -> Values:
     return np.stack([u, np.where(near, rest, less)], axis=1)
 
 
+def total(rng: np.random.Generator, rows: int, n: int, dtype: str) -> Values:
+    """The sums of vectors, in two words."""
+    g = flushed(drawn(rng, VECTORS, (rows, n), (1,), dtype))
+    with np.errstate(all="ignore"):
+        high, low = Rows.of("g", g, -1).sum(g)
+    return np.concatenate([high, np.where(np.isfinite(high), low, low.dtype.type(0))], axis=1)
+
+
 def together(rng: np.random.Generator, kind: str, shape: tuple[int, ...], n: int, dtype: str) -> Values:
     """Several numbers for each of the rows of a shape, along a last axis."""
     rows = math.prod(shape)
-    if kind == "cotangents":
-        return cotangents(rng, rows, n, dtype).reshape(*shape, -1)
+    if kind in ("cotangents", "total"):
+        return {"cotangents": cotangents, "total": total}[kind](rng, rows, n, dtype).reshape(*shape, -1)
     return {"shares": shares, "factors": factors}[kind](rng, rows, dtype).reshape(*shape, -1)

@@ -16,6 +16,7 @@ from lsmx._definition.logsumexp import LogSumExp
 from lsmx._definition.rank import Rank
 from lsmx._definition.row_parts import RowTop
 from lsmx._definition.row_sums import RowSums
+from lsmx._definition.row_values import RowMagnitude
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._definition.softmax import Softmax
 from tests.native.definitions import (
@@ -35,6 +36,8 @@ from tests.native.definitions import (
     of_backward_z,
     of_forward,
     row_digits,
+    row_gradient,
+    row_integer,
     value,
     weighted_backward,
     weighted_forward,
@@ -65,7 +68,8 @@ class Pass:
     several
         Whether it takes any number of indices for each row, and as many cotangents or results.
     part
-        Whether its rows are parts of longer ones, whose two largest logits it has to be given as the sums of its rows.
+        Whether its rows are parts of longer ones, whose two largest logits, or of vectors the largest magnitude, it has to be given
+        as the sums of its rows.
     """
 
     define: Definition
@@ -140,6 +144,9 @@ PASSES = {  # in the order of core.h
     "ranks_forward": loss_pass(value(Rank), (A, INDEX), 1, several=True),
     "row_top_forward": loss_pass(value(RowTop), (A,), PARTS, sums=False),
     "row_digits_forward": loss_pass(row_digits, (A,), PARTS, part=True),
+    "row_magnitude_forward": Pass(value(RowMagnitude), (A,), (), reduces=PARTS),
+    "row_integer_forward": Pass(row_integer, (A,), (), reduces=PARTS, part=True),
+    "row_gradient_backward": Pass(row_gradient, (A, B, ONE), saved="log_softmax_forward", numbers="total", sums=True),
 }
 
 

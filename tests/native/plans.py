@@ -131,11 +131,15 @@ class Plan:
                 layout = replace(layout, repeated=(*layout.repeated, False))
             found[at] = repeat(x, layout)
         if SUMS in self.dtypes:
-            (at,) = self.called.logits
+            (at,) = self.called.logits or (A,)
             known = {A if k == at else k: x for k, x in self.enter(found).items() if k in (at, MASK, TEMPERATURE)}
-            found[SUMS] = defined("row_sums_forward", Given(known, self.axes, softcap=self.softcap))
+            of = "row_sums_forward" if self.called.logits else "row_magnitude_forward"
+            found[SUMS] = defined(of, Given(known, self.axes, softcap=self.softcap))
             own = np.random.default_rng(self.seed + 1)
-            if self.called.part or own.random() < 0.3:
+            if not self.called.logits:
+                with np.errstate(over="ignore"):
+                    found[SUMS] = found[SUMS] * found[SUMS].dtype.type(own.choice([1.0, 1.5, 2.0**20]))
+            elif self.called.part or own.random() < 0.3:
                 found[SUMS] = of_longer_rows(own, found[SUMS], max(self.axes))
         return found
 

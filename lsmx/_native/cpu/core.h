@@ -43,11 +43,14 @@ enum Pass : int {
     RANKS_FORWARD,
     ROW_TOP_FORWARD,
     ROW_DIGITS_FORWARD,
+    ROW_MAGNITUDE_FORWARD,
+    ROW_INTEGER_FORWARD,
+    ROW_GRADIENT_BACKWARD,
     PASSES
 };
 
 // What a pass does where it is given what ROW_SUMS_FORWARD found of its rows: it cannot be, it does not walk its rows to find them, or it
-// does not walk them at all, but takes the element at the index; or it has to be given the first two of them
+// does not walk them at all, but takes the element at the index; or it has to be given what is known of the whole row
 enum Sums { NO_SUMS, WALKS, PICKS, NEEDS };
 
 constexpr int SEVERAL = 2;

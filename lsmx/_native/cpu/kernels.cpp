@@ -102,7 +102,7 @@ template <class F> struct Plan {
         given = c.at[lsmx::SUMS].data != nullptr;
         picks = given && shape.sums == lsmx::PICKS;
         capped = c.softcap > 0;
-        pairs = shape.lines && shape.rows == 2 && !shape.targets;
+        pairs = shape.lines && shape.rows == 2 && !shape.targets && !shape.numbers;  // divergences
         in_line = shape.lines || scaled || capped || given;
         tile = !in_line && (c.n < W || side_by_side || (c.n < few && c.rows > 2));
         const bool made = scaled || capped || (in_line && c.n < W);
@@ -365,6 +365,8 @@ template <class F> static bool run_format(const lsmx::Call& c, int64 start, int6
         {JsBackwardW::lines, nullptr},                           {LogProbsForward::lines, nullptr},
         {LogProbsBackward::lines, nullptr},                      {RanksForward::lines, nullptr},
         {RowTopForward::lines, nullptr},                         {RowDigitsForward::lines, nullptr},
+        {RowMagnitudeForward::lines, nullptr},                   {RowIntegerForward::lines, nullptr},
+        {RowGradientBackward::lines, nullptr},
     };
     const Plan<F> plan(c);
     const Ways<F>& way = ways[c.pass];

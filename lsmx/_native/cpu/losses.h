@@ -135,6 +135,13 @@ struct RowTopForward {
 
 template <class F> constexpr int64 BLOCK = (1 << 14) / sizeof(F);
 
+template <class F> LAW void give_digits(Lines<F>& l, const LineDigits<F>& digits) {
+    for (int64 j = 0; j < l.rows; ++j) {
+        const F parts[lsmx::PARTS] = {F(digits.top[j]), F(digits.high[j]), F(digits.middle[j]), F(digits.low[j])};
+        __builtin_memcpy(l.sums[j], parts, sizeof parts);
+    }
+}
+
 // sum(t(min(x, z2))),  t(x) = exp(x - max), in units of its grid, in digits; the two largest logits are those of the whole row
 struct RowDigitsForward {
     template <class F> static void lines(Lines<F>& l) {
@@ -142,10 +149,7 @@ struct RowDigitsForward {
         LineDigits<F> digits;
         for (int64 j = 0; j < l.rows; ++j)
             if (s.has_terms(j)) digits.set(j, block_sums(s, l, j));
-        for (int64 j = 0; j < l.rows; ++j) {
-            const F parts[lsmx::PARTS] = {F(digits.top[j]), F(digits.high[j]), F(digits.middle[j]), F(digits.low[j])};
-            __builtin_memcpy(l.sums[j], parts, sizeof parts);
-        }
+        give_digits(l, digits);
     }
     // Block by block, each of which is seen twice while the caches have it: how far its logits reach is not known before
     template <class F> ALONE int128 block_sums(LineSumExp<F>& s, const Lines<F>& l, int64 j) {
@@ -157,6 +161,59 @@ struct RowDigitsForward {
             sum += s.walk(j, x, n, Soon{reinterpret_cast<const char*>(x + BLOCK<F>), sizeof(F)}, l.to[j]);
         }
         return sum;
+    }
+};
+
+// The same of any values: max |v|
+struct RowMagnitudeForward {
+    template <class F> static void lines(Lines<F>& l) {
+        for (int64 j = 0; j < l.rows; ++j) {
+            const F most = line_magnitudes(l.a[j], l.n).most;
+            const F parts[lsmx::PARTS] = {most != most ? not_a_number<F>() : flush(most), F(0), F(0), F(0)};
+            __builtin_memcpy(l.sums[j], parts, sizeof parts);
+        }
+    }
+};
+
+// sum(v) in units of its grid, in digits; the largest magnitude is that of the whole row
+struct RowIntegerForward {
+    template <class F> static void lines(Lines<F>& l) {
+        LineDigits<F> digits;
+        for (int64 j = 0; j < l.rows; ++j)
+            if (finite(l.sums[j][0])) digits.set(j, block_sums(l, j, l.sums[j][0]));
+        give_digits(l, digits);
+    }
+    // Block by block, each of which is seen twice while the caches have it
+    template <class F> ALONE int128 block_sums(const Lines<F>& l, int64 j, F most) {
+        const F scale = power_of(scale_of(most));
+        int128 sum = 0;
+        for (int64 i = 0; i < l.n; i += BLOCK<F>) {
+            const F* v = l.a[j] + i;
+            const int64 n = least_of(BLOCK<F>, l.n - i);
+            const Soon next{reinterpret_cast<const char*>(v + BLOCK<F>), sizeof(F)};
+            const bool plain = are_plain(most, line_magnitudes(v, n).least);
+            sum += plain ? line_plain_sum<F, false, true>(v, n, scale, next, l.to[j], nullptr) : line_any_sum(v, n, scale);
+        }
+        return sum;
+    }
+};
+
+// dz = g - s G of a part of a row whose sum of cotangents G is given, from the output, or from logits whose sums are given
+struct RowGradientBackward {
+    template <class F> static void lines(Lines<F>& l) {
+        const F* const* y = l.b;
+        if (l.given) {
+            log_softmax_lines(sum_exp_of(l, l.b, l.next_b), l.b, l.work, l.n, l.rows);
+            y = l.work;
+        }
+        F G[lanes<F>], low[lanes<F>];
+        bool plain[lanes<F>];
+        for (int64 j = 0; j < l.rows; ++j) {
+            const Magnitudes<F> m = line_magnitudes(l.a[j], l.n);
+            G[j] = l.numbers[j][0], low[j] = l.numbers[j][1];
+            plain[j] = (m.plain || m.most == 0) && magnitude(G[j]) > Format<F>::plain_sum;
+        }
+        gradient_lines(l, y, G, low, plain);
     }
 };
 

@@ -128,18 +128,23 @@ struct LogSoftmaxForward {
     }
 };
 
+// g - s G of rows, in a function of its own, which passes share
+template <class F> ONCE void gradient_lines(const Lines<F>& l, const F* const* y, const F* G, const F* G_low, const bool* plain) {
+    // what is fetched: the next row, or, of rows that the caches do not keep, the next block of this one
+    const bool kept = l.n * int64(sizeof(F)) <= KEPT;
+    for (int64 j = 0; j < l.rows; ++j) {
+        const F* block = y[j] + GRADIENT_BLOCK<F>;
+        const Soon next = kept ? l.next_a[j] : Soon{reinterpret_cast<const char*>(block), sizeof(F)};
+        line_backward(l.a[j], y[j], l.out[j], l.n, G[j], G_low[j], plain[j], next);
+    }
+}
+
 // dz = g - s sum(g),  s = exp(y), from the output y
 struct LogSoftmaxBackward {
     template <class F> static void lines(Lines<F>& l) { lines_at(l, l.b); }
     template <class F> static void lines_at(Lines<F>& l, const F* const* y) {
-        LineValueSum<F> G(l.a, l.n, l.rows, l.after_a, l.to, l.guess);
-        // what is fetched: the next row, or, of rows that the caches do not keep, the next block of this one
-        const bool kept = l.n * int64(sizeof(F)) <= KEPT;
-        for (int64 j = 0; j < l.rows; ++j) {
-            const F* block = y[j] + GRADIENT_BLOCK<F>;
-            const Soon next = kept ? l.next_a[j] : Soon{reinterpret_cast<const char*>(block), sizeof(F)};
-            line_backward(l.a[j], y[j], l.out[j], l.n, G.high[j], G.low[j], G.plain[j], next);
-        }
+        const LineValueSum<F> G(l.a, l.n, l.rows, l.after_a, l.to, l.guess);
+        gradient_lines(l, y, G.high, G.low, G.plain);
     }
     template <class F> static void tile(Tile<F>& t) {
         TileValueSum<F> G(t.a, t.n, t.ahead);

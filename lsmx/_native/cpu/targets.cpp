@@ -121,6 +121,9 @@ const Shape& shape_of(Pass pass) {
         {"ranks_forward", 1, false, 1, {none, 0}, 0, SEVERAL, true, LOGITS, 0, WALKS, false},
         {"row_top_forward", 1, false, PARTS, {none, 0}, 0, 0, true, LOGITS, 0, NO_SUMS, false},
         {"row_digits_forward", 1, false, PARTS, {none, 0}, 0, 0, true, LOGITS, 0, NEEDS, false},
+        {"row_magnitude_forward", 1, false, PARTS, {0, none}, 0, 0, true, NOT_SCALED, 0, NO_SUMS, false},
+        {"row_integer_forward", 1, false, PARTS, {0, none}, 0, 0, true, NOT_SCALED, 0, NEEDS, false},
+        {"row_gradient_backward", 2, true, 0, {0, none}, 0, 0, true, NOT_SCALED, 2, WALKS, false},
     };
     return shapes[pass];
 }

@@ -69,7 +69,7 @@ template <class Pass, class T, int V, bool HELD> LAW void run_loss(const LossCal
             const Operand& x = a ? call.b : call.a;
             row.from[a] = x.at<const T>(o, i);
             row.along[a] = x.along;
-            row.absent[a] = narrow<T>(-infinity<F>());
+            row.absent[a] = narrow<T>(Pass::values ? F(0) : -infinity<F>());
         }
         row.out = call.out.at<T>(o, i);
         row.out_along = call.out.along;

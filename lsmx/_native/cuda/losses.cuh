@@ -58,6 +58,7 @@ struct OfOne {
     static constexpr int numbers = 0;     // so many numbers of the row lie together
     static constexpr bool caps = true;    // its logits may have a soft cap
     static constexpr bool picks = false;  // where the sums are given, it reads the logit at the index and no other
+    static constexpr bool values = false; // its row is of any values, not of logits: 0 stands for what is not there
 };
 
 // ---- log_prob
@@ -89,12 +90,56 @@ struct RowTopForward : OfOne {
     }
 };
 
+template <class F, class Row> LAW void give_digits(const Team& team, const Row& row, Digits<F> d) {
+    if constexpr (sizeof(F) == 8) {  // three digits are enough, and the sign is in the first of them
+        d.high += d.top * (Signed<F>(1) << Format<F>::piece);
+        d.top = 0;
+    }
+    give_parts<F>(team, row, {F(d.top), F(d.high), F(d.middle), F(d.low)});
+}
+
 // sum(t(min(x, z2))),  t(x) = exp(x - max), in units of its grid, in digits; the two largest logits are those of the whole row
 struct RowDigitsForward : OfOne {
     template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
         const SumExp<F> s(row.sums[0], row.sums[1]);
-        const Digits<F> d = digits<F>(sum_terms<F>(team, values, s));
-        give_parts<F>(team, row, {F(d.top), F(d.high), F(d.middle), F(d.low)});
+        give_digits<F>(team, row, digits<F>(sum_terms<F>(team, values, s)));
+    }
+};
+
+// The same of any values: max |v|
+struct RowMagnitudeForward : OfOne {
+    static constexpr bool values = true;
+
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        bool tiny = false;
+        const F most = largest_magnitude<F>(team, values, [](F, F v) { return flush(v); }, tiny);
+        give_parts<F>(team, row, {most, F(0), F(0), F(0)});
+    }
+};
+
+// sum(v) in units of its grid, in digits; the largest magnitude is that of the whole row
+struct RowIntegerForward : OfOne {
+    static constexpr bool values = true;
+
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        const F most = row.sums[0];
+        const bool known = finite(most);
+        give_digits<F>(team, row, digits<F>(sum_values<F>(team, values, [&](F, F v) { return known ? flush(v) : F(0); }, scale_of(most))));
+    }
+};
+
+// dz = g - s G of a part of a row whose sum of cotangents G is given, from the output, or from logits whose sums are given
+struct RowGradientBackward : OfOne {
+    static constexpr int numbers = 2;
+
+    template <class F, class Values, class Row> LAW static void run(const Team& team, const Values& values, const Row& row) {
+        const SumExp<F> s = sums_given<F>(row);
+        const LogSoftmaxOf<F> y(s);
+        const Words<F> G = {row.numbers[0], row.numbers[1]};
+        values.write_at([&](long long i, F, F x) {
+            const F g = i < row.n ? flush(row.probability.at(i)) : F(0);
+            return minus_s_sum(g, row.given ? y(x) : x, G, !is_tiny(g) && is_plain_sum(G.high));
+        });
     }
 };
 

@@ -57,13 +57,15 @@ struct LogSoftmaxForward : OfLogits {
 
 template <class F> RARE F any_minus_s_sum(F v, F log_p, F G, F G_low) { return minus_s_sum(v, log_p, Words<F>{G, G_low}); }
 
+// One of g - s G where y = log s; plain: neither g nor G is tiny
+template <class F> LAW F minus_s_sum(F g, F y, Words<F> G, bool plain) {
+    return plain && y < Format<F>::far ? minus_small_s_sum(flush(g), y, G) : any_minus_s_sum(g, y, G.high, G.low);
+}
+
 // dz = g - s sum(g),  s = exp(y), from the output y = log_p(b)
 template <class F, class Values, class LogP> LAW void log_softmax_vjp(const Team& team, const Values& values, LogP log_p) {
     const ValueSum<F> s = value_sum<F>(team, values, [](F g, F) { return flush(g); });
-    values.write([&](F g, F b) {
-        const F y = log_p(b);
-        return s.plain && y < Format<F>::far ? minus_small_s_sum(flush(g), y, s.G) : any_minus_s_sum(g, y, s.G.high, s.G.low);
-    });
+    values.write([&](F g, F b) { return minus_s_sum(g, log_p(b), s.G, s.plain); });
 }
 
 struct LogSoftmaxBackward : OfVectorAndLogits {

@@ -120,29 +120,40 @@ template <class F> struct ValueSum {
     bool plain;  // no v of this thread but 0 is so small that it, or what it is subtracted from, could need flushing, nor is the sum
 };
 
-// Of v = value(a, b)
-template <class F, class Values, class Value> LAW ValueSum<F> value_sum(const Team& team, const Values& values, Value value) {
-    using C = Format<F>;
+template <class F> LAW bool is_tiny(F v) { return v != F(0) && magnitude(v) < Format<F>::plain; }
+template <class F> LAW bool is_plain_sum(F G) { return magnitude(G) > Format<F>::plain_sum || G == F(0); }
+
+// The largest magnitude of v = value(a, b), and whether any of this thread's is tiny
+template <class F, class Values, class Value> LAW F largest_magnitude(const Team& team, const Values& values, Value value, bool& tiny) {
     F top = F(0);
-    bool any_nan = false, tiny = false;
+    bool any_nan = false;
     values.each(
         [&](F a, F b) {
             const F v = value(a, b);
             top = larger(magnitude(v), top);
             any_nan |= unordered(v);
-            tiny |= v != F(0) && magnitude(v) < C::plain;
+            tiny |= is_tiny(v);
         },
         Nothing());
-    const F most = team.largest(any_nan ? not_a_number<F>() : top);
-    const F e = scale_of(most), scale = power_of(F(0) - e);
-    const bool large = e >= C::largest_exponent;  // which may be less than the exponent of `most`
-    const LimbSums sums = sum_limbs<F>(team, values, [&](F a, F b, Adder<F>& add) {
+    return team.largest(any_nan ? not_a_number<F>() : top);
+}
+
+// Their sum in units of 2^e, where that is the scale of the largest
+template <class F, class Values, class Value> LAW LimbSums sum_values(const Team& team, const Values& values, Value value, F e) {
+    const F scale = power_of(F(0) - e);
+    const bool large = e >= Format<F>::largest_exponent;  // which may be less than the exponent of the largest
+    return sum_limbs<F>(team, values, [&](F a, F b, Adder<F>& add) {
         const F v = value(a, b);
         if (large) any_limbs(v, scale, grid(F(1)), add);
         else add(limbs(v * scale, grid(F(1))));
     });
-    const Words<F> G = value_sum(digits<F>(sums), e, most);
-    return {G, most, !tiny && (magnitude(G.high) > C::plain_sum || G.high == F(0))};
+}
+
+template <class F, class Values, class Value> LAW ValueSum<F> value_sum(const Team& team, const Values& values, Value value) {
+    bool tiny = false;
+    const F most = largest_magnitude<F>(team, values, value, tiny), e = scale_of(most);
+    const Words<F> G = value_sum(digits<F>(sum_values<F>(team, values, value, e)), e, most);
+    return {G, most, !tiny && is_plain_sum(G.high)};
 }
 
 }  // namespace lsmx

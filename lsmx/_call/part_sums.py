@@ -1,0 +1,80 @@
+"""Sums of whole rows whose parts are in several places: by two walks over each part, with kernels.
+
+Called with what makes the numbers of the whole rows of those of the parts, see ``Part.merged``, and with what says them where they are
+known already, so that no part is looked at for them again. What is unknown yet stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lsmx._call.functions import every
+from lsmx._call.operation import Operation
+from lsmx._call.unknown import Box, is_unknown, opened
+from lsmx._definition.checks import dtype_name
+from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.kinds import PARTS, Axes
+from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.parts import Arrays, in_part
+from lsmx._definition.row_parts import packed, row_sums_of, unpacked
+from lsmx._definition.row_values import row_sum_of
+from lsmx._definition.rows import parts_of, together
+from lsmx._definition.words import Words
+
+Merged = Callable[[str, Arrays], Arrays]
+Heard = Callable[[], Arrays | None]
+
+
+def operation_of(name: str) -> Operation:
+    """The forward pass of a function of the library."""
+    return every()[name].operations["forward"]
+
+
+def numbers_of(ops: Ops, numbers: Arrays, axis: int, ndim: int) -> Array:
+    """One number or more of each row, one after the other along an axis, and zeros."""
+    none = [ops.xp.zeros_like(numbers[0])] * (PARTS - len(numbers))
+    return together(ops, [*numbers, *none], axis, ndim)
+
+
+def row_sums_by_kernels(merged: Merged, heard: Heard, x: Array, axes: Axes) -> list[Array]:
+    """The numbers that ``row_sums`` gives of whole rows."""
+    plain, ndim, to = opened(x), len(x.shape), max(axes)
+    with in_part(None):
+        ops, largest = ops_for(plain, FORMAT_OF[dtype_name(plain.dtype)]), heard()
+        if largest is None:
+            found = operation_of("row_top").compute((plain,), axes, None, {}, None)
+            largest = merged("two largest", tuple(parts_of(found, to)[:2]))
+        if is_unknown(largest):
+            return [*largest, *merged("sum", largest)]
+        found, total = numbers_of(ops, opened(largest), to, ndim), heard()
+        if total is None:
+            said = operation_of("row_digits").compute((plain, found), axes, None, {}, None)
+            total = merged("sum", tuple(packed(ops, said, to)))
+        if is_unknown(total):
+            return [*largest, *total[:2]]
+        numbers = parts_of(row_sums_of(found, unpacked(ops, opened(total), to, ndim), axis=axes), to)
+        return [Box(n) for n in numbers] if isinstance(x, Box) else numbers
+
+
+def row_sum_by_kernels(merged: Merged, heard: Heard, v: Array, axes: Axes, where: Array | None = None) -> Words:
+    """The exact sum of each whole row, as ``Rows.sum`` gives it."""
+    if is_unknown(v):
+        high, low = merged("sum", (v, *merged("max", (v,))))
+        return high, low
+    plain, ndim, to = opened(v), len(v.shape), max(axes)
+    with in_part(None):
+        ops, largest = ops_for(plain, FORMAT_OF[dtype_name(plain.dtype)]), heard()
+        if largest is None:
+            found = operation_of("row_magnitude").compute((plain,), axes, where, {}, None)
+            largest = merged("max", tuple(parts_of(found, to)[:1]))
+        if is_unknown(largest):
+            high, low = merged("sum", (*largest, *largest))
+            return high, low
+        found, total = numbers_of(ops, opened(largest), to, ndim), heard()
+        if total is None:
+            said = operation_of("row_integer").compute((plain, found), axes, where, {}, None)
+            total = merged("sum", tuple(packed(ops, said, to)))
+        if is_unknown(total):
+            return total[0], total[1]
+        high, low = row_sum_of(found, unpacked(ops, opened(total), to, ndim), axis=axes)
+        return (Box(high), Box(low)) if isinstance(v, Box) else (high, low)
