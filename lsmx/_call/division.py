@@ -67,7 +67,7 @@ class Division:
                 if isinstance(size, int) and isinstance(at, int) and not 0 <= at <= at + shape[a] <= size:
                     raise PartError(f"start: {at}, but a part of {shape[a]} elements from there on is not within rows of {size}")
                 whole[a], start[a] = size, at
-        sums = (partial(found, self.merged, self.heard) for found in (row_sums_by_kernels, row_sum_by_kernels))
+        sums = partial(row_sums_by_kernels, self.merged, self.heard), partial(row_sum_by_kernels, self.merged, self.heard)
         return Part(tuple(whole), tuple(start), self.merged, *sums, self.adapted)
 
     def divided(self, operation: Operation) -> Operation:

@@ -1,7 +1,7 @@
 """Sums of whole rows whose parts are in several places: by two walks over each part, with kernels.
 
-Called with what makes the numbers of the whole rows of those of the parts, see ``Part.merged``, and with what says them where they are
-known already, so that no part is looked at for them again. What is unknown yet stays so.
+Called with what makes the numbers of the whole rows of those of the parts, see ``Part.merged``, and with what says them where they
+are known already, so that no part is looked at for them again. What is unknown yet stays so.
 """
 
 from __future__ import annotations
