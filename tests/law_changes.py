@@ -224,12 +224,12 @@ LOSS_CHANGES = {  # the pass that sees it, by its name and by that of its struct
     ),
     "a digit": ("row_digits_forward", "RowDigitsForward", "losses.h", "F(digits.middle[j]), F(", "F(digits.high[j]), F("),
     "a magnitude that counts as 0": ("row_magnitude_forward", "RowMagnitudeForward", "losses.h", "flush(most), F(0)", "most, F(0)"),
-    "tiny values of a part": (
+    "the grid of large values of a part": (
         "row_integer_forward",
         "RowIntegerForward",
         "losses.h",
-        "are_plain(most, line_magnitudes(v, n).least)",
-        "are_plain(most, ~Unsigned<F>(0))",
+        "const bool plain = are_plain(most, ~Unsigned<F>(0));",
+        "const bool plain = true;",
     ),
     "a sum's second word, of a part": (
         "row_gradient_backward",

@@ -26,14 +26,12 @@ template <class F> LAW bool are_plain(F most, Unsigned<F> least) {
 
 template <class F> struct Magnitudes {
     F most;
-    Unsigned<F> least;
     bool plain;
 };
 template <class F, int U> LAW Magnitudes<F> magnitudes_of(const MagnitudePacks<F, U>& many, MagnitudePacks<F, 1> one) {
     LSMX_EACH(U, one.most.v[0] = larger_of(one.most.v[0], many.most.v[i]); one.least.v[0] = smaller_of(one.least.v[0], many.least.v[i]))
     const F most = floats(Unsigned<F>(largest<Unsigned<F>>(one.most.v[0]) >> 1));
-    const Unsigned<F> least = smallest<Unsigned<F>>(one.least.v[0]);
-    return {most, least, are_plain<F>(most, least)};
+    return {most, are_plain<F>(most, smallest<Unsigned<F>>(one.least.v[0]))};
 }
 template <class F> ALONE Magnitudes<F> line_magnitudes(const F* v, int64 n) {
     constexpr int W = lanes<F>;

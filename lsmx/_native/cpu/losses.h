@@ -180,21 +180,14 @@ struct RowIntegerForward {
     template <class F> static void lines(Lines<F>& l) {
         LineDigits<F> digits;
         for (int64 j = 0; j < l.rows; ++j)
-            if (finite(l.sums[j][0])) digits.set(j, block_sums(l, j, l.sums[j][0]));
+            if (finite(l.sums[j][0])) digits.set(j, sum(l, j, l.sums[j][0]));
         give_digits(l, digits);
     }
-    // Block by block, each of which is seen twice while the caches have it
-    template <class F> ALONE int128 block_sums(const Lines<F>& l, int64 j, F most) {
+    // What is so small that it is flushed elsewhere is below a grid that goes by a plain magnitude
+    template <class F> LAW static int128 sum(const Lines<F>& l, int64 j, F most) {
         const F scale = power_of(scale_of(most));
-        int128 sum = 0;
-        for (int64 i = 0; i < l.n; i += BLOCK<F>) {
-            const F* v = l.a[j] + i;
-            const int64 n = least_of(BLOCK<F>, l.n - i);
-            const Soon next{reinterpret_cast<const char*>(v + BLOCK<F>), sizeof(F)};
-            const bool plain = are_plain(most, line_magnitudes(v, n).least);
-            sum += plain ? line_plain_sum<F, false, true>(v, n, scale, next, l.to[j], nullptr) : line_any_sum(v, n, scale);
-        }
-        return sum;
+        const bool plain = are_plain(most, ~Unsigned<F>(0));
+        return plain ? line_plain_sum<F, false, true>(l.a[j], l.n, scale, l.next_a[j], l.to[j], nullptr) : line_any_sum(l.a[j], l.n, scale);
     }
 };
 
