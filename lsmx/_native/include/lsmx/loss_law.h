@@ -2,6 +2,11 @@
 #pragma once
 #include "law.h"
 
+#ifdef LSMX_SMALL  // a target whose code is to be small: what losses are made of are functions there
+#undef LAW
+#define LAW inline
+#endif
+
 namespace LSMX_TARGET {
 
 LAW bool any(bool x) { return x; }
