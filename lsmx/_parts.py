@@ -230,8 +230,8 @@ def run(
         starts = starts * len(size) if starts == (0,) else starts
     if len(starts) != len(size):
         raise PartError(f"start: {start!r}, but size is {size}; pass one for each axis")
-    found = Round(known_of(whole))
-    with dividing(found.division(size, starts)):
+    found = Round(known_of(whole), size, starts)
+    with dividing(found.division):
         value = called(*arrays, axis=axis, **options)
     axes = normal_axes(axis, len(found.shape))
     call = Call(

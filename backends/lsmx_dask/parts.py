@@ -55,10 +55,9 @@ class PartTask:
 
     def run(self, operation: Operation, arrays: Sequence[Any], starts: Index, known: Heard) -> tuple[Round, Any]:
         """The operation on a part, as far as what is known leads."""
-        found = Round(known)
-        divided = found.division(self.sizes, starts).divided(operation)
+        found = Round(known, self.sizes, starts)
         *given, where = arrays if self.task.masked else (*arrays, None)
-        return found, found.bind(divided, tuple(given), self.task.axis, where, dict(self.task.options))
+        return found, found.bind(operation, tuple(given), self.task.axis, where, dict(self.task.options))
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from typing import Any
 
 from lsmx._call.finishing import finish_of, finished, takes, with_total
 from lsmx._call.operation import Operation, Options
-from lsmx._call.part_sums import row_sum_by_kernels, row_sums_by_kernels
+from lsmx._call.part_sums import numbers_of, row_sum_by_kernels, row_sums_by_kernels
 from lsmx._call.registry import PARTS, _forced, constant_when_compiled
 from lsmx._call.unknown import UNKNOWN, is_unknown, opened
-from lsmx._definition.checks import row_length
+from lsmx._definition.checks import dtype_name, row_length
+from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import Axes, Shape
-from lsmx._definition.ops import Array, Ops
+from lsmx._definition.ops import Array, Ops, ops_for
 from lsmx._definition.parts import Arrays, Part, in_part
 from lsmx._errors import PartError
 
@@ -38,7 +39,7 @@ class Division:
     sizes, starts
         Elements of whole rows along each of the reduced axes, and where the parts begin; none for a division of rows among ranks.
     bind
-        Computes an operation on parts, as one whose ``compute`` is that of this part; by default at once, unseen by any autograd.
+        Computes an operation on parts, by what `divided` makes of it; by default at once, unseen by any autograd.
     adapted
         See ``Part.adapted``.
     heard
@@ -82,25 +83,37 @@ class Division:
 
 def on_part(operation: Operation, part: Part, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options) -> Array:
     """An operation on a part of rows: finished by kernels where these can, or by the definition."""
-    finish = finish_of(operation)
     with forcing(_forced.get() or PARTS):
+        if part.row_sums is not None and operation.name.partition("_with_")[0] == "row_sums":
+            return sums_of(operation, part, arrays, axis, where, options)
+        finish = finish_of(operation)
         if finish is None or (finish.sign and part.adapted is not None) or not takes(finish, arrays, axis, options):
             with in_part(part):
                 return operation.compute(arrays, axis, where, options, None)
         sums = total = None
         if finish.find is not None:
-            beside = arrays[len(arrays) - finish.beside :]
-            with in_part(part):
-                known = {name: value for name, value in options.items() if name in finish.find.options}
-                sums = opened(finish.find.compute((arrays[operation.at], *beside), axis, where, known, None))
+            known = {name: value for name, value in options.items() if name in finish.find.options}
+            given = arrays[operation.at], *arrays[len(arrays) - finish.beside :]
+            sums = on_part(finish.find, part, given, axis, where, known)
         if finish.total and part.row_sum is not None:
             total = part.row_sum(arrays[0], operation.axes(arrays, axis), where)
         if is_unknown(sums) or is_unknown(total):
             return UNKNOWN
-        arrays = arrays if sums is None else (*arrays, sums)
+        arrays = arrays if sums is None else (*arrays, opened(sums))
         if total is not None:
             arrays = with_total(operation, arrays, axis, total)
         return finished(finish, part, arrays, axis, where, options)
+
+
+def sums_of(operation: Operation, part: Part, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
+    """What ``row_sums`` gives of whole rows, found by kernels on a part of them."""
+    assert part.row_sums is not None
+    (z, *temperature), axes = arrays, operation.axes(arrays, axis)
+    numbers = part.row_sums(z, axes, where, tuple(temperature), options)
+    if is_unknown(numbers):
+        return UNKNOWN
+    ops = ops_for(numbers[0], FORMAT_OF[dtype_name(numbers[0].dtype)])
+    return numbers_of(ops, tuple(numbers), max(axes), len(z.shape))
 
 
 divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", default=())

@@ -11,7 +11,7 @@ from typing import Any
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation, Options
 from lsmx._call.part_sums import numbers_of
-from lsmx._definition.checks import dtype_name, reduced_shape
+from lsmx._definition.checks import dtype_name
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.kinds import INDEX, INDICES
 from lsmx._definition.ops import NAN, Array, ops_for
@@ -92,17 +92,17 @@ def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array
     ops = ops_for(z, FORMAT_OF[dtype_name(z.dtype)])
     xp, index, start = ops.xp, ops.integer(arrays[finish.at]), part.start[a]
     inside, here = (index >= 0) & (index < part.shape[a]), (index >= start) & (index < start + z.shape[a])
-    given = {**rest.options, **options}
-    ignored = given.get("ignore_index") if given.get("ignores") else None
+    every_option = {**rest.options, **options}
+    ignored = every_option.get("ignore_index") if every_option.get("ignores") else None
     local = xp.where(here, index - start, xp.full_like(index, -2 if ignored == -1 else -1))
     if ignored is not None:
         local, inside = xp.where(index == ignored, index, local), inside | (index == ignored)
-    beside = (*arrays[: finish.at], local, *arrays[finish.at + 1 :])
-    value = rest.compute(beside, axis, where, {**options, "elsewhere": True}, None)
-    if finish.sign:
-        (largest,) = part.merged("max", (finish.sign * value,))
-        return xp.asarray(ops.where(inside, finish.sign * largest, NAN))
-    if len(index.shape) == len(z.shape):
-        inside = xp.all(inside, axis=a, keepdims=True)
-    inside = xp.reshape(inside, reduced_shape(tuple(z.shape), (a,), keepdims=True))
-    return xp.where(inside, value, xp.full_like(value, NAN))
+    given, options = list(arrays), {**options, "elsewhere": True}
+    given[finish.at] = local
+    if not finish.sign:  # of a row with an index outside of it the gradient is NaN
+        g = given[0]
+        given[0] = xp.where(xp.reshape(inside, g.shape), g, xp.full_like(g, NAN))
+        return rest.compute(tuple(given), axis, where, options, None)
+    value = rest.compute(tuple(given), axis, where, options, None)
+    (largest,) = part.merged("max", (finish.sign * value,))
+    return xp.asarray(ops.where(inside, finish.sign * largest, NAN))

@@ -179,9 +179,8 @@ class Operator:
         operation = self.operations[direction]
         division = division_of(operation)
         if division is not None:
-            operation = division.divided(operation)
-            bind = division.bind or at_once(backend)
-            result = bind(operation, arrays, axis, where, options)
+            given = arrays, axis, where, options
+            result = division.bind(operation, *given) if division.bind else at_once(backend)(division.divided(operation), *given)
         elif backend.bind is None:
             result = operation.compute(arrays, axis, where, options, out)
         else:

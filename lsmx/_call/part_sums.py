@@ -6,7 +6,8 @@ are known already, so that no part is looked at for them again. What is unknown 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation
@@ -23,11 +24,12 @@ from lsmx._definition.words import Words
 
 Merged = Callable[[str, Arrays], Arrays]
 Heard = Callable[[], Arrays | None]
+NONE: Mapping[str, Any] = {}
 
 
-def operation_of(name: str) -> Operation:
-    """The forward pass of a function of the library."""
-    return every()[name].operations["forward"]
+def operation_of(name: str, given: tuple[str, ...] = ()) -> Operation:
+    """The forward pass of a function of the library, whose options some are arrays of."""
+    return every()[name].variants[given].operations["forward"]
 
 
 def numbers_of(ops: Ops, numbers: Arrays, axis: int, ndim: int) -> Array:
@@ -36,19 +38,28 @@ def numbers_of(ops: Ops, numbers: Arrays, axis: int, ndim: int) -> Array:
     return together(ops, [*numbers, *none], axis, ndim)
 
 
-def row_sums_by_kernels(merged: Merged, heard: Heard, x: Array, axes: Axes) -> list[Array]:
-    """The numbers that ``row_sums`` gives of whole rows."""
+def row_sums_by_kernels(
+    merged: Merged,
+    heard: Heard,
+    x: Array,
+    axes: Axes,
+    where: Array | None = None,
+    temperature: Arrays = (),
+    options: Mapping[str, Any] = NONE,
+) -> list[Array]:
+    """The numbers that ``row_sums`` gives of whole rows, with its mask, its temperature if that is an array, and its options."""
     plain, ndim, to = opened(x), len(x.shape), max(axes)
+    given = ("temperature",) if temperature else ()
     with in_part(None):
         ops, largest = ops_for(plain, FORMAT_OF[dtype_name(plain.dtype)]), heard()
         if largest is None:
-            found = operation_of("row_top").compute((plain,), axes, None, {}, None)
+            found = operation_of("row_top", given).compute((plain, *temperature), axes, where, options, None)
             largest = merged("two largest", tuple(parts_of(found, to)[:2]))
         if is_unknown(largest):
             return [*largest, *merged("sum", largest)]
         found, total = numbers_of(ops, opened(largest), to, ndim), heard()
         if total is None:
-            said = operation_of("row_digits").compute((plain, found), axes, None, {}, None)
+            said = operation_of("row_digits", given).compute((plain, found, *temperature), axes, where, options, None)
             total = merged("sum", tuple(packed(ops, said, to)))
         if is_unknown(total):
             return [*largest, *total[:2]]

@@ -28,17 +28,17 @@ Said = Mapping[Place, tuple[str, Arrays]]
 
 
 class Round:
-    """One run of a function over a part: what is known, what is asked now, and whether more will be."""
+    """One run of a function over a part: what is known, what is asked now, and whether more will be.
 
-    def __init__(self, known: Heard) -> None:
+    Its calls are made under its ``division``, on a part that begins at ``starts`` of rows of some sizes.
+    """
+
+    def __init__(self, known: Heard, sizes: tuple[int, ...], starts: tuple[int, ...]) -> None:
+        self.division = Division(self.merged, sizes, starts, self.bind, patiently, self.heard)
         self.known, self.place, self.more = known, (0, 0), False
         self.asked: dict[Place, tuple[str, Arrays]] = {}
         self.shape: tuple[int, ...] = ()  # of the part
         self.pending: list[Array] = []  # what stands for results that are not known yet
-
-    def division(self, sizes: tuple[int, ...], starts: tuple[int, ...]) -> Division:
-        """What the calls of this round are computed under, on a part that begins at ``starts`` of rows of some sizes."""
-        return Division(self.merged, sizes, starts, self.bind, patiently, self.heard)
 
     def heard(self) -> Arrays | None:
         """The answer to the next question, if whole rows have given it."""
@@ -69,7 +69,7 @@ class Round:
         if any(x is y for x in arrays for y in self.pending):
             self.more, value = True, UNKNOWN
         else:
-            value = at_once(backend)(operation, arrays, axis, where, options)
+            value = at_once(backend)(self.division.divided(operation), arrays, axis, where, options)
         if value is not UNKNOWN:
             return opened(value)
         ops = backend.ops(rows, FORMAT_OF[dtype_name(rows.dtype)])

@@ -43,7 +43,8 @@ class Part:
     merged
         Makes the numbers of the whole rows of those of this part: called with a name in `MERGE`, and the arrays.
     row_sums
-        Finds what `RowSums` gives, of an array in the format along some axes; None if there is no better way than the definition's.
+        Finds what `RowSums` gives, of an array along some axes, and with its mask, the temperature, and options; None if there is
+        no better way than the definition's.
     row_sum
         Finds the sum of each row of an array along some axes, without what a mask leaves out, as two words: exactly, as
         `Rows.sum` does; None if there is no better way than the definition's.
@@ -54,7 +55,7 @@ class Part:
     shape: tuple[Any, ...]
     start: tuple[Any, ...]
     merged: Callable[[str, Arrays], Arrays]
-    row_sums: Callable[[Array, tuple[int, ...]], list[Array]] | None = None
+    row_sums: Callable[..., list[Array]] | None = None
     row_sum: Callable[[Array, tuple[int, ...], Array | None], tuple[Array, Array]] | None = None
     adapted: Callable[[Any], Any] | None = None
 
