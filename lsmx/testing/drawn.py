@@ -50,9 +50,10 @@ def of_longer_rows(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
 
 
 def magnitudes(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
-    """The largest magnitudes of rows that have one more value than those of a case, above all others."""
+    """The largest magnitudes of rows that have one more value than those of a case, above all others; infinite as in float16."""
     z = case.z if case.where is None else np.where(case.where, case.z, 0.0)
     most = 1.5 * np.max(np.abs(z), axis=axes, keepdims=True, initial=0.0)
+    most = np.where(most < 2.0**16, most, np.where(np.isnan(most), np.nan, np.inf))
     none = np.zeros_like(most)
     return np.concatenate([most, none, none, none], axis=max(axes))
 
