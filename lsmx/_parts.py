@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -230,22 +230,20 @@ def run(
         starts = starts * len(size) if starts == (0,) else starts
     if len(starts) != len(size):
         raise PartError(f"start: {start!r}, but size is {size}; pass one for each axis")
+    formats = [fmt.dtype for x in arrays if (fmt := FORMAT_OF.get(dtype_name(getattr(x, "dtype", "")))) is not None]
+    said = tuple((key, "an array" if hasattr(x, "shape") and tuple(x.shape) else repr(x)) for key, x in sorted(options.items()))
+    call = Call(name, formats[0] if formats else "", (), size, (), said)
+    if whole is not None:
+        check_alike("whole", replace(whole.call, axis=(), rows=()), call)
+        if whole.elements != product(size):
+            raise PartError(f"whole: {whole.elements} of the {product(size)} elements of a row; merge all of its parts")
     found = Round(known_of(whole), size, starts)
     with dividing(found.division):
         value = called(*arrays, axis=axis, **options)
     axes = normal_axes(axis, len(found.shape))
-    call = Call(
-        name,
-        FORMAT_OF[max((dtype_name(x.dtype) for x in arrays if x is not None), key=lambda n: n in FORMAT_OF)].dtype,
-        axes,
-        size,
-        tuple(n for a, n in enumerate(found.shape) if a not in axes),
-        tuple((key, "an array" if hasattr(x, "shape") and tuple(x.shape) else repr(x)) for key, x in sorted(options.items())),
-    )
+    call = replace(call, axis=axes, rows=tuple(n for a, n in enumerate(found.shape) if a not in axes))
     if whole is not None:
         check_alike("whole", whole.call, call)
-        if whole.elements != product(size):
-            raise PartError(f"whole: {whole.elements} of the {product(size)} elements of a row; merge all of its parts")
     return found, call, value
 
 

@@ -189,6 +189,8 @@ def test_what_belongs_to_different_calls_is_refused() -> None:
     with pytest.raises(lsmx.PartError, match="20 of the 50 elements of a row"):
         lsmx.partial("entropy", Z[:, :20], size=N, whole=part)
     whole = lsmx.merge(part, lsmx.partial("entropy", Z[:, 20:], size=N, start=20))
+    with pytest.raises(lsmx.PartError, match="whole: parts of different calls: function 'entropy' and 'kl_divergence'"):
+        lsmx.partial("kl_divergence", Z[:, :20], W[:, :20], size=N, whole=whole)
     with pytest.raises(lsmx.PartError, match="not complete"):
         lsmx.finish("entropy", Z[:, :20], whole=whole)
     with pytest.raises(lsmx.PartError, match="start: 40, but a part of 20 elements"):
