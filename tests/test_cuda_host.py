@@ -268,8 +268,8 @@ FAULTS = {  # what is written instead of what
 OF_VECTORS = {
     "large numbers in one part": ("if (large) any_limbs", "if (false) any_limbs"),
     "tiny numbers go the quick way": ("return {G, most, !tiny &&", "return {G, most, "),
-    "so do tiny sums": ("(magnitude(G.high) > C::plain_sum || G.high == F(0))", "true"),
-    "so do likely classes": ("s.plain && y < Format<F>::far", "s.plain"),
+    "so do tiny sums": ("magnitude(G) > Format<F>::plain_sum || G == F(0)", "true"),
+    "so do likely classes": ("plain && y < Format<F>::far", "plain"),
 }
 
 
