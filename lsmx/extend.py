@@ -16,7 +16,7 @@ from lsmx._call.functions import by_full_name, registered
 from lsmx._call.host import core_kernels
 from lsmx._call.loss_kernels import Operands, Runner, loss_plans
 from lsmx._call.operation import JACOBIAN, Operation
-from lsmx._call.operator import Operator, register, serving, unregister
+from lsmx._call.operator import Operator, namespace_of, register, serving, unregister
 from lsmx._call.part_sums import row_sum_by_kernels, row_sums_by_kernels
 from lsmx._call.plan import Plan
 from lsmx._call.registry import (
@@ -125,6 +125,7 @@ __all__ = [
     "known_backends",
     "loss_plans",
     "merged_said",
+    "namespace_of",
     "native",
     "normal_axes",
     "on_part",

@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Any
 
 from lsmx import backend_for
-from lsmx.extend import MASK, PER_CLASS, ROWS, SINGLE, Heard, Kind, Operation, Round, Said, finish_of, merged_said
+from lsmx.extend import MASK, PER_CLASS, ROWS, Heard, Kind, Operation, Round, Said, finish_of, merged_said, namespace_of
 from lsmx_dask import tiles
 from lsmx_dask.task import Task, alone
 from lsmx_dask.tiles import Tile, cut, tiled
@@ -68,7 +68,7 @@ class Ask(PartTask):
         """Numbers of the rows, by their place in the computation; each with an axis for each of the rows'."""
         operation, arrays, (place, *rounds) = self.given(blocks)
         starts, known, rows = self.begins(place), all_of(rounds), arrays[operation.at][1]
-        xp = namespace_of(rows)
+        xp = namespace_of(backend_for(rows), rows)
 
         def say(tile: Tile) -> Said:
             some = [cut(kind, x, tile, self.axes) for kind, x in arrays]
@@ -111,7 +111,7 @@ class Finish(PartTask):
             some = [emptied(kind, x, rows.ndim, self.axes) for kind, x in arrays]
             return self.last(operation, some, starts, known)
         starts, known = self.begins(rounds.pop(0)), all_of(rounds)
-        xp = namespace_of(rows)
+        xp = namespace_of(backend_for(rows), rows)
 
         def compute(tile: Tile) -> Any:
             some = [cut(kind, x, tile, self.axes) for kind, x in arrays]
@@ -140,9 +140,3 @@ def emptied(kind: Kind, x: Any, rows: int, axes: Index) -> Any:
     flat = kind is PER_CLASS and x.ndim < rows
     gone = 0 if flat else rows - x.ndim  # a mask may lack the first axes
     return x[tuple(slice(0, 0) if flat or i + gone in axes else slice(None) for i in range(x.ndim))]
-
-
-def namespace_of(x: Any) -> Any:
-    """The array namespace of a block."""
-    backend = backend_for(x)
-    return backend.ops(x, SINGLE).xp if backend.xp is None else backend.xp

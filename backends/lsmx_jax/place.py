@@ -25,13 +25,13 @@ class Place:
         Those of its devices.
     devices
         Among how many the arrays are divided yet by XLA: 1 if they are what one device has. 0 if that is not known.
-    groups
-        Of the devices that have parts of the same rows, if they have.
+    cut
+        Whether the rows themselves are divided among them.
     """
 
     platform: str
     devices: int
-    groups: tuple[tuple[int, ...], ...] = ()
+    cut: bool = False
 
     def may_divide(self, shape: tuple[Any, ...]) -> bool:
         """Whether XLA may divide an array of a shape."""
@@ -90,9 +90,9 @@ def elsewhere(x: Any, axes: tuple[int, ...]) -> str | None:
             return "being traced: what runs is chosen when it is compiled"
         part = x.sharding.shard_shape(x.shape)
         divided = any(part[a] != x.shape[a] for a in axes)
-        here = Place(",".join(sorted({d.platform for d in x.devices()})), 1, ((0,),) if divided else ())
+        here = Place(",".join(sorted({d.platform for d in x.devices()})), 1, divided)
     if here.platform != "cpu":
         return f"for {here.platform}, not in the host's memory"
     if not here.devices:
         return "to be exported, or for other devices than there are here, or in a shard_map over some axes of a mesh"
-    return "rows that are divided among devices, which add up their parts" if here.groups else None
+    return "rows that are divided among devices, which add up their parts" if here.cut else None

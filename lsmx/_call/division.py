@@ -14,14 +14,14 @@ from typing import Any
 
 from lsmx._call.finishing import finish_of, finished, takes, with_total
 from lsmx._call.operation import Operation, Options
-from lsmx._call.part_sums import numbers_of, row_sum_by_kernels, row_sums_by_kernels
-from lsmx._call.registry import PARTS, _forced, constant_when_compiled
+from lsmx._call.part_sums import row_sum_by_kernels, row_sums_by_kernels
+from lsmx._call.registry import PARTS, _forced, constant_when_compiled, forcing
 from lsmx._call.unknown import UNKNOWN, is_unknown, opened
-from lsmx._definition.checks import dtype_name, row_length
-from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.checks import ops_of, row_length
 from lsmx._definition.kinds import Axes, Shape
-from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.ops import Array, Ops
 from lsmx._definition.parts import Arrays, Part, in_part
+from lsmx._definition.rows import together
 from lsmx._errors import PartError
 
 MEAN = "mean_of_rows"
@@ -87,16 +87,15 @@ def on_part(operation: Operation, part: Part, arrays: tuple[Array, ...], axis: A
         if part.row_sums is not None and operation.name.partition("_with_")[0] == "row_sums":
             return sums_of(operation, part, arrays, axis, where, options)
         finish = finish_of(operation)
-        if finish is None or (finish.sign and part.adapted is not None) or not takes(finish, arrays, axis, options):
+        if finish is None or not takes(finish, part, arrays, axis, options):
             with in_part(part):
                 return operation.compute(arrays, axis, where, options, None)
-        sums = total = None
+        sums = None
         if finish.find is not None:
             known = {name: value for name, value in options.items() if name in finish.find.options}
             given = arrays[operation.at], *arrays[len(arrays) - finish.beside :]
             sums = on_part(finish.find, part, given, axis, where, known)
-        if finish.total and part.row_sum is not None:
-            total = part.row_sum(arrays[0], operation.axes(arrays, axis), where)
+        total = part.row_sum(arrays[0], operation.axes(arrays, axis), where) if finish.total and part.row_sum else None
         if is_unknown(sums) or is_unknown(total):
             return UNKNOWN
         arrays = arrays if sums is None else (*arrays, opened(sums))
@@ -112,8 +111,8 @@ def sums_of(operation: Operation, part: Part, arrays: Arrays, axis: Any, where: 
     numbers = part.row_sums(z, axes, where, tuple(temperature), options)
     if is_unknown(numbers):
         return UNKNOWN
-    ops = ops_for(numbers[0], FORMAT_OF[dtype_name(numbers[0].dtype)])
-    return numbers_of(ops, tuple(numbers), max(axes), len(z.shape))
+    ops = ops_of(numbers[0])
+    return together(ops, numbers, max(axes), len(z.shape))
 
 
 divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", default=())
@@ -128,16 +127,6 @@ def dividing(*given: Division) -> Iterator[None]:
             yield
     finally:
         divisions.reset(token)
-
-
-@contextmanager
-def forcing(name: str) -> Iterator[None]:
-    """Compute as ``using`` would say."""
-    token = _forced.set(name)
-    try:
-        yield
-    finally:
-        _forced.reset(token)
 
 
 @constant_when_compiled

@@ -10,12 +10,11 @@ from typing import Any
 
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation, Options
-from lsmx._call.part_sums import numbers_of
-from lsmx._definition.checks import dtype_name
-from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.checks import ops_of
 from lsmx._definition.kinds import INDEX, INDICES
-from lsmx._definition.ops import NAN, Array, ops_for
+from lsmx._definition.ops import NAN, Array
 from lsmx._definition.parts import Arrays, Part
+from lsmx._definition.rows import together
 from lsmx._definition.words import Words
 
 
@@ -70,17 +69,22 @@ def finish_of(operation: Operation) -> Finish | None:
     return Finish(find, rest, len(temperature), index[0] if index else None, sign)
 
 
-def takes(finish: Finish, arrays: Arrays, axis: Any, options: Options) -> bool:
-    """Whether it can be given a call: kernels know nothing of the classes of other parts, and count along one axis."""
-    return not options.get("label_smoothing") and (finish.at is None or len(finish.rest.axes(arrays, axis)) == 1)
+def takes(finish: Finish, part: Part, arrays: Arrays, axis: Any, options: Options) -> bool:
+    """Whether it can be given a call: kernels know nothing of the classes of other parts, and count along one axis.
+
+    In rounds, which are to be few, what an index picks is asked for together with the sums, and so by the definition.
+    """
+    if options.get("label_smoothing") or (finish.at is not None and len(finish.rest.axes(arrays, axis)) != 1):
+        return False
+    return not (finish.sign and part.adapted is not None) and not (finish.total and part.row_sum is None)
 
 
 def with_total(operation: Operation, arrays: Arrays, axis: Any, total: Words) -> Arrays:
     """The arrays of a gradient, and of whole rows the sum of its vector, as `RowGradient` takes them."""
     g, at, *sums = arrays
     axes, ndim = operation.axes(arrays, axis), len(at.shape)
-    ops = ops_for(at, FORMAT_OF[dtype_name(at.dtype)])
-    return (at, g, numbers_of(ops, total, max(axes), ndim), *sums)
+    ops = ops_of(at)
+    return (at, g, together(ops, total, max(axes), ndim), *sums)
 
 
 def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
@@ -89,7 +93,7 @@ def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array
     if finish.at is None:
         return rest.compute(arrays, axis, where, options, None)
     z, (a,) = arrays[rest.at], rest.axes(arrays, axis)
-    ops = ops_for(z, FORMAT_OF[dtype_name(z.dtype)])
+    ops = ops_of(z)
     xp, index, start = ops.xp, ops.integer(arrays[finish.at]), part.start[a]
     inside, here = (index >= 0) & (index < part.shape[a]), (index >= start) & (index < start + z.shape[a])
     every_option = {**rest.options, **options}

@@ -12,10 +12,9 @@ from typing import Any
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation
 from lsmx._call.unknown import Box, is_unknown, opened
-from lsmx._definition.checks import dtype_name
-from lsmx._definition.formats import FORMAT_OF
-from lsmx._definition.kinds import PARTS, Axes
-from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.checks import ops_of
+from lsmx._definition.kinds import Axes
+from lsmx._definition.ops import Array
 from lsmx._definition.parts import Arrays, in_part
 from lsmx._definition.row_parts import packed, row_sums_of, unpacked
 from lsmx._definition.row_values import row_sum_of
@@ -32,12 +31,6 @@ def operation_of(name: str, given: tuple[str, ...] = ()) -> Operation:
     return every()[name].variants[given].operations["forward"]
 
 
-def numbers_of(ops: Ops, numbers: Arrays, axis: int, ndim: int) -> Array:
-    """One number or more of each row, one after the other along an axis, and zeros."""
-    none = [ops.xp.zeros_like(numbers[0])] * (PARTS - len(numbers))
-    return together(ops, [*numbers, *none], axis, ndim)
-
-
 def row_sums_by_kernels(
     merged: Merged,
     heard: Heard,
@@ -51,13 +44,13 @@ def row_sums_by_kernels(
     plain, ndim, to = opened(x), len(x.shape), max(axes)
     given = ("temperature",) if temperature else ()
     with in_part(None):
-        ops, largest = ops_for(plain, FORMAT_OF[dtype_name(plain.dtype)]), heard()
+        ops, largest = ops_of(plain), heard()
         if largest is None:
             found = operation_of("row_top", given).compute((plain, *temperature), axes, where, options, None)
             largest = merged("two largest", tuple(parts_of(found, to)[:2]))
         if is_unknown(largest):
             return [*largest, *merged("sum", largest)]
-        found, total = numbers_of(ops, opened(largest), to, ndim), heard()
+        found, total = together(ops, opened(largest), to, ndim), heard()
         if total is None:
             said = operation_of("row_digits", given).compute((plain, found, *temperature), axes, where, options, None)
             total = merged("sum", tuple(packed(ops, said, to)))
@@ -74,14 +67,14 @@ def row_sum_by_kernels(merged: Merged, heard: Heard, v: Array, axes: Axes, where
         return high, low
     plain, ndim, to = opened(v), len(v.shape), max(axes)
     with in_part(None):
-        ops, largest = ops_for(plain, FORMAT_OF[dtype_name(plain.dtype)]), heard()
+        ops, largest = ops_of(plain), heard()
         if largest is None:
             found = operation_of("row_magnitude").compute((plain,), axes, where, {}, None)
             largest = merged("max", tuple(parts_of(found, to)[:1]))
         if is_unknown(largest):
             high, low = merged("sum", (*largest, *largest))
             return high, low
-        found, total = numbers_of(ops, opened(largest), to, ndim), heard()
+        found, total = together(ops, opened(largest), to, ndim), heard()
         if total is None:
             said = operation_of("row_integer").compute((plain, found), axes, where, {}, None)
             total = merged("sum", tuple(packed(ops, said, to)))

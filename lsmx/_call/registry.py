@@ -6,9 +6,10 @@ A backend is looked for once per array type: registered by hand, then in-tree, t
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
 from types import SimpleNamespace
@@ -53,6 +54,18 @@ shortcuts: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
 at_work = SimpleNamespace(compiling=lambda: False)
 """Whether a compiler traces what runs, as the backend that has one says (``Backend.compiling``)."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
+
+
+@contextlib.contextmanager
+def forcing(name: str) -> Iterator[None]:
+    """Compute as ``using`` would say."""
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
 on_load: list[Callable[[Backend], None]] = []
 """Called with every backend that is found for the first time."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from lsmx._call.registry import IN_TREE, _forced, entry_points, loaded
+from lsmx._call.registry import IN_TREE, entry_points, forcing, loaded
 from lsmx._errors import BackendError
 
 
@@ -34,8 +34,5 @@ def using(name: str) -> Iterator[None]:
         names = dict.fromkeys(["reference", *IN_TREE, *entry_points(), *(backend.name for backend in loaded())])
         if name not in names:
             raise BackendError(f"using: there is no backend {name!r}; there are {', '.join(names)}")
-    token = _forced.set(name)
-    try:
+    with forcing(name):
         yield
-    finally:
-        _forced.reset(token)

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from lsmx._definition.formats import FORMAT_OF
-from lsmx._definition.ops import Array
+from lsmx._definition.ops import Array, Ops, ops_for
 from lsmx._errors import ArgumentError, AxisError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
@@ -26,6 +26,11 @@ def dtype_name(dtype: Any) -> str:
         return dtype
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
     return str(name).rpartition(".")[2]
+
+
+def ops_of(x: Array) -> Ops:
+    """The operations on an array of floats, in the format of its own dtype."""
+    return ops_for(x, FORMAT_OF[dtype_name(x.dtype)])
 
 
 def native(dtype: Any) -> Any:

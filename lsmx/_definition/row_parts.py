@@ -7,34 +7,17 @@ the row's sum of exponentials is, in digits, which are added up; and of these `r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from lsmx._definition import exp, sums
-from lsmx._definition.checks import dtype_name, normal_axes
-from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.checks import normal_axes, ops_of
 from lsmx._definition.function import Function, keep
 from lsmx._definition.kinds import PARTS, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling, scaled
-from lsmx._definition.ops import NAN, Array, Ops, ops_for
+from lsmx._definition.ops import NAN, Array, Ops
 from lsmx._definition.row import INF
 from lsmx._definition.row_sums import axis_of, unsigned
-from lsmx._definition.rows import Rows, parts_of, together
-
-
-class Second(NamedTuple):
-    """The second largest logit of each row, whose term is what the sum's grid goes by."""
-
-    defined: Array  # where the maximum is finite
-    m: Array  # that, and the logit, 0 where it is not
-    logit: Array
-    term: exp.Exponential  # exp(z2 - m)
-
-    @classmethod
-    def of(cls, ops: Ops, maximum: Array, second: Array) -> Second:
-        """From the two largest logits."""
-        defined = ops.xp.isfinite(maximum)
-        m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
-        return cls(defined, m, second, exp.exp(ops, exp.difference(ops, second, m)))
+from lsmx._definition.rows import Rows, Second, parts_of, together
 
 
 class RowTop(Function):
@@ -54,8 +37,7 @@ class RowTop(Function):
         rows = Rows.of("z", z, axis, where)
         ops, to = rows.ops, axis_of(rows)
         maximum, second = unsigned(ops, *rows.two_largest(scaled(rows, rows.enter("z", z, absent=-INF), by)))
-        zero = ops.xp.zeros_like(second)
-        out = rows.widened().result(together(ops, [maximum, second, zero, zero], to, len(z.shape)))
+        out = rows.widened().result(together(ops, [maximum, second], to, len(z.shape)))
         keep(ctx, RowTop, (z,), out, axis, where, **by.changed())
         return out
 
@@ -150,7 +132,7 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
     axis
         As given for the parts: the numbers of a row lie along the last of its axes.
     """
-    ops = ops_for(top, FORMAT_OF[dtype_name(top.dtype)])
+    ops = ops_of(top)
     to = max(normal_axes(axis, len(top.shape)))
     maximum, second = unsigned(ops, *parts_of(top, to)[:2])
     of = Second.of(ops, maximum, second)

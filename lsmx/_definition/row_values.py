@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from lsmx._definition import sums
-from lsmx._definition.checks import dtype_name, normal_axes
-from lsmx._definition.formats import FORMAT_OF
+from lsmx._definition.checks import normal_axes, ops_of
 from lsmx._definition.function import Function, keep
-from lsmx._definition.kinds import PARTS, ROW_SUMS, ROWS
+from lsmx._definition.kinds import ROW_SUMS, ROWS
 from lsmx._definition.log_softmax import log_softmax, minus_s_sum
-from lsmx._definition.ops import NAN, Array, ops_for
+from lsmx._definition.ops import NAN, Array
 from lsmx._definition.row import INF
 from lsmx._definition.row_parts import in_digits, places
 from lsmx._definition.row_sums import axis_of
@@ -36,8 +35,7 @@ class RowMagnitude(Function):
         rows = Rows.of("v", v, axis, where)
         ops, to = rows.ops, axis_of(rows, "v")
         largest = rows.max(ops.xp.abs(rows.flush(rows.enter("v", v, absent=0.0))), empty=0.0)
-        none = [ops.xp.zeros_like(largest)] * (PARTS - 1)
-        out = rows.widened().result(together(ops, [largest, *none], to, len(v.shape)))
+        out = rows.widened().result(together(ops, [largest], to, len(v.shape)))
         keep(ctx, RowMagnitude, (v,), out, axis, where)
         return out
 
@@ -79,7 +77,7 @@ def row_sum_of(largest: Array, digits: Array, *, axis: Any = -1) -> Words:
     axis
         As given for the parts: the numbers of a row lie along the last of its axes.
     """
-    ops = ops_for(largest, FORMAT_OF[dtype_name(largest.dtype)])
+    ops = ops_of(largest)
     to = max(normal_axes(axis, len(largest.shape)))
     most = parts_of(largest, to)[0]
     finite = ops.xp.isfinite(most)

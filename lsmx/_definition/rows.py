@@ -36,6 +36,22 @@ class SumExp(NamedTuple):
         return log.reciprocal(ops, self.total)
 
 
+class Second(NamedTuple):
+    """The second largest logit of each row, whose term is what the sum's grid goes by."""
+
+    defined: Array  # where the maximum is finite
+    m: Array  # that, and the logit, 0 where it is not
+    logit: Array
+    term: exp.Exponential  # exp(z2 - m)
+
+    @classmethod
+    def of(cls, ops: Ops, maximum: Array, second: Array) -> Second:
+        """From the two largest logits."""
+        defined = ops.xp.isfinite(maximum)
+        m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
+        return cls(defined, m, second, exp.exp(ops, exp.difference(ops, second, m)))
+
+
 def parts_of(x: Array, axis: int) -> list[Array]:
     """Each of the numbers of a row that lie along an axis."""
     at = (slice(None),) * axis
@@ -43,8 +59,9 @@ def parts_of(x: Array, axis: int) -> list[Array]:
 
 
 def together(ops: Ops, parts: Sequence[Array], axis: int, ndim: int) -> Array:
-    """Numbers of a row, one after the other along an axis."""
-    first, *others = parts
+    """Numbers of a row, one after the other along an axis, and zeros up to `PARTS`."""
+    none: list[Array] = [ops.xp.zeros_like(parts[0])] * (PARTS - len(parts))
+    first, *others = (*parts, *none)
     number = ops.xp.arange(PARTS, device=ops.device)
     number = ops.xp.reshape(number, tuple(PARTS if i == axis else 1 for i in range(ndim)))
     for k, part in enumerate(others, 1):
@@ -159,11 +176,9 @@ class Rows:
         ops = self.ops
         given = self.found_by_kernels(x) if parts is None else self.parts(parts)
         maximum, second = self.two_largest(x) if given is None else given[:2]
-        defined = ops.xp.isfinite(maximum)
-        m, second = ops.where(defined, maximum, 0.0), ops.where(defined, second, 0.0)
+        defined, m, second, top = Second.of(ops, maximum, second)
         x = ops.where(defined, x, 0.0)
         terms = exp.exp(ops, exp.difference(ops, x, m))
-        top = exp.exp(ops, exp.difference(ops, second, m))
         t2 = top.value(ops)
         if given is None:
             t = ops.xp.where(x > second, t2, terms.value(ops))
