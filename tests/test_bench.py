@@ -247,6 +247,7 @@ def test_only_names_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--quick", "--only", "4096 x 1000 float32"]) == 2  # whose rows a trial has not
 
 
+@pytest.mark.slow
 def test_a_process_measures_what_is_chosen(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.json"
     assert main(["bench", "--quick", "--turns", "1", "--only", "8 x 10 NumPy out=", "--json", str(path)]) == 0

@@ -155,6 +155,7 @@ def test_the_picture_shows_long_rows(tmp_path: pathlib.Path) -> None:
 # --- the command ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_process_measures_what_is_chosen(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, drawn = tmp_path / "r.json", tmp_path / "r.png"
     words = ["bench", "losses", "--quick", "--turns", "1", "--only", "8 x 10", "--json", str(path), "--plot", str(drawn)]

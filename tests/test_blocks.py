@@ -44,6 +44,7 @@ def block(request: pytest.FixtureRequest) -> Iterator[int]:
 LOSSES = ["log_prob", "entropy", "rank", "cross_entropy", "cross_entropy_of", "kl_divergence"]
 
 
+@pytest.mark.one_in(18)
 @pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp", *LOSSES])
 def test_blocks_change_no_bit(block: int, function: str) -> None:
     if function in LOSSES and block != 64:
@@ -60,6 +61,7 @@ def test_blocks_change_no_bit(block: int, function: str) -> None:
     assert split >= 5, block
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_reduced_shapes(keepdims: bool) -> None:

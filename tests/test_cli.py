@@ -95,6 +95,7 @@ def forward(change: Callable[[Any], Any], accepts: Callable[[Any], bool] = lambd
 # --- verify ---------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_verify(capsys: Capture) -> None:
     assert main(["verify"]) == 0
@@ -125,6 +126,7 @@ def test_verify(capsys: Capture) -> None:
     assert text.splitlines()[-1] == f"OK: {len(equal)} equal, 0 differs, {counts[0]} unavailable, {counts[1]} omitted"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few", "alone")
 def test_a_wrong_kernel_differs_and_nothing_else(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
     def wrong(ctx: Any, g: Any) -> Any:
@@ -160,6 +162,7 @@ def test_verify_fails_on_another_arithmetic(monkeypatch: pytest.MonkeyPatch, cap
     assert re.search("digest [0-9a-f]{12}, stored [0-9a-f]{12}", text)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few", "alone")
 def test_one_bit_in_a_loss_differs(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
     rules = lsmx.registered()["cross_entropy"].function
@@ -181,6 +184,7 @@ def test_one_bit_in_a_loss_differs(capsys: Capture, plant: Callable[..., extend.
     assert "z-loss forward: 1 of 9 differ, first at (8,)" in " ".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few", "alone")
 @pytest.mark.parametrize(
     ("module", "constant", "changed"),
@@ -221,6 +225,7 @@ def test_what_a_library_raises_is_its_own_row(capsys: Capture, plant: Callable[.
     assert [r[3] for r in table(text) if r[-1] == "differs"] == ["-"] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alone", "few")
 def test_numpy_alone_is_compared_in_several_ways_and_says_so(capsys: Capture) -> None:
     assert main(["verify"]) == 0
@@ -234,6 +239,7 @@ def test_numpy_alone_is_compared_in_several_ways_and_says_so(capsys: Capture) ->
     assert [r[:2] for r in table(text) if r[0] == "strict"] == [["strict", "all"]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alone", "few")
 def test_a_kernel_that_took_nothing_is_not_equal(capsys: Capture, plant: Callable[..., extend.Backend]) -> None:
     plant(forward(lambda out: out, accepts=lambda z: False))
@@ -263,6 +269,7 @@ def digests(capsys: Capture, path: pathlib.Path) -> dict[tuple[str, str], str]:
     return {(r[0], r[2]): r[3] for r in table(capsys.readouterr().out) if r[-1] == "equal"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_logits_bit_for_bit(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lsmx.testing.inputs.BLOCK", 2**12)  # 40 rows of 100
@@ -278,6 +285,7 @@ def test_logits_bit_for_bit(tmp_path: pathlib.Path, capsys: Capture, monkeypatch
     assert all(changed[key] != first[key] for key in first if key[1] in ("float32", "float64"))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("together", [1, 2**13])
 def test_a_difference_in_the_last_block_is_found(
@@ -313,6 +321,7 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_layouts_and_dtypes_of_files(tmp_path: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lsmx.testing.inputs.BLOCK", 700)

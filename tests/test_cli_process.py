@@ -75,6 +75,7 @@ os.kill(os.getpid(), signal.SIGINT)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [SWALLOWS, IN_A_CALLBACK, THREADS])
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_ctrl_c_while_a_library_is_imported(tmp_path: pathlib.Path, source: str, command: str) -> None:
@@ -84,6 +85,7 @@ def test_ctrl_c_while_a_library_is_imported(tmp_path: pathlib.Path, source: str,
     assert (run.returncode, error) == (130, f"lsmx {command}: interrupted\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_it_works() -> None:
     with started("verify") as run:
         assert run.stdout is not None
@@ -121,6 +123,7 @@ def test_ctrl_c_in_what_measures_is_silent() -> None:
     assert (run.returncode, run.stderr) == (-signal.SIGINT, "")
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("words", [["info"], ["info", "--json"], ["--help"], ["verify", "--help"], ["verify"]])
 def test_a_reader_that_has_gone(words: list[str]) -> None:
     reader, writer = os.pipe()
@@ -131,6 +134,7 @@ def test_a_reader_that_has_gone(words: list[str]) -> None:
     assert (run.returncode, error) == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
 def test_a_full_disk() -> None:
     with open("/dev/full", "w") as full, started("info", stdout=full) as run:
@@ -138,6 +142,7 @@ def test_a_full_disk() -> None:
     assert (run.returncode, error) == (2, "lsmx info: [Errno 28] No space left on device\n")
 
 
+@pytest.mark.slow
 def test_as_a_command_without_colour_or_progress() -> None:
     """Its output to a pipe: plain text, and nothing on stderr."""
     with started("info") as run:
@@ -146,6 +151,7 @@ def test_as_a_command_without_colour_or_progress() -> None:
     assert (run.returncode, error) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_broken_plugin_is_one_line(tmp_path: pathlib.Path) -> None:
     install(tmp_path, "raise RuntimeError('no driver\\nat all')")
     with started("info", folder=tmp_path) as run:
@@ -195,6 +201,7 @@ def as_stderr(terminal: Terminal) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_what_is_imported(terminal: Terminal, tmp_path: pathlib.Path) -> None:
     install(tmp_path, "import sys\nsys.stdin.readline()\nbackend = 3")  # takes as long as nobody presses a key
     with started("info", folder=tmp_path, stdin=subprocess.PIPE, stderr=terminal.slave) as run:

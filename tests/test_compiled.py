@@ -88,6 +88,7 @@ def jax_results(function: str, dtype: str, options: dict[str, Any]) -> tuple[dic
     return {k: host(x) for k, x in found.items()}, {k: host(x) for k, x in alone.items()}
 
 
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_jax_with_kernels(function: str, dtype: str) -> None:
@@ -95,6 +96,7 @@ def test_jax_with_kernels(function: str, dtype: str) -> None:
         check(*jax_results(function, dtype, options), function, dtype, options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_jax_with_the_definition(function: str, dtype: str) -> None:
@@ -112,6 +114,7 @@ def test_consumers_are_those_of_the_materialised_result() -> None:
     assert differing(found["u"], np.asarray(want)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_removing_rounded_is_caught(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lsmx_jax.namespace.rounded", lambda product: product)
@@ -155,6 +158,7 @@ def torch_program(dtype: str) -> Callable[..., list[dict[str, torch.Tensor]]]:
     return program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_torch(dtype: str) -> None:
     """Compiled to one graph by Inductor, with producers and consumers that it would like to fuse."""
@@ -229,6 +233,7 @@ def test_torch_transforms_inside() -> None:
         torch.compile(torch.func.jacfwd(torch.func.jacfwd(f)), fullgraph=True, backend="aot_eager")(z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import torch, lsmx", "import lsmx, torch"])
 def test_torch_compiles_from_a_cold_start(imports: str) -> None:
     """The very first call of a process, inside ``fullgraph=True``: nothing is looked up in a way beyond tracing."""

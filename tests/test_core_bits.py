@@ -73,6 +73,7 @@ def generator(*words: object) -> np.random.Generator:
 # ---- by the core's own interface
 
 
+@pytest.mark.one_in(10, slow=3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("passname", PASSES)
 def test_rows_in_line(passname: str, dtype: str, core: Any) -> None:
@@ -84,6 +85,7 @@ def test_rows_in_line(passname: str, dtype: str, core: Any) -> None:
         check(core, in_line(passname, dtype, rows, n, int(rng.integers(2**31)), offset, place))
 
 
+@pytest.mark.one_in(16, slow=3)
 @pytest.mark.parametrize("dtype", [*DTYPES, None])
 @pytest.mark.parametrize("passname", PASSES)
 def test_layouts(passname: str, dtype: str | None, core: Any) -> None:
@@ -105,6 +107,7 @@ def test_many(passname: str, seed: int, core: Any) -> None:
         check(core, random_plan(rng, passname, [*DTYPES, None][i % 5]))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("passname", "dtype", "rows", "n"),
     [
@@ -135,6 +138,7 @@ def test_threads_with_strides_and_masks(core: Any) -> None:
     check(core, replace(plan, shape=(31, 100, 97), axes=(0, 2), mask=(100, 1), layouts=layouts), THREADS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passname", ["log_softmax_backward", "logsumexp_forward"])
 def test_long_rows_of_doubles(passname: str, core: Any) -> None:
     """Of more than 2^22 elements."""
@@ -404,6 +408,7 @@ def test_out_in_the_memory_of_a_mask(target: str) -> None:
     assert differing(out, want) is None
 
 
+@pytest.mark.one_in(4, slow=3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FORWARD)
 def test_tensors(function: str, dtype: str, target: str) -> None:

@@ -183,10 +183,12 @@ def wrong(program: pathlib.Path, file: pathlib.Path) -> bool:
     return done.returncode == 1
 
 
+@pytest.mark.slow
 def test_unchanged_it_is_right(file: pathlib.Path) -> None:
     assert not wrong(driver("-O1", edit=passes(*KEPT)), file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_seen(change: str, file: pathlib.Path) -> None:
     assert wrong(driver("-O1", edit=changed(*CHANGES[change])), file)
@@ -207,6 +209,7 @@ def test_changes_of_the_losses_are_seen(change: str, tmp_path: pathlib.Path) -> 
     assert wrong(driver("-O1", edit=changed(*edited, kept=(kept,))), tmp_path / "cases")
 
 
+@pytest.mark.slow
 def test_contraction_is_seen(file: pathlib.Path) -> None:
     """Products and sums that are made one operation: what the flags of the build shut out."""
     module = core()

@@ -70,6 +70,7 @@ threads_left, memory_left, threads_made, with_signals = (
 # ---- signals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handler", ["raise Alarm", "right()"])
 def test_a_storm_of_signals(handler: str) -> None:
     """Handlers that end the call, and handlers that call: whatever comes out is right, and no thread is left."""

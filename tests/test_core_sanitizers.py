@@ -45,10 +45,12 @@ def check(flags: tuple[str, ...], file: pathlib.Path, callers: int, edit: object
     assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:] + done.stderr[:4000]
 
 
+@pytest.mark.slow
 def test_addresses_and_undefined_behaviour(few: pathlib.Path) -> None:
     check((*ADDRESSES, *QUICKLY_COMPILED), few, 1)
 
 
+@pytest.mark.slow
 def test_threads(few: pathlib.Path) -> None:
     """Two callers at once, each of whom has helpers."""
     check(THREADS, few, 2)

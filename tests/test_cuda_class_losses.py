@@ -74,6 +74,7 @@ def every(n: int, ways: list[dict[str, Any]], dtype: torch.dtype) -> list[tuple[
     return found if n < 2000 else found[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_smoothing_with_weights_or_a_mask(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
@@ -87,6 +88,7 @@ def test_smoothing_with_weights_or_a_mask(dtype: str, n: int, launched: list[Any
             same(launched, launches, cross_entropy_backward, g, z, index, **options, **known)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_probabilities(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
@@ -100,6 +102,7 @@ def test_probabilities(dtype: str, n: int, launched: list[Any]) -> None:
         same(launched, 1, by_target, g, z, p, **options)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_js_divergence(dtype: str, n: int, launched: list[Any]) -> None:
     z, _, g, ways = drawn(dtype, n)
@@ -340,6 +343,7 @@ def calls() -> dict[str, Callable[[], Any]]:
     }
 
 
+@pytest.mark.one_in(17)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str) -> None:
     passname, before, after = FAULTS[fault]

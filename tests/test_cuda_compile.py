@@ -89,6 +89,7 @@ def check_compiles(passname: str, dtype: str, architectures: Sequence[str]) -> N
         assert lsmx_torch.cuda.compiled(passname, dtype, arch).code == code
 
 
+@pytest.mark.one_in(14)
 @pytest.mark.parametrize(("passname", "dtype"), KERNELS[::3])
 def test_every_kernel_compiles(passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For one architecture each, by turns, in some of the dtypes; by night in all, for all."""
@@ -104,6 +105,7 @@ def test_every_kernel_compiles_for_all(passname: str, dtype: str, tmp_path: path
     check_compiles(passname, dtype, ARCHITECTURES)
 
 
+@pytest.mark.one_in(10)
 @pytest.mark.parametrize(
     ("passname", "dtype", "ftz"),
     [(*kernel, ftz) for kernel in KERNELS[::3] for ftz in ("true", "false") if ftz == "true" or kernel[1] == "float32"],
@@ -120,6 +122,7 @@ def test_nothing_is_contracted(passname: str, dtype: str, ftz: str) -> None:
     assert re.search(loads[WIDTH[dtype]], text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("passname", "dtype"), OF_LOSSES)
 def test_nothing_is_contracted_in_losses(passname: str, dtype: str) -> None:
     """For an architecture each; a quotient is rounded as IEEE says."""

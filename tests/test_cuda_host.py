@@ -88,6 +88,7 @@ def check(function: str, z: torch.Tensor, g: torch.Tensor, axis: int = -1, where
     assert [differing(a, b) for a, b in zip(got, want, strict=True)] == [None] * len(want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", MOST)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_cases(function: str, dtype: str) -> None:
@@ -99,6 +100,7 @@ def test_cases(function: str, dtype: str) -> None:
     assert len(launched) >= 2 * (len(cases()) - 3)  # no entries, no rows, and axes that lie apart are left to the definition
 
 
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize("dtype", MOST)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_lengths(function: str, dtype: str, seen: list[Any]) -> None:
@@ -122,6 +124,7 @@ def test_rows_beyond_shared_memory(function: str) -> None:
     assert {values[-1] for _, *_, values in launched} == {0}
 
 
+@pytest.mark.one_in(9)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_alignment(function: str, dtype: str, seen: list[Any]) -> None:
@@ -137,6 +140,7 @@ def test_alignment(function: str, dtype: str, seen: list[Any]) -> None:
         assert (not seen[0][0].endswith("_1")) == aligned, (n, gap, first)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_axes_and_strides(function: str, seen: list[Any]) -> None:
     for dtype, shape, axis in itertools.product(
@@ -198,6 +202,7 @@ def test_results_go_where_the_input_is(function: str, seen: list[Any]) -> None:
         assert differing(g.numpy(), dz.numpy()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_millions_of_numbers(dtype: str, seen: list[Any]) -> None:
     """Rows of a thread of their own: the exponential, the limbs and the logarithm over their whole range."""
@@ -298,12 +303,14 @@ def replacing(before: str, after: str) -> Callable[[str], str]:
     return lambda text: text.replace(before, after)
 
 
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize("fault", [*FAULTS, *OF_VECTORS])
 def test_planted_faults_are_caught(fault: str) -> None:
     edit = replacing(*{**FAULTS, **OF_VECTORS}[fault])
     assert caught("backward" if fault in OF_VECTORS else "forward", edit=edit)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("change", [*CHANGES, *(pytest.param(c, marks=pytest.mark.nightly) for c in MORE_CHANGES)])
 def test_a_change_of_the_law_is_caught(change: str) -> None:
     """One that the compiled core's tests catch, too: there is one law."""

@@ -284,6 +284,7 @@ def module(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
 def test_launches_through_cupy(function: str, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = {(k.function, k.direction): k for k in module.KERNELS}
@@ -312,6 +313,7 @@ def test_launches_through_cupy(function: str, module: Any, monkeypatch: pytest.M
     assert forward.plan(extend.Context(), np.ones((2, 3), np.int64).view(Pretended)) == "dtype int64"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_losses_through_cupy(dtype: str, module: Any) -> None:
     """Numbers a row are in the format that is computed in; an index is of int32 or int64."""

@@ -101,6 +101,7 @@ def check(seen: list[Any], z: torch.Tensor, index: torch.Tensor, g: torch.Tensor
     same(seen, 1, lse_backward, g, z, **options)
 
 
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_one_array_of_logits(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
@@ -151,6 +152,7 @@ def test_rows_in_parts(dtype: str, n: int, launched: list[Any]) -> None:
     same(launched, 1, of["row_digits"], across, *same(launched, 1, of["row_top"], across, axis=0), axis=0)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_cross_entropy(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
@@ -168,6 +170,7 @@ def test_cross_entropy(dtype: str, n: int, launched: list[Any]) -> None:
         same(launched, launches, lsmx.cross_entropy_backward, g, z, index, reduction="none", **options)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_kl_divergence(dtype: str, n: int, launched: list[Any]) -> None:
     z, _, g, ways = drawn(dtype, n)
@@ -419,6 +422,7 @@ def caught(passname: str, before: str, after: str, call: Callable[[], Any]) -> N
     assert seen(lambda text: text.replace(before, after))
 
 
+@pytest.mark.one_in(14)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str) -> None:
     passname, before, after = FAULTS[fault]

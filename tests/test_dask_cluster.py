@@ -29,6 +29,7 @@ def run(folder: Path, megabytes: int, timeout: int) -> list[str]:
     return found.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_cluster_has_the_bits_also_when_a_worker_is_killed(tmp_path: Path) -> None:
     lines = run(tmp_path, 16, 300)
     assert sum(line.startswith("equal: ") and "zarr" not in line for line in lines) == 4 * 2 * 2

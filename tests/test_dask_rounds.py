@@ -132,6 +132,7 @@ def by_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "SHORTEST", 1)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.usefixtures("by_rounds")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{'-'.join(case[2])}")
 def test_every_function_by_rounds(case: Case) -> None:

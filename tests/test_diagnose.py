@@ -103,6 +103,7 @@ def test_torch_is_right(function: str, like: Any) -> None:
     assert found.inputs == 19
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("own", RIGHT, ids=lambda own: f"{own.function}-{own.words}")
 def test_right_ones_as_people_write_them(own: Own, dtype: str) -> None:
@@ -201,6 +202,7 @@ WRONG: list[tuple[str, str, Gradient]] = [
 ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("function", "name", "backward"), WRONG)
 def test_a_mistake_is_called_by_its_name(function: str, name: str, backward: Gradient, dtype: str) -> None:
@@ -230,6 +232,7 @@ def test_a_mistake_in_torch(name: str, backward: Gradient, dtype: str) -> None:
     assert found.mistake == name, str(found)
 
 
+@pytest.mark.one_in(12)
 @pytest.mark.parametrize("own", OWN_WRONG, ids=lambda own: f"{own.function}-{own.words}")
 def test_wrong_ones_as_people_write_them(own: Own) -> None:
     found = diagnose(own.rule, function=own.function, saves=own.saves)
@@ -375,6 +378,7 @@ def test_cross_entropy_has_its_own_bits(like: Any) -> None:
     assert found.equal_bits
 
 
+@pytest.mark.slow
 def test_cross_entropy_in_torch_and_jax() -> None:
     def in_torch(ctx: Any, g: Any) -> Any:
         z, target = ctx.saved_tensors
@@ -543,6 +547,7 @@ def test_none_of_the_known_mistakes() -> None:
     assert found.index == (0, 0)
 
 
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize("own", OWN_UNKNOWN, ids=lambda own: own.words)
 def test_where_and_by_how_much_an_unknown_one_is_off(own: Own) -> None:
     found = diagnose(own.rule, function=own.function)
@@ -644,6 +649,7 @@ def planted(answers: list[Answer], lines: str) -> list[Answer]:
 TABLES = [(f, saves, one_hot) for f in MISTAKES for saves in RESIDUALS[f] for one_hot in {False, f in OF_CLASSES}]
 
 
+@pytest.mark.one_in(10)
 @pytest.mark.parametrize(("axes", "dtype"), [(True, "bfloat16"), (False, "float64")])
 @pytest.mark.parametrize(("function", "saves", "one_hot"), TABLES)
 def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...], one_hot: bool, dtype: str, axes: bool) -> None:

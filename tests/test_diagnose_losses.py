@@ -105,6 +105,7 @@ def test_all_options_together_are_right(dtype: str) -> None:
     assert str(forward).startswith("forward pass of cross_entropy: right on 36 inputs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "like", [np.zeros(()), np.zeros((), "float32"), torch.zeros(()), torch.zeros((), dtype=torch.float64)], ids=str
 )
@@ -227,6 +228,7 @@ GRADIENTS: list[tuple[str, dict[str, Any], Loss]] = [
 ]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "options", "backward"), GRADIENTS)
 def test_a_mistake_in_a_gradient_is_called_by_its_name(name: str, options: dict[str, Any], backward: Loss, dtype: str) -> None:
@@ -400,6 +402,7 @@ def test_the_probes_tell_the_mistakes_with_options_apart() -> None:
     assert {m for m in OPTIONS if "* np.expand_dims(kept" not in m.wrong} <= seen  # alone, that changes nothing
 
 
+@pytest.mark.slow
 def test_the_probes_tell_the_mistakes_of_forward_passes_apart() -> None:
     seen: set[Mistake] = set()
     for function in ("cross_entropy", "log_prob"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -31,6 +32,7 @@ def train(where: Target) -> tuple[float, np.ndarray]:
     return float((predicted == true).mean()), where.to_numpy(w)
 
 
+@pytest.mark.slow
 def test_accuracy(backend: Target) -> None:
     accuracy, _ = train(backend)
     assert accuracy >= 0.95

@@ -35,6 +35,7 @@ def test_none_is_left_out() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(PRINTS) == set(LIBRARIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRINTS)
 def test_an_example_runs(name: str, tmp_path: pathlib.Path) -> None:
     for library in LIBRARIES[name]:
@@ -56,6 +57,7 @@ def run(command: list[str], folder: pathlib.Path, **more: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_losses_do_not_depend_on_how_a_vocabulary_is_divided(tmp_path: pathlib.Path) -> None:
     """Step after step, to the last bit: of a whole vocabulary, of one that is divided among one process, and among four."""
     torch = pytest.importorskip("torch")

@@ -71,6 +71,7 @@ def compiled_soon(backend: Target, dtype: str, case: Case) -> None:
         pytest.skip("jax: compiles each case for seconds")
 
 
+@pytest.mark.one_in(14)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_equal_bits(backend: Target, dtype: str, case: Case, loss: Callable[..., Any]) -> None:
     compiled_soon(backend, dtype, case)
@@ -141,6 +142,7 @@ def test_torch_compile(loss: Callable[..., Any]) -> None:
     assert torch.equal(one.grad, two.grad)
 
 
+@pytest.mark.slow
 def test_jax(loss: Callable[..., Any]) -> None:
     z, g, v = (x.astype(np.float32) for x in (Z, G, V))
     target, weight = jnp.asarray(TARGET), jnp.asarray(WEIGHT.astype(np.float32))
@@ -243,6 +245,7 @@ def mixture() -> Iterator[Callable[..., Any]]:
     extend.unregister("mixture")
 
 
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_two_gradients(backend: Target, dtype: str, case: Case, mixture: Callable[..., Any]) -> None:
     compiled_soon(backend, dtype, case)
@@ -250,6 +253,7 @@ def test_two_gradients(backend: Target, dtype: str, case: Case, mixture: Callabl
     assert {d: differing(got[d], want[d]) for d in want} == dict.fromkeys(("forward", "backward a", "backward b", "jvp a", "jvp b"))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("options", [{}, {"scale": 0.25}, {"axis": 0}, {"scale": 3.0, "keepdims": True}])
 def test_two_gradients_and_options_in_every_autograd(options: dict[str, Any], mixture: Callable[..., Any]) -> None:
     axis, scale = options.get("axis", -1), options.get("scale", 1.0)

@@ -49,6 +49,7 @@ def residual(function: str, z: Any, out: Any) -> tuple[Any, ...]:
     return (z, out) if function == "logsumexp" else (out,)
 
 
+@pytest.mark.one_in(9)
 @pytest.mark.parametrize(("dtype", "x64"), [(d, x64) for d in DTYPES for x64 in (False, True) if x64 or d != "float64"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_bits_of_jit_vjp_jvp_and_vmap(function: str, dtype: str, x64: bool) -> None:
@@ -74,6 +75,7 @@ def test_bits_of_jit_vjp_jvp_and_vmap(function: str, dtype: str, x64: bool) -> N
 OPTIONS: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": (0, 2)}, {"axis": None}, {"where": MASK}]
 
 
+@pytest.mark.one_in(13)
 @pytest.mark.parametrize("options", OPTIONS, ids=["last", "axis-0", "axes-0-2", "all", "masked"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_derivatives_of_three_orders(function: str, options: dict[str, Any]) -> None:
@@ -88,6 +90,7 @@ def test_derivatives_of_three_orders(function: str, options: dict[str, Any]) -> 
         check_grads(f, (array(3, 4, 2, dtype="float64"),), order=3, modes=("fwd", "rev"))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("direction", ["backward", "jvp"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_derivatives_of_the_public_derivatives(function: str, direction: str) -> None:
@@ -101,6 +104,7 @@ def test_derivatives_of_the_public_derivatives(function: str, direction: str) ->
 MODES = [jax.jacfwd, jax.jacrev]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", MODES)
 @pytest.mark.parametrize("first", MODES)
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -213,6 +217,7 @@ def test_a_process_ends_with_calls_under_way(keep: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_arrays_divided_among_devices() -> None:
     """On eight devices of the host, in a process of their own: JAX fixes their number when it starts."""
     script = Path(__file__).with_name("programs") / "jax_divided.py"
@@ -221,6 +226,7 @@ def test_arrays_divided_among_devices() -> None:
     assert done.stdout.split() == ["97", "equal"]
 
 
+@pytest.mark.slow
 def test_a_mesh_of_two_processes() -> None:
     """Each with two devices, on the host's own network."""
     script = Path(__file__).with_name("programs") / "jax_processes.py"
@@ -241,6 +247,7 @@ def test_a_mesh_of_two_processes() -> None:
         assert out.split()[-2:] == ["8", "equal"]  # after what the engine says
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("function", "dtype", "sizes", "axis"),
     [

@@ -43,6 +43,7 @@ def the_call(result: Any = None, **attributes: Any) -> Any:
     return jax.jit(program)
 
 
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize(("axis", "shape"), OPTIONS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -66,6 +67,7 @@ def test_bits_are_those_of_numpy(function: str, dtype: str, axis: Any, shape: tu
             assert differing(np.asarray(call(*given, axis=axis, where=where)), np.asarray(want)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_gradients_of_16_bits_at_the_logits(dtype: str) -> None:
     z, g = (jnp.asarray(x).astype(dtype) for x in RNG.standard_normal((2, 6, 33)))

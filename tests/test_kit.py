@@ -78,6 +78,7 @@ def plant(site: pathlib.Path, right: str, wrong: str) -> None:
 # --- the example --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example_passes_everything(site: pathlib.Path) -> None:
     done = run(site, *KIT, "--backends", "mylib", "-W", "error", "-k", "not float16 and not float64")  # which .ci/run has too
     assert done.returncode == 0, done.stdout + done.stderr
@@ -108,6 +109,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize(("chosen", "kernel", "red"), FAULTS, ids=[f"{i}-{chosen}" for i, (chosen, *_) in enumerate(FAULTS)])
 def test_a_fault_in_the_example_is_seen(site: pathlib.Path, chosen: str, kernel: str, red: str) -> None:
     plant(site, KERNEL, kernel)
@@ -121,6 +123,7 @@ LOSS = """lambda ctx, z, /, **options: "other options" if options["where"] is no
         lambda: ctx.save_for_backward(z) or mylib.Array(CHANGED(lsmx.registered()["entropy"](z.inner, axis=options["axis"]))))"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changed", "code"), [("", 0), ("(lambda x: np.nextafter(x, x.dtype.type(9)))", 1)])
 def test_a_fault_in_a_loss_is_seen(site: pathlib.Path, changed: str, code: int) -> None:
     kernel = f'extend.Kernel("entropy", "entropy", "forward", {LOSS.replace("CHANGED", changed)})'
@@ -131,6 +134,7 @@ def test_a_fault_in_a_loss_is_seen(site: pathlib.Path, changed: str, code: int) 
     assert failed == [(dtype, "entropy") for dtype in ("float32", "float64") if code]
 
 
+@pytest.mark.slow
 def test_a_fault_is_seen_by_the_others_too(site: pathlib.Path) -> None:
     """With workers; the functions without the fault stay green."""
     plant(site, KERNEL, PLAIN)
@@ -156,6 +160,7 @@ def test_names_of_every_kind(site: pathlib.Path) -> None:
     assert sorted(passed) == sorted(f"{name}-{dtype}" for name, found in dtypes.items() for dtype in found)
 
 
+@pytest.mark.slow
 def test_all_of_them_by_default(site: pathlib.Path) -> None:
     done = run(site, *KIT, "-k", "test_plus_infinity", "--collect-only", "-q")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -163,6 +168,7 @@ def test_all_of_them_by_default(site: pathlib.Path) -> None:
     assert found >= {"mylib", "numpy", "torch", "cupy", "strict", "strict-no_float64", "strict-no_x64"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

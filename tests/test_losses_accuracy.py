@@ -243,6 +243,7 @@ def dot(a: list[Any], b: list[Any]) -> Any:
     return mp.fsum(u * v for u, v in zip(a, b, strict=True) if u)
 
 
+@pytest.mark.one_in(3)
 @DTYPES
 @pytest.mark.parametrize("name", INPUTS)
 def test_log_prob_and_entropy(name: str, dtype: str) -> None:
@@ -251,6 +252,7 @@ def test_log_prob_and_entropy(name: str, dtype: str) -> None:
     note("entropy", lsmx.entropy(b.z), [e.H for e in b.exact])
 
 
+@pytest.mark.one_in(9)
 @DTYPES
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FINITE)
@@ -280,6 +282,7 @@ def test_gradients_of_log_prob_and_entropy(name: str, dtype: str) -> None:
     note("entropy's gradient", lsmx.entropy_backward(b.g, b.z)[:, b.at], by_entropy, unit, least_of(dtype))
 
 
+@pytest.mark.one_in(9)
 @DTYPES
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FINITE)
@@ -384,6 +387,7 @@ class Apart(NamedTuple):
         return cls(kl, js, gradients, units)
 
 
+@pytest.mark.one_in(3)
 @DTYPES
 @pytest.mark.parametrize("noise", [*NOISE, 0.0])
 def test_divergences(noise: float, dtype: str) -> None:

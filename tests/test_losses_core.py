@@ -80,6 +80,7 @@ def draw(seed: int, kind: str, dtype: str, n: int) -> tuple[np.random.Generator,
     return rng, z, index, g, [{}, {"where": mask}, {"temperature": 0.7}, {"temperature": each}, *capped]
 
 
+@pytest.mark.one_in(9, slow=3)
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_log_prob_entropy_and_rank(target: str, dtype: str, n: int) -> None:
@@ -97,6 +98,7 @@ def test_log_prob_entropy_and_rank(target: str, dtype: str, n: int) -> None:
             assert differing(stats.lse, want.lse) is None
 
 
+@pytest.mark.one_in(7, slow=3)
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_cross_entropy(target: str, dtype: str, n: int) -> None:
@@ -116,6 +118,7 @@ def test_cross_entropy(target: str, dtype: str, n: int) -> None:
             same(lsmx.cross_entropy_backward, g, z, index, reduction="none", **options)
 
 
+@pytest.mark.one_in(18, slow=3)
 @pytest.mark.parametrize("n", [1, 16, 40])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_divergences(target: str, dtype: str, n: int) -> None:
@@ -209,6 +212,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", CALLS)
 def test_memory_of_a_value(name: str) -> None:
     """Above its inputs and its result, under 1 % of the logits."""
@@ -273,6 +277,7 @@ def calls_of_rows(z: Values, index: Values, g: Values) -> list[Callable[..., Any
     ]
 
 
+@pytest.mark.one_in(18, slow=3)
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_with_row_sums(target: str, dtype: str, n: int) -> None:
@@ -334,6 +339,7 @@ def test_the_cotangents_of_a_mean(dtype: str) -> None:
                 assert differing(got, mean.derivative("backward", *given, None)) is None, (g, divisor)
 
 
+@pytest.mark.one_in(17, slow=3)
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_cross_entropy_of_a_number_for_each_class(target: str, dtype: str, n: int) -> None:
@@ -375,6 +381,7 @@ def of_backward(g: Values, z: Values, p: Values, **options: Any) -> tuple[Values
     return by_z, by_target
 
 
+@pytest.mark.one_in(12, slow=3)
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_several_indices(target: str, dtype: str, n: int) -> None:
@@ -420,6 +427,7 @@ def test_log_softmax_with_row_sums(target: str, dtype: str, n: int) -> None:
                         assert differing(got, right) is None, (kind, direction)
 
 
+@pytest.mark.one_in(8, slow=3)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_the_short_way(target: str, dtype: str) -> None:
     """Calls that the core takes whole: the bits of the longer way, and what is wrong is said as there."""

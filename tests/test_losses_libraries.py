@@ -42,6 +42,7 @@ def in_jax() -> list[Any]:
     return found
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("name", "dtype", "case"), in_jax())
 def test_equal_bits_in_jax(name: str, dtype: str, case: Case) -> None:
     where = library("jax")
@@ -183,6 +184,7 @@ def test_divergences_reduced_in_torch(name: str) -> None:
         same(got, want)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ["several", "entropy", "cross_entropy", "mean", "sum"])
 def test_jax(name: str) -> None:
     """As it is called, and its gradient in one program."""
@@ -254,6 +256,7 @@ MASK = uniform(12, 2, 5) < 0.7
 MASK[:, 1] = True
 
 
+@pytest.mark.slow
 def test_gradients_by_differences() -> None:
     index, several, target, weight, t = to_torch(INDEX[:2], SEVERAL[:2], TARGET[:2], WEIGHT, T[:2])
     mask = torch.from_numpy(MASK)
@@ -440,6 +443,7 @@ def test_sums_that_are_none_of_these_rows() -> None:
         lsmx.row_sums(np.asarray(1.0), axis=None)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"z_loss": 0.01}, {"label_smoothing": 0.2, "z_loss": 0.1}])
 def test_smoothing_and_z_loss_inside_jit(options: dict[str, Any]) -> None:
     z, target = normal(142, 7, 50).astype("float32"), np.asarray([1, 2, -100, 4, 5, 6, 7])

@@ -20,6 +20,7 @@ def of(name: str) -> Target:
     return found
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax", "strict"])
 def test_the_bits_of_a_mask(name: str, axis: int) -> None:

@@ -170,6 +170,7 @@ def test_supports_that_differ(dtype: str) -> None:
     same(lsmx.kl_divergence(few, few), np.zeros(1, dtype))
 
 
+@pytest.mark.slow
 def test_indices_outside_of_a_row() -> None:
     """Where they cannot be looked at: NaN, and never a number; the rank is -1."""
     z = jnp.asarray(normal(61, 6, 5).astype(np.float32))
@@ -244,6 +245,7 @@ def test_sums_over_rows_that_are_not_finite(dtype: str) -> None:
     same(mean(np.asarray([top, 1.0, -top, 2.0**-30], dtype), np.asarray(1.0, dtype), axis=None), np.asarray(1 + 2.0**-30, dtype))
 
 
+@pytest.mark.one_in(2)
 @DTYPES
 @pytest.mark.parametrize("by", ["numpy", "reference"])
 def test_sums_over_rows_are_rounded_once(by: str, dtype: str) -> None:

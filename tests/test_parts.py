@@ -104,6 +104,7 @@ def check(name: str, arrays: tuple[Any, ...], options: dict[str, Any], convert: 
     return rounds
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{'-'.join(case[2])}")
 def test_parts_have_the_bits_of_the_whole(case: Case) -> None:
     check(*case)
@@ -116,6 +117,7 @@ def test_other_formats(name: str, dtype: Any) -> None:
     check(name, tuple(x.astype(dtype) if x.dtype == np.float32 else x for x in arrays), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["torch", "jax", "strict"])
 def test_other_libraries(library: str) -> None:
     """The same steps, in the same bits, and what is said is in the library's own arrays."""

@@ -49,6 +49,7 @@ def same(a: np.ndarray, b: np.ndarray) -> None:
     assert differing(a, b) is None
 
 
+@pytest.mark.one_in(13, slow=3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @hypothesis.given(data=st.data())
 def test_permuting_a_row_permutes_the_result(backend: Target, dtype: str, function: str, data: st.DataObject) -> None:
@@ -58,6 +59,7 @@ def test_permuting_a_row_permutes_the_result(backend: Target, dtype: str, functi
     same(permuted, out if function == "logsumexp" else out[:, order])
 
 
+@pytest.mark.one_in(16, slow=3)
 @pytest.mark.parametrize("function", ["log_softmax", "softmax"])
 @hypothesis.given(data=st.data())
 def test_permuting_a_row_permutes_the_gradient(backend: Target, dtype: str, function: str, data: st.DataObject) -> None:
@@ -67,6 +69,7 @@ def test_permuting_a_row_permutes_the_gradient(backend: Target, dtype: str, func
     same(gradient(backend, function, dtype, z[:, order], g[:, order]), gradient(backend, function, dtype, z, g)[:, order])
 
 
+@pytest.mark.one_in(15, slow=3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @hypothesis.given(data=st.data())
 def test_a_batch_is_its_rows(backend: Target, dtype: str, function: str, data: st.DataObject) -> None:
@@ -76,6 +79,7 @@ def test_a_batch_is_its_rows(backend: Target, dtype: str, function: str, data: s
     same(np.concatenate(parts), run(backend, function, dtype, z))
 
 
+@pytest.mark.one_in(10, slow=3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @hypothesis.given(data=st.data())
 def test_appended_minus_infinities_change_nothing(backend: Target, dtype: str, function: str, data: st.DataObject) -> None:
@@ -86,6 +90,7 @@ def test_appended_minus_infinities_change_nothing(backend: Target, dtype: str, f
     same(out if function == "logsumexp" else out[:, : z.shape[1]], run(backend, function, dtype, z))
 
 
+@pytest.mark.one_in(13, slow=3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @hypothesis.given(data=st.data())
 def test_masked_is_absent(backend: Target, dtype: str, function: str, data: st.DataObject) -> None:
@@ -114,6 +119,7 @@ def test_masked_gradients_are_absent(backend: Target, dtype: str) -> None:
             same(dz[i, mask[i]], gradient(backend, function, dtype, *kept)[0])
 
 
+@pytest.mark.one_in(14, slow=3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @hypothesis.given(data=st.data())
 def test_any_axis_is_the_last_one_moved(backend: Target, dtype: str, function: str, data: st.DataObject) -> None:

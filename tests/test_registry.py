@@ -111,6 +111,7 @@ def install(folder: pathlib.Path, name: str, source: str) -> None:
     (info / "entry_points.txt").write_text(f"[lsmx.backends]\n{name} = {name}:backend\n")
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_is_found_used_and_reported(tmp_path: pathlib.Path) -> None:
     install(tmp_path, "mylib", PLUGIN)
     done = python(
@@ -141,6 +142,7 @@ def test_an_installed_plugin_is_found_used_and_reported(tmp_path: pathlib.Path) 
     assert any("last axis (log_softmax forward)" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "reason"),
     [

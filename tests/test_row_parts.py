@@ -53,6 +53,7 @@ def cuts_of(rng: np.random.Generator, n: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(at))
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("n", [1, 33, 9001])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_sums_of_parts_are_those_of_the_row(target: str, dtype: str, n: int) -> None:  # noqa: F811
@@ -71,6 +72,7 @@ def test_sums_of_parts_are_those_of_the_row(target: str, dtype: str, n: int) -> 
     assert lsmx.explain(z, function="row_top").runs == lsmx.explain(z, whole, function="row_digits").runs == "core"
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("n", [1, 33, 9001])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_sums_of_any_values_and_gradients_of_parts(target: str, dtype: str, n: int) -> None:  # noqa: F811

@@ -94,6 +94,7 @@ LAYOUTS = ("C order", "Fortran order", "offset", "every other", "backwards", "mi
 PAIRS = [*zip(LAYOUTS, LAYOUTS, strict=True), ("C order", "last first"), ("backwards", "offset")]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("layout", "other"), PAIRS)
 @pytest.mark.parametrize("shape", [(3, 5, 7), (2, 70, 33), (40, 3, 20), (5, 2, 130)])
 @pytest.mark.parametrize("function", FUNCTIONS)

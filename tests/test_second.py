@@ -89,6 +89,7 @@ def room(function: str, dtype: str, size: np.ndarray) -> np.ndarray:
     return ROUNDINGS[of_an_output] * UNIT[dtype] * size + 2.0**-24 * (dtype == "float16")
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_values_and_bits(function: str, dtype: str) -> None:

@@ -74,6 +74,7 @@ def test_gradcheck(function: str, options: dict[str, Any]) -> None:
     assert gradgradcheck(f, (z,), check_fwd_over_rev=True, check_rev_over_rev=True)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("where", [None, MASK[:, :, 1]], ids=["whole", "masked"])
 @pytest.mark.parametrize("direction", ["backward", "jvp"])
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -282,6 +283,7 @@ def samples(function: str) -> list[tuple[Any, tuple[Any, ...]]]:
     return found
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_opcheck(function: str) -> None:
     for op, args in samples(function):

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_dtensors_of_four_processes(tmp_path: pathlib.Path) -> None:
     """Replicated and divided, on a line and on a grid; each process has a part of the whole, and all have its bits."""
     start = [sys.executable, "-W", "ignore", str(SCRIPT)]
@@ -52,6 +53,7 @@ REFUSED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 3])
 def test_plain_tensors_under_torchrun(processes: int) -> None:
     """Parts of rows of several sizes, some of them empty; means over the rows of all; disagreement is an error everywhere."""

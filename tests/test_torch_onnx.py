@@ -89,6 +89,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.one_in(10)
 @pytest.mark.parametrize("options", OPTIONS, ids=["last", "axis 0", "axes 0 and 2", "all", "mask", "mask of another axis"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_values(function: str, options: dict[str, Any], run: Any) -> None:
@@ -106,6 +107,7 @@ def test_logsumexp_with_kept_axes(run: Any) -> None:
     close(call(Z), lsmx.logsumexp(Z, axis=(0, 1), keepdims=True))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_mask_that_is_computed_and_one_that_is_given(function: str, run: Any) -> None:
     f = getattr(lsmx, function)
@@ -116,6 +118,7 @@ def test_a_mask_that_is_computed_and_one_that_is_given(function: str, run: Any) 
         close(call(Z, mask), f(Z, where=mask))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_dtypes(function: str, dtype: str, run: Any) -> None:
@@ -130,6 +133,7 @@ def test_a_cast(run: Any) -> None:
     close(call(Z), lsmx.softmax(Z, dtype="float64"), "float64")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_sizes_of_any_batch_and_of_any_row(function: str, run: Any) -> None:
     f = getattr(lsmx, function)
@@ -141,6 +145,7 @@ def test_sizes_of_any_batch_and_of_any_row(function: str, run: Any) -> None:
             close(call(z), f(z, axis=axis))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("function", "way"),
     [
@@ -167,6 +172,7 @@ def test_ways_to_export(function: str, way: str, run: Any) -> None:
     close(call(Z), f(Z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"axis": 0, "where": MASK}], ids=["plain", "masked"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_definition_has_equal_bits(function: str, options: dict[str, Any], run: Any) -> None:
@@ -179,6 +185,7 @@ def test_the_definition_has_equal_bits(function: str, options: dict[str, Any], r
         assert differing(call(z), f(z, **options).numpy()) is None
 
 
+@pytest.mark.slow
 def test_derivatives_are_exported_as_the_definition(run: Any) -> None:
     g = torch.from_numpy(RNG.standard_normal(Z.shape).astype(np.float32))
     out, s = lsmx.log_softmax(Z), lsmx.softmax(Z)

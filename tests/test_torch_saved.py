@@ -112,6 +112,7 @@ def traced(model: Model, path: pathlib.Path) -> None:
     program.save(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.*:DeprecationWarning", "ignore:.*treespec, LeafSpec:FutureWarning")
 @pytest.mark.parametrize(
     ("save", "load"),
@@ -147,6 +148,7 @@ def test_both_ways_to_export(strict: bool) -> None:
         same(got, want)
 
 
+@pytest.mark.slow
 def test_looking_for_pytorch_is_not_importing_it(tmp_path: pathlib.Path) -> None:
     """The notice waits for the import itself, leaves nothing behind, and is in nobody's way."""
     program = """
@@ -165,6 +167,7 @@ assert not any(type(finder).__module__ == "lsmx._call.notice" for finder in sys.
     fresh(program, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_import_of_pytorch_that_fails_can_be_tried_again(tmp_path: pathlib.Path) -> None:
     broken = tmp_path / "torch"
     broken.mkdir()
@@ -241,6 +244,7 @@ def test_a_trace_is_differentiated_as_the_model_is() -> None:
         same(got, want)
 
 
+@pytest.mark.slow
 def test_traces_are_loaded_in_a_fresh_process(functions: dict[str, Callable[..., torch.Tensor]], tmp_path: pathlib.Path) -> None:
     for name, f in functions.items():
         model = torch.fx.symbolic_trace(Model(f))

@@ -67,6 +67,7 @@ def test_checkers_report_the_wrong_calls_and_no_others(checker: str, pytestconfi
     assert reported_by(checker, paths, cache) == set().union(*(wrong_lines(checker, path) for path in paths))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("library", "path"), CALLS, ids=lambda x: getattr(x, "stem", ""))
 def test_types_are_what_comes_back(library: str, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``assert_type``, which checkers look at only, looks at the values."""

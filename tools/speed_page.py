@@ -26,10 +26,11 @@ FOLDER = HOME / "benchmarks"
 PAGES = ("docs/speed.md", "docs/losses.md", "README.md")
 TORCH = {"baseline": "default", "avx2": "avx2", "avx512": "avx512"}  # what PyTorch calls the instructions of our targets
 XLA = {"baseline": "SSE4_2", "avx2": "AVX2", "avx512": "AVX512"}  # and XLA
-IN_README = ("first call", "rows of 1000 to 128256", "fresh output", "rows of 10", "masks", "small calls on NumPy")
+IN_README = ("rows of 1000 to 128256", "fresh output", "masks", "log_prob, float32", "cross_entropy, forward and backward, float32")
 NONE = "No figures of this version yet: `python tools/speed_page.py --measure%s` measures this machine and fills the tables."
 
 Machines = dict[str, Results]
+Groups = dict[tuple[str, str], dict[str, list[tuple[Any, Any]]]]
 
 
 def results_of(subject: str) -> Machines:
@@ -50,26 +51,45 @@ def read() -> tuple[Machines, Machines, Results | None]:
     return of_hosts(machines), of_hosts(losses), next((results for results in machines.values() if "device" in results), None)
 
 
+def spread(pairs: list[tuple[Any, Any]]) -> str:
+    """The least and the largest ratio of a group on a machine."""
+    return report.span([report.ratio(*pair) or 0.0 for pair in pairs]) if pairs else ""
+
+
 def cell(pairs: list[tuple[Any, Any]]) -> str:
     """The ratios of a group on a machine, and how many reach their targets unless all do."""
     if not pairs:
         return ""
     met = [value for pair in pairs if (value := report.reached(*pair)) is not None]
-    return report.span([report.ratio(*pair) or 0.0 for pair in pairs]) + ("" if all(met) else f" **({sum(met)} of {len(met)})**")
+    return spread(pairs) + ("" if all(met) else f" **({sum(met)} of {len(met)})**")
 
 
-def machine_table(hosts: Machines, only: tuple[str, ...] = ("",)) -> str:
-    """A line for each group and each other, a column for each machine."""
-    groups: dict[tuple[str, str], dict[str, list[tuple[Any, Any]]]] = {}
+def grouped(hosts: Machines, only: tuple[str, ...]) -> Groups:
+    """The ratios of each group beside each other contestant, by machine."""
+    groups: Groups = {}
     for name, results in hosts.items():
         for entry, target in report.asked(results):
             if target["group"].startswith(only):
                 groups.setdefault((target["group"], target["other"]), {}).setdefault(name, []).append((entry, target))
+    return groups
+
+
+def machine_table(hosts: Machines) -> str:
+    """A line for each group and each other, a column for each machine."""
     lines = ["| work | beside | target | " + " | ".join(hosts) + " |", "|---" * (3 + len(hosts)) + "|"]
-    for (group, other), found in groups.items():
+    for (group, other), found in grouped(hosts, ("",)).items():
         least = sorted({t["ratio"] for pairs in found.values() for _, t in pairs if t["ratio"] is not None})
         cells = [group, other, report.span(least) if least else "", *(cell(found.get(name, [])) for name in hosts)]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def short_table(speed: Machines, losses: Machines) -> str:
+    """Some groups of both, without targets."""
+    names = list(dict.fromkeys([*speed, *losses]))
+    lines = ["| work | beside | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
+    for (group, other), found in (grouped(speed, IN_README) | grouped(losses, IN_README)).items():
+        lines.append(f"| {' | '.join([group, other, *(spread(found.get(name, [])) for name in names)])} |")
     return "\n".join(lines)
 
 
@@ -108,7 +128,7 @@ def parts(speed: Machines, losses: Machines, device: Results | None) -> dict[str
         "machines": lambda: machine_table(speed) if speed else none,
         "rows": lambda: "\n\n".join(of_host(*host) for host in speed.items()) or none,
         "cuda": lambda: of_device(device) if device else none,
-        "readme": lambda: machine_table(speed, IN_README) if speed else none,
+        "readme": lambda: short_table(speed, losses) if speed and losses else none,
         "losses": lambda: machine_table(losses) if losses else none_of_losses,
         "loss_rows": lambda: "\n\n".join(of_host(f"losses, {name}", r) for name, r in losses.items()) or none_of_losses,
     }

@@ -38,8 +38,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse names that are unknown before anything is collected."""
+    """Refuse names that are unknown before anything is collected, and register the marker of the kit's tests."""
     if asks_for_kit(config.invocation_params.args):
         from lsmx.testing.matrix import chosen
 
+        config.addinivalue_line("markers", "one_in(quick, slow=1): which cases lsmx's own repository runs by default")
         chosen(config)

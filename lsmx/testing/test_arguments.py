@@ -73,6 +73,7 @@ def test_bad_axis(backend: Target, function: str, axis: object) -> None:
             getattr(lsmx, f"{function}_jacobian")(z, axis=axis)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("axis", "same"), [([1, 0], (0, 1)), (np.int64(0), 0), (np.asarray(0), 0), ((np.int8(1),), 1)])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_axes_of_other_kinds(backend: Target, function: str, axis: Any, same: Any) -> None:
@@ -176,6 +177,7 @@ def writable(x: Any) -> bool:
     return True
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_inputs_are_never_written_to(backend: Target, dtype: str, function: str) -> None:
     rng = np.random.default_rng(8)
@@ -195,6 +197,7 @@ def test_inputs_are_never_written_to(backend: Target, dtype: str, function: str)
     assert np.array_equal(backend.to_numpy(m), mask)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_results_are_of_the_library_dtype_and_device_of_the_array(backend: Target, dtype: str, function: str) -> None:
     rng = np.random.default_rng(9)

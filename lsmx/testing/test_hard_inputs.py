@@ -42,6 +42,7 @@ def marked(backend: Target, values: np.ndarray, dtype: str, at: tuple[int, ...] 
     return backend.from_numpy(x, dtype)
 
 
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_there_is_one_nan(backend: Target, dtype: str, function: str) -> None:
     """Whatever NaN comes in, and in every direction: in logits, cotangents, directions and outputs."""
@@ -134,6 +135,7 @@ def test_masked_entries(backend: Target, dtype: str) -> None:
     equal(run(backend, "log_softmax", [[-inf, 1.0]], dtype, [[True, False]]), [[nan, -inf]])
 
 
+@pytest.mark.one_in(11)
 @pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (0,)])
 def test_empty(backend: Target, dtype: str, shape: tuple[int, ...]) -> None:
     z = np.zeros(shape)
@@ -145,6 +147,7 @@ def test_empty(backend: Target, dtype: str, shape: tuple[int, ...]) -> None:
     equal(run(backend, "logsumexp", z, dtype, axis=None), -inf)
 
 
+@pytest.mark.one_in(2)
 def test_zero_dimensions(backend: Target, dtype: str) -> None:
     for function, want in zip(FUNCTIONS, (0.0, 1.0, 2.5), strict=True):
         equal(run(backend, function, 2.5, dtype, axis=None), want)
@@ -168,6 +171,7 @@ def test_a_cotangent_that_is_not_finite_fills_its_row(backend: Target, dtype: st
         assert np.isfinite(dz[2]).all()
 
 
+@pytest.mark.one_in(2)
 def test_jacobians_flatten_several_axes(backend: Target, dtype: str) -> None:
     z = backend.from_numpy(quantise(np.random.default_rng(2).standard_normal((3, 2, 4)), dtype), dtype)
     for function in FUNCTIONS[:2]:

@@ -39,6 +39,7 @@ def mismatches(where: Target, function: str, dtype: str, chosen: list[Case]) -> 
     return found
 
 
+@pytest.mark.one_in(84, slow=3)
 @pytest.mark.parametrize("function", LOSSES)
 def test_losses(backend: Target, dtype: str, function: str) -> None:
     chosen = looked_at(backend.name, function, dtype)
@@ -47,6 +48,7 @@ def test_losses(backend: Target, dtype: str, function: str) -> None:
     assert mismatches(backend, function, dtype, chosen) == []
 
 
+@pytest.mark.one_in(12, slow=3)
 @pytest.mark.parametrize("function", LOSSES)
 def test_losses_inside_reference(backend: Target, dtype: str, function: str) -> None:
     """Without kernels."""
