@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 import getpass
 import os
+import sys
 import tempfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's threads, several for each of pytest's workers, wait for each other
@@ -21,6 +23,10 @@ from lsmx import ARITHMETIC_VERSION
 COMPILED = f"lsmx-{getpass.getuser()}-inductor-{ARITHMETIC_VERSION}"
 os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), COMPILED))
 HOW = {"slow": ': pytest -m "slow and not nightly"', "nightly": ": pytest -m nightly"}
+OPTIONAL = {  # the libraries of the extras, by the names under which they are imported
+    "array_api_strict", "autograd", "cuda", "cupy", "dask", "distributed", "hypothesis", "jax", "matplotlib", "ml_dtypes",
+    "mpmath", "mypy", "onnx", "onnxruntime", "onnxscript", "scikit_build_core", "scipy", "sklearn", "tabulate", "torch", "zarr",
+}  # fmt: skip
 DESELECTED = pytest.StashKey[Counter[str]]()
 
 
@@ -77,6 +83,42 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Hear what a worker left out: each collects all tests, so one speaks for all."""
     node.config.stash[DESELECTED] = Counter(getattr(node, "workeroutput", {}).get("deselected", {}))
+
+
+def absent(excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
+    """Which library of the extras an error is about the want of, here or in a doctest."""
+    error: BaseException | None = excinfo.value
+    if isinstance(error, doctest.UnexpectedException):
+        error = error.exc_info[1]
+    while error is not None:
+        name = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and name in OPTIONAL:
+            return f"not installed: {name}"
+        error = error.__cause__
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Leave out a module that imports a library which is not installed, and no half of it in memory."""
+    report = yield
+    excinfo = report.call.excinfo if report.failed and report.call else None
+    if excinfo and (reason := absent(excinfo)):
+        report.outcome, report.longrepr, report.result = "skipped", (str(collector.path), 0, f"Skipped: {reason}"), []
+        for name in [n for n, m in sys.modules.items() if getattr(m, "__file__", None) == str(collector.path)]:
+            del sys.modules[name]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """And a test or a page's example that does."""
+    report: pytest.TestReport = yield
+    if report.failed and call.excinfo and (reason := absent(call.excinfo)):
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: {reason}")
+    return report
 
 
 def why(report: pytest.TestReport) -> str:

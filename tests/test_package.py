@@ -62,6 +62,14 @@ def test_the_readme_shows_both_commands() -> None:
         assert f"\n{command}\n" in (HOME / ".ci" / "run").read_text()
 
 
+def test_the_readme_fits_two_screens_and_each_promise_names_what_holds_it() -> None:
+    assert len(README.splitlines()) <= 100
+    promises = README.partition("## What is promised")[2].partition("\n\n")[2].partition("\n\n")[0]
+    sentences = re.findall(r"^- .*(?:\n  .*)*", promises, re.MULTILINE)
+    assert [s for s in sentences if not re.search(r"\]\((tests|lsmx/testing|docs)/", s)] == []
+    assert len(sentences) >= 5
+
+
 def test_links_lead_somewhere() -> None:
     pages = [HOME / "README.md", HOME / "CONTRIBUTING.md", HOME / "backends" / "README.md", *(HOME / "docs").glob("*.md")]
     for page in pages:
@@ -78,7 +86,8 @@ def test_extras_leave_versions_open() -> None:
     """What is pinned here stops going with the newest of something else one day."""
     extras = PROJECT["optional-dependencies"]
     assert [d for wanted in extras.values() for d in wanted if re.search(r"==|~=|<|\[cu1", d.partition(";")[0])] == []
-    rows = re.findall(r"^\| (`.*`) \|", README.partition("| extra |")[2].partition("\n\n")[0], re.MULTILINE)
+    page = (HOME / "docs" / "libraries.md").read_text()
+    rows = re.findall(r"^\| (`.*`) \|", page.partition("| extra |")[2].partition("\n\n")[0], re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == set(extras)
 
 
@@ -94,7 +103,7 @@ def test_hints_name_extras_that_there_are() -> None:
         for names in HINT.findall(page.read_text(encoding="utf-8"))
         for name in re.split(r",\s*", names)
     }
-    assert {("cuda.py", "cuda"), ("bench.py", "bench"), ("README.md", "cupy-cuda12")} <= hints
+    assert {("cuda.py", "cuda"), ("bench.py", "bench"), ("libraries.md", "cupy-cuda12")} <= hints
     assert {(page, name) for page, name in hints if name not in PROJECT["optional-dependencies"]} == set()
 
 
