@@ -19,6 +19,7 @@ from lsmx._bench.works import Row, Target
 from lsmx._cli import main
 from lsmx.testing import differing
 
+pytest.importorskip("torch", reason="not installed: torch")  # the other contestant
 TINY = 10**6  # of that many rows two are taken
 
 
