@@ -37,6 +37,12 @@ def logits() -> Iterator[tuple[Any, Any]]:
         yield z, tokens
 
 
+def at(tokens: Any, values: Any) -> Any:
+    """The values at the tokens of the rows, in float64."""
+    values = values.double().numpy() if hasattr(values, "double") else np.asarray(values)
+    return np.take_along_axis(values, tokens[:, None], -1)[:, 0].astype(np.float64)
+
+
 def histogram(values: Any, end: float) -> dict[str, Any]:
     """Percentages between the ends of an axis, and what they do not show."""
     counts = np.histogram(values, np.linspace(-end, end, BARS + 1))[0]
@@ -45,6 +51,7 @@ def histogram(values: Any, end: float) -> dict[str, Any]:
         "outside": round(100 * float(np.mean(np.abs(values) > end)), 3),
         "exactly 0": round(100 * float(np.mean(values == 0)), 3),
         "mean": float(f"{values.mean():.2g}"),
+        "least": float(f"{values.min():.3g}"),
         "largest": float(f"{np.abs(values).max():.3g}"),
     }
 
@@ -52,11 +59,13 @@ def histogram(values: Any, end: float) -> dict[str, Any]:
 def measure() -> dict[str, Any]:
     """Differences in nats: of float32 logits by both libraries, and of bfloat16 logits by a trainer that stays in bfloat16."""
     import jax
+    import scipy.special
     import torch
 
     import lsmx
 
     found: dict[tuple[str, str], list[Any]] = {}
+    errors: dict[str, list[Any]] = {"torch": [], "JAX": [], "lsmx": []}
     native = jax.jit(jax.nn.log_softmax)
     for z, tokens in logits():
         t, j = torch.from_numpy(z), jax.numpy.asarray(z)
@@ -68,12 +77,15 @@ def measure() -> dict[str, Any]:
             ("bfloat16", OURS): (lsmx.log_softmax(t.bfloat16(), dtype="float32"), ours),
         }
         for which, (trainer, server) in each.items():
-            x, y = (np.take_along_axis(v, tokens[:, None], -1)[:, 0] for v in (trainer.double().numpy(), np.asarray(server)))
-            found.setdefault(which, []).append(x - y.astype(np.float64))
+            found.setdefault(which, []).append(at(tokens, trainer) - at(tokens, server))
+        exact = scipy.special.log_softmax(z.astype(np.float64), axis=-1)
+        for name, values in zip(errors, (each["float32", LIBRARIES][0], served, ours), strict=True):
+            errors[name].append(at(tokens, values) - at(tokens, exact))
     kept: dict[str, Any] = {
-        "measured with": drawing.machine("lsmx", "numpy", "torch", "jax"),
+        "measured with": drawing.machine("lsmx", "numpy", "scipy", "torch", "jax"),
         "logits": f"{ROWS} x {COLUMNS}, made up: normal times 2, and {LEADERS} tokens a row at {LEAD:g}, give or take 3",
     }
+    kept["mean error in float32"] = {name: float(f"{np.concatenate(values).mean():.2g}") for name, values in errors.items()}
     for (dtype, which), values in found.items():
         kept.setdefault(dtype, {})[which] = histogram(np.concatenate(values), ENDS[dtype])
     return kept
@@ -101,8 +113,8 @@ def draw(data: Any, theme: Theme) -> Any:
             for i, (left, percent) in enumerate(zip(edges, found["percent"], strict=False)):
                 if percent:
                     axes.bar(left, percent, 2 * end / BARS, align="edge", color=colour, gid=drawing.gid(dtype, which, i))
-            at, mark = MARKS[dtype]
-            axes.set(xlim=(-end, end), xticks=[-at, 0, at], ylim=(0, top), yticks=[0, top / 2, top])
+            tick, mark = MARKS[dtype]
+            axes.set(xlim=(-end, end), xticks=[-tick, 0, tick], ylim=(0, top), yticks=[0, top / 2, top])
             axes.set_xticklabels([f"\N{MINUS SIGN}{mark}", "0", mark] if which == OURS else ["", "", ""])
             axes.grid(visible=False, axis="x")
             axes.text(0.02, 0.98, title, color=colour, weight="bold", va="top", transform=axes.transAxes, linespacing=1.3)
