@@ -77,8 +77,8 @@ def draw(data: Any, theme: Theme) -> Any:
     """The lower triangle. A name at the end of a row is also that of the column below it."""
     names = data["names"]
     scale = LinearSegmentedColormap.from_list("share", [theme.background, theme.high])
-    figure = plt.figure(figsize=(drawing.WIDTH, 6.9))
-    axes = figure.add_axes((0.005, 0.01, 0.99, 0.93))
+    figure = plt.figure(figsize=(drawing.WIDTH, 6.6))
+    axes = figure.add_axes((0.005, 0.01, 0.99, 0.98))
     axes.set(xlim=(0, len(names) + 3.3), ylim=(len(names), -0.15))
     axes.axis("off")
     for i, (name, row) in enumerate(zip(names, data["percent"], strict=True)):

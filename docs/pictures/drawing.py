@@ -38,7 +38,7 @@ INKS = ("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor", "x
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a picture: those of Okabe and Ito, darker or lighter where the background asks for it."""
+    """The colours of a picture. They start from those of Okabe and Ito, and differ in lightness as well as in hue."""
 
     name: str
     background: str
@@ -143,7 +143,15 @@ def ink_on(fill: Any) -> str:
 
 def machine(*libraries: str) -> dict[str, Any]:
     """What was measured with."""
-    return {"Python": platform.python_version(), **{name: version(name) for name in libraries}}
+    from lsmx._bench.measure import processor
+    from lsmx.extend import core_status
+
+    return {
+        "processor": processor(),
+        "target": core_status()["target"],
+        "Python": platform.python_version(),
+        **{name: version(name) for name in libraries},
+    }
 
 
 def source(name: str) -> pathlib.Path:

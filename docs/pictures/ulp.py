@@ -117,7 +117,7 @@ def draw(data: Any, theme: Theme) -> Any:
         write(first, 3.2, y, name, name)
     write(first, 2.2, 2e3, FORMULA, "other")
     write(first, 10, 5, "below 2$^{-90}$", "lsmx")
-    write(first, 10, 0.06, "lsmx", "lsmx")
+    write(first, 8, 0.06, "lsmx", "lsmx")
     write(second, 13, 3e4, FORMULA, "other")
     write(second, 20, 0.06, "lsmx, torch, SciPy, JAX", "lsmx")
     return figure
