@@ -15,7 +15,10 @@ import pytest
 
 HOME = pathlib.Path(__file__).parents[1]
 FOLDER = HOME / "docs" / "pictures"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="docs/ is in the source tree only")
+pytestmark = [
+    pytest.mark.skipif(not FOLDER.is_dir(), reason="docs/ is in the source tree only"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # matplotlib 3.9 uses names that newer pyparsing calls otherwise
+]
 
 SCRIPTS = ("ulp", "differing", "time_by_length", "jacobians", "trainer")
 PLACES = {"ulp": "arithmetic", "differing": "peers", "time-by-length": "speed", "jacobians": "the-question"}
