@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lsmx._cli.ending import InputError
 from lsmx._cli.inputs import Inputs
@@ -19,6 +18,7 @@ from lsmx._cli.verify import functions_of
 from lsmx._cli.ways import Way
 from lsmx.extend import FORMAT_OF
 from lsmx.testing.bits import bits, differing, quantise
+from lsmx.testing.distance import Distance
 from lsmx.testing.golden import FUNCTIONS
 from lsmx.testing.inputs import Case, Values, normal
 
@@ -71,32 +71,6 @@ def pairs(function: str, a: tuple[Way, str], b: tuple[Way, str], group: Sequence
     for case, ours, theirs in zip(group, *results, strict=True):
         for direction, x in ours.items():
             yield f"{case.name} {direction}", x, theirs[direction]
-
-
-@dataclass
-class Distance:
-    """How far results in two dtypes are from each other."""
-
-    elements: int = 0
-    different: int = 0
-    finite: int = 0
-    largest: float = 0.0
-    total: float = 0.0
-
-    def add(self, narrow: npt.NDArray[Any], wide: npt.NDArray[Any], dtype: str) -> None:
-        """More results, the first ones in ``dtype``."""
-        self.elements += narrow.size
-        self.different += int((bits(narrow) != bits(quantise(wide, dtype))).sum())
-        both = np.isfinite(narrow) & np.isfinite(wide)
-        distance = np.abs(narrow[both].astype(np.float64) - wide[both].astype(np.float64))
-        self.finite += distance.size
-        self.largest = max(self.largest, float(distance.max(initial=0.0)))
-        self.total += float(distance.sum())
-
-    @property
-    def mean(self) -> float:
-        """Over the elements that are finite in both."""
-        return self.total / max(1, self.finite)
 
 
 @dataclass(frozen=True)
