@@ -121,6 +121,15 @@ def add_apply(commands: Any) -> argparse.ArgumentParser:
     return apply
 
 
+def add_sides(verify: argparse.ArgumentParser) -> None:
+    """Add what goes with two arrays that are compared."""
+    two = verify.add_argument_group("with --compare SERVER.npy TRAINER.npy")
+    two.add_argument("--tokens", metavar="FILE.npy", help="the chosen token of each row, where whole rows are compared")
+    two.add_argument("--mask", metavar="FILE.npy", help="one bool for each token (or 1 and 0): those at False are left out")
+    two.add_argument("--temperature", type=number, default=1.0, metavar="T", help="what logits are divided by")
+    two.add_argument("--rows", choices=["logits", "log_probs"], default="logits", help="what whole rows are (logits)")
+
+
 def parser() -> Parser:
     """The parser. It leaves the command in ``command``, and how it is called in ``name``."""
     whole = Parser(prog="lsmx", description="Log-softmax on any array, with the same bits everywhere.")
@@ -134,9 +143,11 @@ def parser() -> Parser:
     verify.add_argument("--logits", metavar="FILE.npy", help="on these logits, rows along the last axis, read in blocks")
     text = (
         "compare two only: each a library (numpy, torch-cuda, strict, ...), a library and a dtype (torch:bfloat16), or a file that "
-        "verify --json has written, perhaps on another machine"
+        "verify --json has written, perhaps on another machine; or two .npy files, of a server and a trainer: log-probs of the "
+        "same tokens, or rows of logits with --tokens"
     )
     verify.add_argument("--compare", nargs=2, metavar=("A", "B"), help=text)
+    add_sides(verify)
     add_json(verify, "versions, digests and results")
 
     apply, digest = add_apply(commands), commands.add_parser("digest", help="one line about an array, the same on any machine")

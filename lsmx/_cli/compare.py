@@ -1,4 +1,4 @@
-"""``lsmx verify --compare A B``: two libraries, two dtypes, or what was found on two machines."""
+"""``lsmx verify --compare A B``: two libraries, two dtypes, what was found on two machines, or two arrays."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lsmx._cli.inputs import Inputs, chosen
 from lsmx._cli.output import here, write
 from lsmx._cli.progress import Progress
 from lsmx._cli.records import Record, check, compare_records, read
+from lsmx._cli.sides import are_files, compare_files
 from lsmx._cli.verify import measured, named, record_of
 from lsmx._cli.ways import Way, on_numpy, reference
 from lsmx.extend import FORMAT_OF, backend_of, roots
@@ -78,6 +79,8 @@ def version_of(name: str) -> str:
 
 def compare(given: argparse.Namespace, progress: Progress) -> int:
     """Compare A with B: 0 if they are equal, 1 if they differ."""
+    if are_files(given):
+        return compare_files(given, progress)
     first, second = given.compare
     lsmx.get_num_threads()  # raises now, if the environment asks for none
     a, b = side_of(first, progress), side_of(second, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from lsmx._cli.ending import InputError
 from lsmx._cli.inputs import Inputs
-from lsmx._cli.output import wrapped
+from lsmx._cli.output import number, wrapped
 from lsmx._cli.progress import Progress
 from lsmx._cli.scope import is_left_out, left_out, said
 from lsmx._cli.verify import functions_of
@@ -121,11 +120,6 @@ def compare_dtypes(a: tuple[Way, str], b: tuple[Way, str], inputs: Inputs, progr
                 }
             )
     return rows
-
-
-def number(x: float) -> float | None:
-    """As JSON has it, which knows no infinity."""
-    return x if math.isfinite(x) else None
 
 
 def steps(inputs: Inputs, function: str = "") -> Iterator[tuple[float, Sequence[Case]]]:

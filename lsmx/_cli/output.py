@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 import platform
 import textwrap
@@ -28,6 +29,11 @@ def here() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
+
+
+def number(x: float) -> float | None:
+    """As JSON has it, which knows no infinity."""
+    return x if math.isfinite(x) else None
 
 
 def write(record: dict[str, Any], to: str | None, progress: Progress) -> None:

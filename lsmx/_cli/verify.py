@@ -14,6 +14,7 @@ from lsmx._cli.inputs import Inputs, chosen
 from lsmx._cli.output import here, wrapped, write
 from lsmx._cli.progress import Progress
 from lsmx._cli.scope import is_left_out, left_out, said
+from lsmx._cli.sides import are_files
 from lsmx._cli.ways import Results, Way, all_ways
 from lsmx.extend import FORMAT_OF
 from lsmx.testing.bits import combined, differing
@@ -176,6 +177,7 @@ def record_of(ways: dict[str, Way | str], rows: list[Row], definition: dict[str,
 
 def verify(given: argparse.Namespace, progress: Progress) -> int:
     """Run everything everywhere and compare: 0 if all is equal, 1 if something differs, 2 if nothing could be compared."""
+    are_files(given)  # raises for options that go with them
     inputs = chosen(given.logits)
     lsmx.get_num_threads()  # raises now, if the environment asks for none
     progress.say(f"lsmx {lsmx.__version__}: {named(inputs)}, all directions,")
