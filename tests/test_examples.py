@@ -21,6 +21,11 @@ PRINTS = {
     "distillation": [r"lsmx\.kl_divergence has fallen to \d\.\de-1\d; F\.kl_div is off by \d\.\de-\d\d"],
     "language_model": [r"step 150 +loss \d\.\d{4}", r"the same bits in PyTorch, NumPy and JAX"],
     "split_vocabulary": [r"^step   0   loss 4\.\d{6}   0x1\.", r"step 199   loss [12]\.\d{6}   0x1\."],
+    "trainer_equals_server": [
+        r"by hand:\nlog-probs of server and trainer: different",
+        r"lsmx\.log_prob:\nlog-probs of server and trainer: equal in every bit",
+        r"the gradient by the logits is NumPy's, bit for bit",
+    ],
 }
 """What is looked for in what each prints."""
 LIBRARIES = {
@@ -28,6 +33,7 @@ LIBRARIES = {
     "distillation": ("torch",),
     "language_model": ("torch", "jax"),
     "split_vocabulary": ("torch",),
+    "trainer_equals_server": ("torch",),
 }
 
 
