@@ -1,0 +1,109 @@
+"""The losses of optax, on JAX's arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lsmx
+from lsmx.adapters._library import library
+
+
+def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
+    """Cross-entropy of logits and probabilities, one number a row, as ``optax.softmax_cross_entropy`` [1]_.
+
+    Parameters
+    ----------
+    logits
+        Floats of any shape.
+    labels
+        Probabilities of the classes, broadcastable to the shape of ``logits``.
+    axis
+        The axis or axes of the classes; None for all.
+    where
+        Mask, bool: of the shape of ``logits``, False leaves a class out; of the shape without ``axis``, False leaves a row out.
+
+    Returns
+    -------
+    jax.Array
+        Of the shape of ``logits`` without ``axis``, in the dtype of ``logits`` and ``labels`` together; 0 for a row that is left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lsmx.cross_entropy`.
+
+    Notes
+    -----
+    ``-sum(labels * log_softmax(logits))``, where a label of 0 adds 0 also at a logit of ``-inf``, where optax gives NaN.
+
+    References
+    ----------
+    .. [1] https://optax.readthedocs.io/en/latest/api/losses.html
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from lsmx.adapters.optax import softmax_cross_entropy
+    >>> softmax_cross_entropy(jnp.asarray([[0.0, 0.0, -jnp.inf]]), jnp.asarray([[0.5, 0.5, 0.0]]))
+    Array([0.6931472], dtype=float32)
+    """
+    jnp = library("jax.numpy", "jax")
+    logits = jnp.asarray(logits)
+    dtype = jnp.result_type(logits, labels)
+    labels = jnp.broadcast_to(jnp.asarray(labels, dtype), logits.shape)
+    return rows(logits.astype(dtype), labels, axis, where, dtype, {})
+
+
+def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
+    """Cross-entropy of logits and classes, one number a row, as ``optax.softmax_cross_entropy_with_integer_labels`` [1]_.
+
+    Parameters
+    ----------
+    logits
+        Floats of any shape.
+    labels
+        Classes, integers of the shape of ``logits`` without ``axis``.
+    axis
+        The axis or axes of the classes. A class counts along them flattened, in the order that they have in ``axis``.
+    where
+        As in `softmax_cross_entropy`.
+
+    Returns
+    -------
+    jax.Array
+        Of the shape of ``labels``, in the dtype of ``logits``; 0 for a row that is left out, inf for a class that is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lsmx.cross_entropy`.
+    IndexError
+        A label that is no class, where labels can be looked at; inside ``jax.jit`` the loss is NaN. None is ignored, and labels
+        below 0 do not count from the end as in optax.
+
+    References
+    ----------
+    .. [1] https://optax.readthedocs.io/en/latest/api/losses.html
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from lsmx.adapters.optax import softmax_cross_entropy_with_integer_labels
+    >>> softmax_cross_entropy_with_integer_labels(jnp.zeros((2, 4)), jnp.asarray([0, 3]))
+    Array([1.3862944, 1.3862944], dtype=float32)
+    """
+    jnp = library("jax.numpy", "jax")
+    logits = jnp.asarray(logits)
+    return rows(logits, jnp.asarray(labels), axis, where, logits.dtype, {"ignore_index": None})
+
+
+def rows(logits: Any, labels: Any, axis: Any, where: Any, dtype: Any, options: dict[str, Any]) -> Any:
+    """The loss of each row, in a dtype."""
+    jnp = library("jax.numpy", "jax")
+    if where is not None:
+        where = jnp.asarray(where, bool)
+        where = where if where.ndim == logits.ndim else jnp.expand_dims(where, axis)
+    loss = lsmx.cross_entropy(logits, labels, axis=axis, where=where, reduction="none", **options)
+    if where is not None:
+        loss = jnp.where(jnp.any(jnp.broadcast_to(where, logits.shape), axis), loss, 0)
+    return loss.astype(dtype)

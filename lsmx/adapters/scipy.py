@@ -1,0 +1,129 @@
+"""The functions of ``scipy.special``: over all elements by default, of arrays of any library, of lists and of integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import lsmx
+
+
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """Logarithm of the softmax, as ``scipy.special.log_softmax`` [1]_.
+
+    Parameters
+    ----------
+    x
+        Array of any library, or a list; integers are computed in float64.
+    axis
+        The axis or axes over which the probabilities sum to 1; None for all.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lsmx.log_softmax`.
+
+    References
+    ----------
+    .. [1] https://docs.scipy.org/doc/scipy/reference/generated/scipy.special.log_softmax.html
+
+    Examples
+    --------
+    >>> from lsmx.adapters.scipy import log_softmax
+    >>> log_softmax([0, 0])
+    array([-0.69314718, -0.69314718])
+    """
+    x, dtype = floats(x)
+    return lsmx.log_softmax(x, axis=axis, dtype=dtype)
+
+
+def softmax(x: Any, axis: Any = None) -> Any:
+    """Softmax, as ``scipy.special.softmax`` [1]_.
+
+    Parameters
+    ----------
+    x, axis
+        As in `log_softmax`.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lsmx.softmax`.
+
+    References
+    ----------
+    .. [1] https://docs.scipy.org/doc/scipy/reference/generated/scipy.special.softmax.html
+
+    Examples
+    --------
+    >>> from lsmx.adapters.scipy import softmax
+    >>> softmax([[0, 0], [0, 0]])
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
+    """
+    x, dtype = floats(x)
+    return lsmx.softmax(x, axis=axis, dtype=dtype)
+
+
+def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
+    """Logarithm of the sum of exponentials, as ``scipy.special.logsumexp`` [1]_.
+
+    Parameters
+    ----------
+    a, axis
+        As ``x`` and ``axis`` in `log_softmax`.
+    b
+        None. Weights are no part of lsmx: add their logarithms to ``a``.
+    keepdims
+        Whether the axes are left in the result, with size 1.
+    return_sign
+        False. A sum of exponentials has no other sign than +.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a`` without ``axis``; 0-d for all axes, where SciPy gives a scalar.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lsmx.logsumexp`; or ``b`` or ``return_sign`` is given.
+
+    References
+    ----------
+    .. [1] https://docs.scipy.org/doc/scipy/reference/generated/scipy.special.logsumexp.html
+
+    Examples
+    --------
+    >>> from lsmx.adapters.scipy import logsumexp
+    >>> logsumexp([[0, 0]], axis=1, keepdims=True)
+    array([[0.69314718]])
+    """
+    if b is not None:
+        raise lsmx.ArgumentError(f"b: {type(b).__name__}, but None is accepted; of weights b > 0, pass a + log(b) as a")
+    if return_sign:
+        raise lsmx.ArgumentError("return_sign: True, but False is accepted; a sum of exponentials is positive")
+    x, dtype = floats(a)
+    lse = lsmx.logsumexp(x, axis=axis, dtype=dtype)
+    if not keepdims:
+        return lse
+    axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    reduced = {k % len(x.shape) for k in axes}
+    return lse.reshape(tuple(1 if k in reduced else n for k, n in enumerate(x.shape)))
+
+
+def floats(x: Any) -> tuple[Any, str | None]:
+    """An array, and what it is cast to: float64 where it holds integers or bools."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    return x, None if "float" in str(x.dtype) else "float64"

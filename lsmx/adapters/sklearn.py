@@ -1,0 +1,99 @@
+"""Probabilities in the shape of scikit-learn's helpers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import lsmx
+
+
+def softmax(X: Any, copy: bool = True) -> Any:
+    """Softmax of each row, as ``sklearn.utils.extmath.softmax`` [1]_.
+
+    Parameters
+    ----------
+    X
+        Array of shape ``(M, N)``, in float16, float32 or float64; or a list, which is made an array.
+    copy
+        Whether the result is a new array; otherwise ``X`` itself is written to.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``X``; ``X`` itself without ``copy``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lsmx.softmax`; or ``copy=False`` with what is no array.
+
+    References
+    ----------
+    .. [1] https://scikit-learn.org/stable/modules/generated/sklearn.utils.extmath.softmax.html
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lsmx.adapters.sklearn import softmax
+    >>> X = np.asarray([[0.0, 0.0], [0.0, -50.0]])
+    >>> softmax(X, copy=False) is X
+    True
+    >>> X
+    array([[5.00000000e-01, 5.00000000e-01],
+           [1.00000000e+00, 1.92874985e-22]])
+    """
+    if hasattr(X, "shape"):
+        return lsmx.softmax(X, axis=1, out=None if copy else X)
+    if not copy:
+        raise lsmx.ArrayTypeError(f"X: {type(X).__name__} with copy=False, but there is no array to write to")
+    return lsmx.softmax(np.asarray(X, dtype=np.float64), axis=1)
+
+
+def predict_log_proba(estimator: Any, X: Any) -> Any:
+    """Log-probabilities of a classifier's classes, from its ``decision_function``.
+
+    Parameters
+    ----------
+    estimator
+        A fitted classifier whose probabilities are the softmax of its decisions: `LogisticRegression`, `LogisticRegressionCV`,
+        `LinearDiscriminantAnalysis`, gradient boosting with the log loss, or a pipeline that ends in one.
+    X
+        What it predicts from, of shape ``(M, features)``.
+
+    Returns
+    -------
+    Array
+        Of shape ``(M, classes)``, in the order of ``estimator.classes_``. Finite for finite decisions, also where the probability
+        is 0 in floating point, and its logarithm ``-inf``.
+
+    Raises
+    ------
+    ValueError
+        ``estimator.predict_proba`` says something else of the first row: the softmax of the decisions is not its model.
+
+    Notes
+    -----
+    ``log_softmax(d)``, or ``log_softmax([0, d])`` for two classes, which have one decision ``d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from lsmx.adapters.sklearn import predict_log_proba
+    >>> model = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> predict_log_proba(model, [[5000.0]]).shape, np.isfinite(predict_log_proba(model, [[5000.0]])).all()
+    ((1, 2), np.True_)
+    """
+    d = estimator.decision_function(X)
+    d = np.stack([np.zeros_like(d), d], axis=1) if d.ndim == 1 else d
+    found = lsmx.log_softmax(d, axis=1)
+    said = estimator.predict_proba(X[:1])
+    if not np.allclose(np.exp(found[:1]), said, rtol=1e-3, atol=1e-6):
+        name = type(estimator).__name__
+        raise ValueError(
+            f"estimator: {name}.predict_proba gives {said[0].tolist()} for the first row, the softmax of its decision_function "
+            f"{np.exp(found[0]).tolist()}; pass a classifier whose probabilities are that softmax, such as LogisticRegression"
+        )
+    return found

@@ -1,0 +1,116 @@
+"""The loss of Hugging Face transformers' causal language models.
+
+``model.loss_function = causal_lm_loss`` is all that a model needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lsmx
+from lsmx.adapters._library import library
+
+
+def causal_lm_loss(
+    logits: Any,
+    labels: Any,
+    vocab_size: int,
+    num_items_in_batch: Any = None,
+    ignore_index: int = -100,
+    shift_labels: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Cross-entropy of each token's logits and the next token, as transformers' ``ForCausalLMLoss`` [1]_.
+
+    Parameters
+    ----------
+    logits
+        Tensor of shape ``(..., length, vocab_size)``, in float16, bfloat16, float32 or float64.
+    labels
+        Tokens, integers of shape ``(..., length)``; the first of each row is the target of none. Not looked at with
+        ``shift_labels``.
+    vocab_size
+        The number of classes: the size of the last axis of ``logits``.
+    num_items_in_batch
+        What the sum of the losses is divided by, a number or a tensor of one; by default the number of tokens that count.
+    ignore_index
+        Tokens with this label do not count.
+    shift_labels
+        Targets as they are, shifted already: as many as there are rows of logits, of any shape.
+    **kwargs
+        Not looked at, as in transformers.
+
+    Returns
+    -------
+    Tensor
+        0-d, in float32; in float64 for logits in float64, where transformers gives float32. NaN if no token counts, with
+        gradient 0.
+
+    Raises
+    ------
+    ValueError
+        Sizes that do not fit together.
+    IndexError
+        A label that is no class, on the host; elsewhere the loss is NaN.
+
+    Notes
+    -----
+    ``lsmx.cross_entropy(logits, labels shifted by one, ignore_index=..., normalizer=num_items_in_batch)``. Each token has the
+    gradient that it has in the whole batch, bit for bit, if each of its parts is given the same ``num_items_in_batch``.
+
+    References
+    ----------
+    .. [1] https://github.com/huggingface/transformers/blob/main/src/transformers/loss/loss_utils.py
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lsmx.adapters.transformers import causal_lm_loss
+    >>> causal_lm_loss(torch.zeros(1, 3, 2), torch.tensor([[1, 0, -100]]), vocab_size=2)
+    tensor(0.6931)
+    """
+    if logits.shape[-1] != vocab_size:
+        raise lsmx.ShapeError(f"vocab_size: {vocab_size}, but the last axis of logits has {logits.shape[-1]} classes")
+    if shift_labels is None:
+        shift_labels = labels.roll(-1, -1)
+        shift_labels[..., -1:] = ignore_index
+    elif shift_labels.numel() != logits.shape[:-1].numel():
+        raise lsmx.ShapeError(f"shift_labels: shape {tuple(shift_labels.shape)}, but logits have shape {tuple(logits.shape)}")
+    target = shift_labels.reshape(logits.shape[:-1]).to(logits.device)
+    if hasattr(num_items_in_batch, "to"):
+        num_items_in_batch = num_items_in_batch.to(logits.device)
+    return lsmx.cross_entropy(logits, target, ignore_index=ignore_index, normalizer=num_items_in_batch)
+
+
+def register(name: str = "lsmx") -> str:
+    """Add `causal_lm_loss` to transformers' ``LOSS_MAPPING``, for models with ``model.loss_type = "lsmx"``.
+
+    Parameters
+    ----------
+    name
+        The ``loss_type``.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    ImportError
+        Without transformers.
+
+    Notes
+    -----
+    With transformers' ``Trainer``, set ``model.loss_function = causal_lm_loss`` in place of a ``loss_type``. The ``Trainer`` divides
+    by the number of targets, and leaves the first label of each row out of it only where the ``loss_type`` leads to its own
+    ``ForCausalLMLoss``.
+
+    Examples
+    --------
+    ::
+
+        model.loss_type = lsmx.adapters.transformers.register()
+    """
+    library("transformers.loss.loss_utils").LOSS_MAPPING[name] = causal_lm_loss
+    return name
