@@ -30,7 +30,7 @@ def array(x: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def ulps(got: Any, want: Any, unit: Any, digits: int | None = None) -> float:
-    """The largest difference, in units in the last place of ``unit`` in a float of so many digits, by default float32's or float64's."""
+    """The largest difference, in units in the last place of ``unit`` in a float of so many digits: 24, or 53 of float64."""
     got, want = array(got), array(want)
     digits = digits or (53 if want.dtype == np.float64 else 24)
     assert got.shape == want.shape

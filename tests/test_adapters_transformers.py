@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.adapting import array, needs, parameters, ulps
 
 import lsmx
 from lsmx.adapters import transformers as adapter
 from lsmx.testing import differing
+from tests.adapting import array, needs, parameters, ulps
 
 installed = needs("transformers", "adapters")
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers warns about itself and about what it imports
@@ -108,11 +108,11 @@ def test_the_signature_is_that_of_transformers() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("count", [None, 21, torch.tensor(21)])
 def test_the_loss_is_that_of_transformers(dtype: torch.dtype, count: Any) -> None:
-    """Theirs adds up some 30 losses in float32: a unit of their largest sum, and one of the mean."""
+    """Theirs adds up some 30 losses in float32, and so is a unit or two in the last place off."""
     z, (_, labels) = logits_of(dtype, 4, 9), batch()
     got, want = (f(z, labels, VOCABULARY, count) for f in (adapter.causal_lm_loss, stock().ForCausalLMLoss))
     assert got.dtype == want.dtype
-    assert ulps(got, want, want) <= 4
+    assert ulps(got, want, want) <= 2
     g, h = gradient(got, z), gradient(want, z)
     assert g.dtype == h.dtype
     # in units of the largest gradient, 1.7/21: theirs rounds the softmax, its difference from 1, and two products
@@ -136,10 +136,10 @@ def test_a_model_trains_with_it() -> None:
     by_numpy = lsmx.cross_entropy_backward(np.ones((), np.float32), logits, target)
     assert differing(array(got.logits.grad[:, :-1]), by_numpy) is None
     assert not got.logits.grad[:, -1].any()
-    assert ulps(got.loss, want.loss, want.loss) <= 4  # theirs adds up 30 losses in float32
+    assert ulps(got.loss, want.loss, want.loss) <= 2  # theirs adds up 30 losses in float32
     for (name, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         # both go the same way back from logits' gradients that differ in the last place; sums of 36 tokens, two layers
-        assert ulps(a.grad, b.grad, b.grad.abs().max()) <= 64, name
+        assert ulps(a.grad, b.grad, b.grad.abs().max()) <= 16, name
         assert a.grad.any(), name
 
 

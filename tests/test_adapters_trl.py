@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.adapting import array, needs, parameters, ulps
 
 import lsmx
 from lsmx.adapters import trl
 from lsmx.testing import differing
+from tests.adapting import array, needs, parameters, ulps
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 DIGITS = {torch.float16: 11, torch.bfloat16: 8, torch.float32: 24, torch.float64: 53}
@@ -84,7 +84,10 @@ def test_both_together_are_each_alone(dtype: torch.dtype, follows: bool) -> None
 def test_what_is_skipped_has_no_index_and_no_gradient() -> None:
     z, index, mask = drawn(torch.float32, 3, 5, 50)
     padded = torch.where(mask, index, -100)
-    for got in (trl.selective_log_softmax(z, padded, 1.0, mask), trl.selective_log_softmax_and_entropy(z, padded, row_mask=mask)[0]):
+    for got in (
+        trl.selective_log_softmax(z, padded, 1.0, mask),
+        trl.selective_log_softmax_and_entropy(z, padded, row_mask=mask)[0],
+    ):
         assert torch.equal(got, torch.where(mask, lsmx.log_prob(z, index), 0))
         dz = gradient(got, z)
         assert not dz[~mask].any()
@@ -127,7 +130,7 @@ def test_signatures_are_trls(function: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("temperature", [1.0, 0.5])  # a division by 0.5 is exact in all dtypes
 def test_log_probs_are_trls(dtype: torch.dtype, temperature: float) -> None:
-    """TRL takes two numbers of the logits' size from each other, in the logits' dtype: it may be off by two units of the larger one."""
+    """TRL takes two numbers of the logits' size from each other, in the logits' dtype: units of twice the largest logit."""
     for seed, several in itertools.product(range(5), (False, True)):
         z, index, mask = drawn(dtype, 3, 5, 50, seed=seed)
         if several:
@@ -175,16 +178,21 @@ def test_patched_reaches_modules_that_have_the_functions_and_lets_go_of_them(mon
     for module in (early, own):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     z, index, _ = drawn(torch.bfloat16, 3, 5, 50)
-    with pytest.raises(RuntimeError, match="training"), trl.patched() as replaced:
-        assert {"trl.early.score", "a_users_script.selective_log_softmax"} | names() <= set(replaced)
-        late = types.ModuleType("trl.late")  # imported now, and so it has ours
-        late.selective_log_softmax = theirs().selective_log_softmax  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, late.__name__, late)
-        want = lsmx.log_prob(z, index).bfloat16()
-        for f in (early.score, own.selective_log_softmax, late.selective_log_softmax, theirs().selective_log_softmax):
-            assert torch.equal(f(z, index), want)
-        assert not torch.equal(before["selective_log_softmax"](z, index), want)
-        raise RuntimeError("training")
+    want = lsmx.log_prob(z, index).bfloat16()
+    late = types.ModuleType("trl.late")
+    monkeypatch.setitem(sys.modules, late.__name__, late)
+
+    def train() -> None:
+        with trl.patched() as replaced:
+            assert {"trl.early.score", "a_users_script.selective_log_softmax"} | names() <= set(replaced)
+            late.selective_log_softmax = theirs().selective_log_softmax  # type: ignore[attr-defined]  # imported now: ours
+            for f in (early.score, own.selective_log_softmax, late.selective_log_softmax, theirs().selective_log_softmax):
+                assert torch.equal(f(z, index), want)
+            raise RuntimeError("training")
+
+    with pytest.raises(RuntimeError, match="training"):
+        train()
+    assert not torch.equal(before["selective_log_softmax"](z, index), want)
     assert {f.__name__: getattr(theirs(), f.__name__) for f in trl.OURS} == before
     assert early.score is own.selective_log_softmax is late.selective_log_softmax is before["selective_log_softmax"]
     assert own.chosen is trl.selective_log_softmax  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ HOME = pathlib.Path(lsmx.__file__).parents[1]
 FLOORS = ["lsmx._definition", "lsmx._native", "lsmx._call", "public", "outside"]
 PUBLIC = {"lsmx", "lsmx.extend", "lsmx._api", "lsmx._losses", "lsmx._loss_gradients", "lsmx._linear", "lsmx._parts"}
 LEAVES = ("lsmx._errors", "lsmx._typing")  # exceptions and types, which every floor names
-OUTSIDE = ("lsmx.testing", "lsmx._cli", "lsmx._bench", "lsmx.__main__", "lsmx_")
+OUTSIDE = ("lsmx.adapters", "lsmx.testing", "lsmx._cli", "lsmx._bench", "lsmx.__main__", "lsmx_")
 
 
 def modules() -> dict[str, pathlib.Path]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import lsmx
 
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
 
 def log_softmax(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
     """Logarithm of the softmax.

@@ -7,6 +7,8 @@ from typing import Any
 import lsmx
 from lsmx.adapters._library import library
 
+__all__ = ["softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"]
+
 
 def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
     """Cross-entropy of logits and probabilities, one number a row, as ``optax.softmax_cross_entropy`` [1]_.
@@ -25,7 +27,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     Returns
     -------
     jax.Array
-        Of the shape of ``logits`` without ``axis``, in the dtype of ``logits`` and ``labels`` together; 0 for a row that is left out.
+        Of the shape of ``logits`` without ``axis``, in the dtype of ``logits`` and ``labels`` together; 0 for a row that is left
+        out.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     logits = jnp.asarray(logits)
     dtype = jnp.result_type(logits, labels)
     labels = jnp.broadcast_to(jnp.asarray(labels, dtype), logits.shape)
-    return rows(logits.astype(dtype), labels, axis, where, dtype, {})
+    return rows(logits.astype(dtype), labels, axis, beside(where, logits, axis)).astype(dtype)
 
 
 def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
@@ -93,17 +96,21 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
     Array([1.3862944, 1.3862944], dtype=float32)
     """
     jnp = library("jax.numpy", "jax")
-    logits = jnp.asarray(logits)
-    return rows(logits, jnp.asarray(labels), axis, where, logits.dtype, {"ignore_index": None})
+    logits, where = jnp.asarray(logits), beside(where, logits, axis)
+    if isinstance(axis, tuple):  # classes count along them in this order
+        last = tuple(range(-len(axis), 0))
+        logits, where, axis = jnp.moveaxis(logits, axis, last), where if where is None else jnp.moveaxis(where, axis, last), last
+    return rows(logits, jnp.asarray(labels), axis, where, ignore_index=None).astype(logits.dtype)
 
 
-def rows(logits: Any, labels: Any, axis: Any, where: Any, dtype: Any, options: dict[str, Any]) -> Any:
-    """The loss of each row, in a dtype."""
+def beside(where: Any, logits: Any, axis: Any) -> Any:
+    """A mask with the axes of the logits."""
     jnp = library("jax.numpy", "jax")
-    if where is not None:
-        where = jnp.asarray(where, bool)
-        where = where if where.ndim == logits.ndim else jnp.expand_dims(where, axis)
+    return where if where is None or jnp.ndim(where) == jnp.ndim(logits) else jnp.expand_dims(where, axis)
+
+
+def rows(logits: Any, labels: Any, axis: Any, where: Any, **options: Any) -> Any:
+    """The loss of each row, 0 where it is left out."""
+    jnp = library("jax.numpy", "jax")
     loss = lsmx.cross_entropy(logits, labels, axis=axis, where=where, reduction="none", **options)
-    if where is not None:
-        loss = jnp.where(jnp.any(jnp.broadcast_to(where, logits.shape), axis), loss, 0)
-    return loss.astype(dtype)
+    return loss if where is None else jnp.where(jnp.any(jnp.broadcast_to(where, logits.shape), axis), loss, 0)

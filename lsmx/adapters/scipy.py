@@ -8,6 +8,8 @@ import numpy as np
 
 import lsmx
 
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
 
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """Logarithm of the softmax, as ``scipy.special.log_softmax`` [1]_.

@@ -8,6 +8,8 @@ import numpy as np
 
 import lsmx
 
+__all__ = ["predict_log_proba", "softmax"]
+
 
 def softmax(X: Any, copy: bool = True) -> Any:
     """Softmax of each row, as ``sklearn.utils.extmath.softmax`` [1]_.

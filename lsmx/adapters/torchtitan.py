@@ -9,7 +9,7 @@ from typing import Any
 import lsmx
 from lsmx.adapters._library import library
 
-IGNORE_INDEX = -100
+__all__ = ["CrossEntropyLoss", "cross_entropy_loss"]  # noqa: F822  # the first is made by __getattr__
 
 
 def cross_entropy_loss(pred: Any, labels: Any, *, global_vocab_size: int | None = None) -> Any:

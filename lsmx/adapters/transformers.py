@@ -10,6 +10,8 @@ from typing import Any
 import lsmx
 from lsmx.adapters._library import library
 
+__all__ = ["causal_lm_loss", "register"]
+
 
 def causal_lm_loss(
     logits: Any,
@@ -102,9 +104,9 @@ def register(name: str = "lsmx") -> str:
 
     Notes
     -----
-    With transformers' ``Trainer``, set ``model.loss_function = causal_lm_loss`` in place of a ``loss_type``. The ``Trainer`` divides
-    by the number of targets, and leaves the first label of each row out of it only where the ``loss_type`` leads to its own
-    ``ForCausalLMLoss``.
+    With transformers' ``Trainer``, set ``model.loss_function = causal_lm_loss`` in place of a ``loss_type``. The ``Trainer``
+    divides by the number of targets, and leaves the first label of each row out of it only where the ``loss_type`` leads to its
+    own ``ForCausalLMLoss``.
 
     Examples
     --------

@@ -10,6 +10,8 @@ from typing import Any
 import lsmx
 from lsmx.adapters._library import library
 
+__all__ = ["entropy_from_logits", "patched", "selective_log_softmax", "selective_log_softmax_and_entropy"]
+
 
 def selective_log_softmax(logits: Any, index: Any, temperature: Any = 1.0, row_mask: Any = None) -> Any:
     """Log-probs of chosen tokens, as ``trl.trainer.utils.selective_log_softmax`` [1]_.

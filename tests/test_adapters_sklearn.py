@@ -1,0 +1,99 @@
+"""``lsmx.adapters.sklearn``: the softmax of scikit-learn's helper, and log-probs that do not run out of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lsmx
+from lsmx.adapters import sklearn
+from lsmx.testing import differing
+from tests.adapting import needs, parameters, ulps
+
+installed = needs("sklearn", "test")
+X = 3 * np.random.default_rng(0).standard_normal((20, 7))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_softmax_is_lsmxs(dtype: Any) -> None:
+    x, want = X.astype(dtype), lsmx.softmax(X.astype(dtype))
+    kept = x.copy()
+    assert differing(sklearn.softmax(x), want) is None
+    assert np.array_equal(x, kept)
+    for layout in (x.copy(), np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2]):
+        assert sklearn.softmax(layout, copy=False) is layout
+        assert differing(layout, want) is None
+    tensor = torch.from_numpy(x)
+    assert sklearn.softmax(tensor, copy=False) is tensor
+    assert differing(tensor.numpy(), want) is None
+    assert sklearn.softmax(x[:0]).shape == (0, 7)
+
+
+def test_softmax_of_lists_and_what_it_does_not_take() -> None:
+    assert np.array_equal(sklearn.softmax([[0, 0], [1, 1]]), np.full((2, 2), 0.5))
+    with pytest.raises(lsmx.ArrayTypeError, match="X: list with copy=False"):
+        sklearn.softmax([[0.0]], copy=False)
+    with pytest.raises(TypeError, match="dtype"):
+        sklearn.softmax(np.zeros((2, 2), int))
+    with pytest.raises(lsmx.AxisError):
+        sklearn.softmax(np.zeros(2))
+
+
+@installed
+def test_softmax_is_scikit_learns() -> None:
+    """Each of theirs is a quotient of an exponential and a sum of 7."""
+    from sklearn.utils.extmath import softmax
+
+    assert parameters(sklearn.softmax) == parameters(softmax)
+    for dtype in (np.float32, np.float64):
+        x = X.astype(dtype)
+        got, want = sklearn.softmax(x), softmax(x)
+        assert got.dtype == want.dtype
+        assert ulps(got, want, want) <= 8
+        assert softmax(x, copy=False) is x
+
+
+@installed
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_log_probs_are_those_of_the_model(classes: int) -> None:
+    """Theirs is the logarithm of a probability that was rounded: off by its relative error, a few units of 1."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((200, 4)), rng.integers(0, classes, 200)
+    models = (
+        LogisticRegression(),
+        LinearDiscriminantAnalysis(),
+        GradientBoostingClassifier(n_estimators=5),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+    )
+    for model in models:
+        model.fit(x, y)
+        got, want = sklearn.predict_log_proba(model, x), model.predict_log_proba(x)
+        assert ulps(got, want, 1) <= 8
+        d = model.decision_function(x)
+        logits = d if classes > 2 else np.stack([np.zeros_like(d), d], axis=1)
+        assert differing(got, lsmx.log_softmax(logits)) is None
+    model = LogisticRegression().fit(x, y)
+    far = 1e5 * x
+    with np.errstate(divide="ignore"):
+        assert np.isinf(model.predict_log_proba(far)).any()
+    assert np.isfinite(sklearn.predict_log_proba(model, far)).all()
+
+
+@installed
+def test_a_model_of_another_kind_is_refused() -> None:
+    from sklearn.linear_model import SGDClassifier
+
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((200, 4)), rng.integers(0, 3, 200)
+    model = SGDClassifier(loss="log_loss", random_state=0).fit(x, y)  # one against the rest
+    with pytest.raises(ValueError, match=r"estimator: SGDClassifier.predict_proba gives \[.*\] for the first row"):
+        sklearn.predict_log_proba(model, x)
