@@ -161,6 +161,7 @@ def test_register_adds_a_loss_type(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @installed
+@needs("accelerate", "adapters")
 def test_a_trainer_counts_targets_as_for_its_own_loss(tmp_path: Any) -> None:
     """Two micro-batches are one step: each is divided by the targets of both. With a loss_type of ours it would count too many."""
     from transformers import Trainer, TrainingArguments
