@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lsmx._bench import groups, losses, measure, picture, report
+from lsmx._bench import groups, host, losses, measure, picture, report
 from lsmx._bench.works import Row
 from lsmx._cli import main
 
@@ -130,7 +130,7 @@ def planted() -> dict[str, Any]:
         for row, seconds in zip(rows, taken, strict=True)
     ]
     entries[0]["elements"] = 10**6
-    return {"machine": measure.host(), "turns": 1, "quick": False, "rows": entries}
+    return {"machine": host.host(), "turns": 1, "quick": False, "rows": entries}
 
 
 def test_a_missed_target_is_marked() -> None:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 import lsmx
-from lsmx._bench.measure import machine, summary
+from lsmx._bench.host import machine
+from lsmx._bench.measure import recorded
 from lsmx._bench.works import DIRECTIONS, Work
 from lsmx.extend import known_backends
 
@@ -188,7 +189,7 @@ def measure_device(found: list[str], turns: int, quick: bool) -> tuple[dict[str,
                     seconds.setdefault(name, []).append(value)
             del sets
         entry = {"work": work.name, "elements": work.size, "bytes": moved(work), "copied": 2 * work.size * WIDTH[work.dtype]}
-        results.append({**entry, "seconds": {name: summary(values) for name, values in seconds.items()}})
+        results.append({**entry, "seconds": {name: recorded(values, 1) for name, values in seconds.items()}})
     return {**machine(), "device": device}, results
 
 

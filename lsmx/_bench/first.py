@@ -116,7 +116,7 @@ def worst(name: str, taken: dict[str, list[tuple[float, float]]]) -> dict[str, A
     medians = {call: statistics.median(clock for clock, _ in values) for call, values in taken.items()}
     slowest = max(medians, key=medians.__getitem__)
     values, busy = [clock for clock, _ in taken[slowest]], statistics.median(worked for _, worked in taken[slowest])
-    slow = {"median": medians[slowest], "low": min(values), "high": max(values)}
+    slow = {"median": medians[slowest], "low": min(values), "high": max(values), "turns": values}
     return {
         "work": name,
         "threads": None,

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
-from lsmx import ARITHMETIC_VERSION
 from lsmx._bench.first import GROUP, first_names, measure_first
 from lsmx._bench.groups import LOG_SOFTMAX, SUBJECTS, TWO_THREADS, rows, rows_of
 from lsmx._bench.scaling import THREADS as SCALING_THREADS
 from lsmx._bench.works import Call, Row, optional
-from lsmx.extend import core_status
 
 LEAST = 1e-3  # seconds that one measurement takes at least: small arrays are called as often as that takes
-LIBRARIES = ("lsmx", "numpy", "scipy", "torch", "jax", "cupy-cuda12x", "cupy-cuda13x", "cuda-core")
+PER_TURN = 2  # measurements
 
 
 def interleaved(calls: dict[str, Call], turns: int) -> dict[str, list[float]]:
@@ -39,7 +35,7 @@ def interleaved(calls: dict[str, Call], turns: int) -> dict[str, list[float]]:
         often[name] = max(1, int(LEAST / max(time.perf_counter() - start, 1e-7)))
     for _ in range(turns):
         for name, call in calls.items():
-            for record in (False, True, True):
+            for record in (False, *PER_TURN * (True,)):
                 repeats = range(often[name])
                 start = time.perf_counter()
                 for _ in repeats:
@@ -58,6 +54,12 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {"median": middle, "low": low, "high": high}
 
 
+def recorded(seconds: list[float], per_turn: int = PER_TURN) -> dict[str, Any]:
+    """The same, and the mean of each turn to five digits: what ``lsmx bench --compare`` takes the noise from."""
+    turns = [seconds[i : i + per_turn] for i in range(0, len(seconds), per_turn)]
+    return {**summary(seconds), "turns": [float(f"{statistics.mean(turn):.5g}") for turn in turns]}
+
+
 def child(threads: int, turns: int, quick: bool, only: str = "", part: str = LOG_SOFTMAX) -> None:
     """Measure every row and print them as JSON: what ``measure`` runs in a process of its own."""
     import lsmx
@@ -69,11 +71,11 @@ def child(threads: int, turns: int, quick: bool, only: str = "", part: str = LOG
     for row in rows(quick, only, part):
         print(f"{threads} thread{'s' * (threads > 1)}: {row.name}", file=sys.stderr, flush=True)
         times = interleaved(row.contestants(), turns)
-        results.append(entry(row, threads, {name: summary(taken) for name, taken in times.items()}))
+        results.append(entry(row, threads, {name: recorded(taken) for name, taken in times.items()}))
     json.dump(results, sys.stdout)
 
 
-def entry(row: Row, threads: int, seconds: dict[str, dict[str, float]]) -> dict[str, Any]:
+def entry(row: Row, threads: int, seconds: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The record of a row."""
     targets = [asdict(target) for target in row.targets]
     return {"work": row.name, "threads": threads, "elements": row.elements, "seconds": seconds, "targets": targets}
@@ -125,38 +127,3 @@ def groups(subject: str = LOG_SOFTMAX) -> list[str]:
     """Of all rows."""
     started = [GROUP] if subject == LOG_SOFTMAX else []
     return list(dict.fromkeys([*started, *(target.group for row in rows_of(subject, quick=True) for target in row.targets)]))
-
-
-def host() -> dict[str, Any]:
-    """The machine, and the instructions that lsmx and PyTorch use of its processors."""
-    torch, status = optional("torch"), core_status()
-    capability = torch.backends.cpu.get_cpu_capability() if torch else None
-    return {**machine(), "target": status["target"], "targets": status["targets"], "torch": capability}
-
-
-def machine() -> dict[str, Any]:
-    """Where it was measured."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "processor": processor(),
-        "processors": os.cpu_count(),
-        "Python": platform.python_version(),
-        "versions": versions,
-        "arithmetic": ARITHMETIC_VERSION,
-    }
-
-
-def processor() -> str:
-    """Its name, and the family where the name says little."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            said = dict(line.strip().partition(":")[::2] for line in file if ":" in line)
-        said = {key.strip(): value.strip() for key, value in said.items()}
-        return f"{said['model name']}, family {said['cpu family']}"
-    except (OSError, KeyError):
-        return platform.processor() or platform.machine()

@@ -168,6 +168,11 @@ def parser() -> Parser:
     )
     text = "also count the instructions of small calls by valgrind's callgrind (minutes a row)"
     bench.add_argument("--callgrind", action="store_true", help=text)
+    text = "time nothing: two runs that --json has stored, each work with how much slower or faster it has become, and the noise"
+    bench.add_argument("--compare", nargs=2, metavar=("BEFORE.json", "AFTER.json"), help=text)
+    text = "with --compare: exit code 1 if a work is slower by more than that, beyond the noise, or missing afterwards"
+    bench.add_argument("--fail-above", type=number, metavar="PERCENT", help=text)
+    bench.add_argument("--anyway", action="store_true", help="with --compare: even if machines or libraries differ")
     add_json(bench, "medians and quartiles")
     bench.add_argument("--plot", type=to_write, metavar="FILE.png", help="draw a picture")
     for command in (info, verify, apply, digest, bench):

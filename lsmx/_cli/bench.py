@@ -16,10 +16,16 @@ from lsmx._cli.progress import Progress
 def bench(given: argparse.Namespace, progress: Progress) -> int:
     """On the host or on a device."""
     losses = given.subject == "losses"
-    needed = ("tabulate", *(["matplotlib"] if given.plot else []), *(["torch"] if losses else []))
+    if not given.compare and (given.anyway or given.fail_above is not None):
+        raise InputError("--fail-above, --anyway: these are about two stored runs; give --compare BEFORE.json AFTER.json, too")
+    needed = ("tabulate", *(["matplotlib"] if given.plot else []), *(["torch"] if losses and not given.compare else []))
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f'{", ".join(missing)} not installed: pip install "lsmx[bench]"')
+    if given.compare:
+        from lsmx._cli.bench_compare import compare
+
+        return compare(given, progress)
     if losses and given.device == "cuda":
         raise InputError("--device: losses are timed on the host; leave out --device cuda, or losses to time log-softmax there")
     if given.plot:
@@ -56,7 +62,7 @@ def bench_device(given: argparse.Namespace, progress: Progress) -> int:
 
 def bench_host(given: argparse.Namespace, progress: Progress) -> int:
     """On the host's processors."""
-    from lsmx._bench import instructions, measure, picture, report
+    from lsmx._bench import host, instructions, measure, picture, report
 
     if given.callgrind and not instructions.installed():
         raise InputError(f"--callgrind: {instructions.WANTED}")
@@ -64,7 +70,8 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
         known = "; ".join(measure.groups(given.subject))
         raise InputError(f"--only: {given.only!r} is in no name of a row or a group; the groups are: {known}")
     progress.rest()  # what measures says itself what it is at
-    results: dict[str, Any] = {"machine": measure.host(), "turns": given.turns, "quick": given.quick}
+    asked = {"subject": given.subject, "turns": given.turns, "quick": given.quick, "only": given.only}
+    results: dict[str, Any] = {"machine": host.host(), **asked}
     try:
         results["rows"] = measure.measure_all(given.threads, given.turns, given.quick, given.only, given.subject)
         if given.callgrind:
