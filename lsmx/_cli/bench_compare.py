@@ -84,10 +84,10 @@ def verdict(found: list[Change], controls: list[Change], drift: Drift) -> str:
     if not relative:
         return f"{counts}\nDrift between the runs: unknown, as no work has two others to hold against each other."
     wrong = sum(change.shift.told(0.0) for change in relative)
+    apart = f"{percent(drift.relative)}, by the clock {percent(drift.clock)}"
     return (
-        f"{counts}\nDrift between the runs: {percent(drift.relative)}, by the clock {percent(drift.clock)}: 19 of 20 ratios between "
-        f"the others, which have not changed,\nare no further apart ({len(relative)} ratios; the scatter of turns alone would tell of "
-        f"{wrong} changes)."
+        f"{counts}\nDrift between the runs: {apart}: 19 of 20 ratios between the others, which have not changed,\n"
+        f"are no further apart ({len(relative)} ratios; the scatter of turns alone would tell of {wrong} changes)."
     )
 
 

@@ -1,0 +1,1 @@
+"""The benchmarks that asv finds: docs/benchmarks.md."""
