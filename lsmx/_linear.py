@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Never
 
-from lsmx._call.chunks import check_product, chunk_of, in_chunks, product
+from lsmx._call.chunks import check_beside, check_product, chunk_of, in_chunks, product
 from lsmx._call.deferred import publish
 from lsmx._call.losses import (
     CROSS_ENTROPY,
@@ -19,8 +19,9 @@ from lsmx._call.losses import (
     of_a_row,
     scaling,
 )
-from lsmx._call.operator import namespace_of, serving
+from lsmx._call.operator import namespace_of, serving, together
 from lsmx._call.spelling import honest, misspelt
+from lsmx._definition.checks import check_dtype_like, same_shape
 from lsmx._definition.ops import Array
 from lsmx._losses import Reduction, options_of_cross_entropy
 from lsmx._typing import DTypeLike
@@ -86,6 +87,7 @@ def linear_log_prob(
     scaled = scaling(of_rows(h), -1, temperature, softcap)
     check_classes("index", index, weight, 0)
     each, options = of_a_row(scaled)
+    check_beside(h, weight, each.get("temperature"))
 
     def f(z: Array, index: Array, *given: Any) -> tuple[Array]:
         return (LOG_PROB(z, index, axis=-1, dtype=dtype, **options, **dict(zip(each, given, strict=True))),)
@@ -206,6 +208,7 @@ def loss_of_product(
     given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
     weights = class_weights("class_weight", class_weight)
     each, options = of_a_row(scaled)
+    check_beside(h, weight, each.get("temperature"), class_weight)
     return LossOfProduct(options | given | weights, each, weights | ignored, reduction, checked_normalizer(normalizer, reduction))
 
 
@@ -268,6 +271,7 @@ def linear_cross_entropy_backward(
         h, weight, target, class_weight, ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer
     )
     xp, step, shape = namespace_of(serving("h", h), h), chunk_of(chunk), tuple(h.shape)
+    check_grad_output(grad_output, h, reduction)
     flat, targets = xp.reshape(h, (-1, shape[-1])), xp.reshape(target, (-1,))
     rows = {name: xp.reshape(x, (-1,)) for name, x in found.each.items()}
     chunks = [slice(i, i + step) for i in range(0, max(flat.shape[0], 1), step)]
@@ -294,6 +298,15 @@ def linear_cross_entropy_backward(
         del z, dz  # before those of the next chunk are made
     by_h = xp.reshape(xp.concat(dh, axis=0), shape)
     return by_h, xp.astype(dw, weight.dtype), None if bias is None else xp.astype(db, bias.dtype)
+
+
+def check_grad_output(grad_output: Array, h: Array, reduction: str) -> None:
+    """Raise unless it is the cotangent of a loss of the rows of ``h``: one number, or one for each row."""
+    together("h", h, grad_output=grad_output)
+    check_dtype_like("grad_output", grad_output, h.dtype)
+    rows = tuple(h.shape[:-1])
+    wanted = [rows, (*rows, 1)] if reduction == "none" else [(), (1,)]
+    same_shape("grad_output", tuple(grad_output.shape), *wanted, of=f"reduction={reduction!r}")
 
 
 def of_rows(h: Array) -> Array:

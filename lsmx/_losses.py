@@ -434,7 +434,8 @@ def cross_entropy(
     if extra or unknown:
         raise misspelt(cross_entropy, extra, unknown)
     check_choice("empty", empty, "nan", "zero")
-    plain = weight is softcap is normalizer is row_sums is None and not return_z_loss and reduction in ("none", "mean", "sum")
+    plain = weight is softcap is normalizer is row_sums is None and not return_z_loss
+    plain = plain and type(reduction) is str and reduction in ("none", "mean", "sum")
     if plain and are_numbers((temperature, label_smoothing, z_loss, ignore_index), (1.0, 0.0, 0.0, -100)):
         short = shortcut("cross_entropy", "forward", type(z))
         total = () if reduction == "none" else (reduction == "mean", empty == "zero")

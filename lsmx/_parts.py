@@ -10,11 +10,13 @@ from typing import Any
 
 from lsmx._call.deferred import public, publish
 from lsmx._call.division import dividing
+from lsmx._call.operator import together
 from lsmx._call.rounds import Heard, Round, Said, heard_of, merged_said
 from lsmx._definition.checks import dtype_name, normal_axes
 from lsmx._definition.formats import ARITHMETIC_VERSION, FORMAT_OF
 from lsmx._definition.ops import Array
 from lsmx._definition.parts import Arrays
+from lsmx._definition.shown import shown, type_name
 from lsmx._errors import ArgumentError, PartError
 from lsmx._typing import Axis
 
@@ -130,6 +132,8 @@ def partial(
     >>> lsmx.log_softmax(z)[:, 2:]
     array([[-2.4519143, -1.4519144, -0.4519144]], dtype=float32)
     """
+    if "out" in options:
+        raise ArgumentError("out: given to partial, which has no result yet; pass it to finish")
     found, call, _ = run(function, arrays, sizes_of(size, "size"), start, whole, axis, options)
     elements = 1
     for a in call.axis:
@@ -164,7 +168,7 @@ def merge(first: Partial, /, *others: Partial) -> Partial:
     """
     for other in (first, *others):
         if not isinstance(other, Partial):
-            raise ArgumentError(f"merge: {type(other).__name__} is no Partial; pass what lsmx.partial returns")
+            raise ArgumentError(f"merge: {type_name(type(other))} is no Partial; pass what lsmx.partial returns")
     return reduce(merged_pair, others, first)
 
 
@@ -206,8 +210,7 @@ def finish(
     >>> bool(lsmx.finish("logsumexp", z[:1], whole=whole) == lsmx.logsumexp(z))
     True
     """
-    if not isinstance(whole, Partial):
-        raise ArgumentError(f"whole: {type(whole).__name__} is no Partial; pass what lsmx.merge returns")
+    check_whole(whole)
     found, _, value = run(function, arrays, whole.call.size, start, whole, axis, options)
     if found.more or found.asked:
         raise PartError("whole: not complete; call lsmx.partial with whole= on each part, and merge them, until it is")
@@ -229,11 +232,13 @@ def run(
     if len(starts) != len(size):
         starts = starts * len(size) if starts == (0,) else starts
     if len(starts) != len(size):
-        raise PartError(f"start: {start!r}, but size is {size}; pass one for each axis")
+        raise PartError(f"start: {start!r}, but size={size} is of {len(size)} axes; pass one number for each")
     formats = [fmt.dtype for x in arrays if (fmt := FORMAT_OF.get(dtype_name(getattr(x, "dtype", "")))) is not None]
     said = tuple((key, "an array" if hasattr(x, "shape") and tuple(x.shape) else repr(x)) for key, x in sorted(options.items()))
     call = Call(name, formats[0] if formats else "", (), size, (), said)
     if whole is not None:
+        check_whole(whole)
+        check_library(whole, arrays)
         check_alike("whole", replace(whole.call, axis=(), rows=()), call)
         if whole.elements != product(size):
             raise PartError(f"whole: {whole.elements} of the {product(size)} elements of a row; merge all of its parts")
@@ -245,6 +250,20 @@ def run(
     if whole is not None:
         check_alike("whole", whole.call, call)
     return found, call, value
+
+
+def check_whole(whole: object) -> None:
+    """Raise unless it is what parts say."""
+    if not isinstance(whole, Partial):
+        raise ArgumentError(f"whole: {type_name(type(whole))} is no Partial; pass what lsmx.merge returns")
+
+
+def check_library(whole: Partial, arrays: Arrays) -> None:
+    """Raise unless what whole rows have said goes together with the arrays of a part."""
+    x = next((x for _, numbers in whole.said.values() for x in numbers), None)
+    for at, y in enumerate(arrays):
+        if x is not None and hasattr(y, "shape"):
+            together("whole", x, **{f"array {at + 1} of the call": y})
 
 
 def known_of(whole: Partial | None) -> Heard:
@@ -276,7 +295,9 @@ def sizes_of(given: Any, name: str) -> tuple[int, ...]:
     """One number for each axis."""
     found = tuple(given) if isinstance(given, tuple | list) else (given,)
     if not found or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in found):
-        raise PartError(f"{name}: {given!r} is no number of elements, nor one for each axis")
+        raise PartError(
+            f"{name}: {shown(given)} is no number of elements; pass an integer of at least 0, or a tuple of one for each axis"
+        )
     return found
 
 

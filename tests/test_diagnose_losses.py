@@ -430,7 +430,7 @@ def test_every_mistake_has_a_sentence_and_stands_once() -> None:
         (
             ValueError,
             {"options": {"reduction": "average"}},
-            r"^options: reduction='average' is nothing that lsmx\.cross_entropy takes",
+            r"^options: reduction='average', but lsmx\.cross_entropy takes 'none', 'mean' or 'sum'$",
         ),
         (
             ValueError,

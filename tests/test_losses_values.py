@@ -773,11 +773,11 @@ def test_16_bits_are_widened(narrow: str) -> None:
 def test_what_is_no_array_is_named() -> None:
     z, index = np.zeros((2, 3)), np.zeros(2, int)
     calls: tuple[tuple[Callable[[], Any], str], ...] = (
-        (lambda: lsmx.log_prob([[1.0, 2.0]], index), r"^z: builtins\.list is not an array"),
-        (lambda: lsmx.log_prob(z, [0, 1]), r"^index: builtins\.list is not an array"),
+        (lambda: lsmx.log_prob([[1.0, 2.0]], index), r"^z: list is not an array"),
+        (lambda: lsmx.log_prob(z, [0, 1]), r"^index: list is not an array"),
         (lambda: lsmx.cross_entropy(z), r"^target: "),
-        (lambda: lsmx.cross_entropy([[1.0, 2.0]], index), r"^z: builtins\.list is not an array"),
-        (lambda: lsmx.entropy([[1.0, 2.0]]), r"^z: builtins\.list is not an array"),
+        (lambda: lsmx.cross_entropy([[1.0, 2.0]], index), r"^z: list is not an array"),
+        (lambda: lsmx.entropy([[1.0, 2.0]]), r"^z: list is not an array"),
     )
     for f, match in calls:
         with pytest.raises(lsmx.ArrayTypeError, match=match):

@@ -21,7 +21,7 @@ HARMLESS = {
 def refused() -> dict[type, str]:
     """NumPy's own subclasses with a meaning; made when it is asked for, as NumPy loads them late."""
     return {
-        np.matrix: "a numpy.matrix, which has no axes to keep; pass numpy.asarray(z)",
+        np.matrix: "a numpy.matrix, which has two axes whatever is reduced; pass numpy.asarray(z)",
         np.ma.MaskedArray: "a numpy.ma.MaskedArray: its mask would be lost; pass z.data with where=~numpy.ma.getmaskarray(z)",
         np.recarray: 'a numpy.recarray, which holds records; pass one field, as in z["field"], or numpy.asarray(z) if it has none',
     }

@@ -8,24 +8,44 @@ from typing import Any
 
 from lsmx._call.losses import ArgumentValueError
 from lsmx._call.operator import namespace_of, serving, together
-from lsmx._definition.checks import float_name
+from lsmx._definition.checks import check_dtype_like, dtype_name, float_name, same_shape
 from lsmx._definition.ops import Array
-from lsmx._errors import ShapeError
+from lsmx._definition.shown import shown
+from lsmx._errors import DTypeError, ShapeError
 
 ROWS = 1024
 
 
 def check_product(h: Array, weight: Array, each: Array, name: str, bias: Array | None) -> None:
     """Raise unless ``h W^T + b`` can be formed, with one index for each row."""
+    serving("h", h)
     float_name("h", h)
-    others = {"weight": weight, name: each} | ({} if bias is None else {"bias": bias})
-    together("h", h, **others)
-    if len(h.shape) < 1 or len(weight.shape) != 2 or h.shape[-1] != weight.shape[1]:
-        raise ShapeError(f"weight: shape {tuple(weight.shape)}, but h of {tuple(h.shape)} asks for (classes, {h.shape[-1:][0]})")
+    numbers = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    together("h", h, **numbers, **{name: each})
+    if not h.shape:
+        raise ShapeError("h: shape (), but hidden states have at least one axis: (..., D)")
+    for other, x in numbers.items():
+        check_dtype_like(other, x, h.dtype)
+    if len(weight.shape) != 2 or h.shape[-1] != weight.shape[1]:
+        raise ShapeError(f"weight: shape {tuple(weight.shape)}, but h of {tuple(h.shape)} asks for (classes, {h.shape[-1]})")
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ShapeError(f"bias: shape {tuple(bias.shape)}, but weight of {tuple(weight.shape)} asks for ({weight.shape[0]},)")
     if tuple(each.shape) != tuple(h.shape[:-1]):
         raise ShapeError(f"{name}: shape {tuple(each.shape)}, but h of {tuple(h.shape)} asks for {tuple(h.shape[:-1])}")
+
+
+def check_beside(h: Array, weight: Array, temperature: Array | None, class_weight: Array | None = None) -> None:
+    """Raise unless a temperature for each row, and a weight for each class, go with ``h W^T``."""
+    given = {"temperature": temperature, "class_weight": class_weight}
+    for name, x in given.items():
+        if x is not None:
+            together("h", h, **{name: x})
+            check_dtype_like(name, x, h.dtype)
+    rows = tuple(h.shape[:-1])
+    if temperature is not None:
+        same_shape("temperature", tuple(temperature.shape), rows, (*rows, 1), of=f"h of {tuple(h.shape)}")
+    if class_weight is not None:
+        same_shape("class_weight", tuple(class_weight.shape), (weight.shape[0],), of=f"weight of {tuple(weight.shape)}")
 
 
 def chunk_of(chunk: object) -> int:
@@ -33,13 +53,19 @@ def chunk_of(chunk: object) -> int:
     if chunk is None:
         return ROWS
     if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
-        raise ArgumentValueError(f"chunk: {chunk!r} is not a number of rows of at least 1")
+        raise ArgumentValueError(f"chunk: {shown(chunk)} is not a number of rows; pass an integer of at least 1")
     return chunk
 
 
 def product(h: Array, weight: Array, bias: Array | None) -> Array:
     """The logits: the library's own product."""
-    z = h @ weight.T
+    try:
+        z = h @ weight.T
+    except (TypeError, RuntimeError) as error:
+        if h.dtype == weight.dtype:
+            raise
+        given = f"dtype {dtype_name(weight.dtype)}, but h is of {dtype_name(h.dtype)}"
+        raise DTypeError(f"weight: {given}, and their library has no product of the two ({error}); cast one") from error
     return z if bias is None else z + bias
 
 

@@ -63,7 +63,9 @@ class Division:
         whole, start = list(shape), [0] * len(shape)
         if self.sizes:
             if len(axes) != len(self.sizes):
-                raise PartError(f"size: {len(self.sizes)} given, but rows lie along {len(axes)} axes; pass one for each")
+                raise PartError(
+                    f"size: {self.sizes} is of {len(self.sizes)} axes, but rows lie along {len(axes)}; pass one number for each"
+                )
             for a, size, at in zip(axes, self.sizes, self.starts, strict=True):
                 if isinstance(size, int) and isinstance(at, int) and not 0 <= at <= at + shape[a] <= size:
                     raise PartError(f"start: {at}, but a part of {shape[a]} elements from there on is not within rows of {size}")

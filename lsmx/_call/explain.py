@@ -10,6 +10,7 @@ from lsmx._call.operator import Operator, cast, serving
 from lsmx._call.plan import Plan, plan
 from lsmx._call.spelling import honest, misspelt
 from lsmx._definition.function import Context
+from lsmx._definition.shown import shown
 from lsmx._errors import BackendError
 from lsmx._typing import AnyArray, Axis, DTypeLike
 
@@ -62,14 +63,14 @@ def explain(
       not core: no elements
       not row blocks: 0 elements: no more than one block of 131072
     """
-    operator = every().get(function)
+    operator = every().get(function) if isinstance(function, str) else None
     if operator is None:
-        raise BackendError(f"function: {function!r} is not registered; there are {', '.join(every())}")
+        raise BackendError(f"function: {shown(function)} is not registered; there are {', '.join(every())}")
     given = options_of_rules(operator, options)
-    kind, at, _ = direction.partition("_")
+    kind, at, _ = str(direction).partition("_")
     rules = operator.function.narrow if at else operator.function
     if kind not in DIRECTIONS or rules is None or not any(key.split()[0] == direction for key in operator.operations):
-        raise BackendError(f"direction: {direction!r} is not one of {', '.join(DIRECTIONS)}")
+        raise BackendError(f"direction: {shown(direction)} is not one of {', '.join(every_direction(operator))}")
     takes, residual = operator.function.takes, rules.residual
     vectors: tuple[str, ...] = {"forward": tuple(takes), "backward": ("grad_output",), "jvp": ("tangent",), "jacobian": ()}[kind]
     names = vectors if direction == "forward" else vectors + residual
@@ -87,6 +88,11 @@ def explain(
     return plan(operator, direction, backend, ctx, arrays[: len(vectors)], {})
 
 
+def every_direction(operator: Operator) -> list[str]:
+    """The directions that a function has, without the arguments along which some of them go."""
+    return list(dict.fromkeys(key.split()[0] for key in operator.operations))
+
+
 def options_of_rules(operator: Operator, options: dict[str, Any]) -> dict[str, Any]:
     """The options of a call as the function's rules take them: an option that is None is not there."""
     known = {**operator.operations["forward"].options, **dict.fromkeys(operator.function.optional)}
@@ -94,4 +100,9 @@ def options_of_rules(operator: Operator, options: dict[str, Any]) -> dict[str, A
         raise misspelt(explain, (), {name: options[name] for name in unknown}, also=sorted(known.keys() - {"elsewhere", "ignores"}))
     if "ignores" in known and "ignore_index" in options and options["ignore_index"] is None:
         options = {**options, "ignores": False}
+    for name in ("temperature", "softcap") if options else ():
+        from lsmx._call.losses import positive  # which ``import lsmx`` does without
+
+        if options.get(name) is not None and not hasattr(options[name], "shape"):
+            positive(name, options[name])
     return {name: value for name, value in options.items() if value is not None}

@@ -10,10 +10,10 @@ import numpy as np
 
 from lsmx._call.division import rows_are_divided, whole_length
 from lsmx._call.family import FEW_ELEMENTS
-from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shortcut
+from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shortcut, together
 from lsmx._call.registry import shortcuts
 from lsmx._definition.capped_logits import CappedLogits
-from lsmx._definition.checks import dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._definition.checks import check_number, dtype_name, float_name, normal_axes, reduced_shape
 from lsmx._definition.cross_entropy import CrossEntropy
 from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
@@ -28,6 +28,7 @@ from lsmx._definition.row_parts import RowDigits, RowTop
 from lsmx._definition.row_sums import RowSums
 from lsmx._definition.row_values import RowGradient, RowInteger, RowMagnitude
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
+from lsmx._definition.shown import shown, type_name
 from lsmx._definition.targets import ProbabilitiesTotal, TargetTotal, TargetWeight
 from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
 from lsmx._typing import Axis
@@ -56,13 +57,24 @@ MEAN = enroll("mean_of_rows", Mean)
 
 def positive(name: str, value: object) -> float:
     """A number that is positive and finite."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool | str) or not 0.0 < number < math.inf:
-        raise ArgumentValueError(f"{name}: {value!r} is not a positive number; pass one, or leave {name} out")
+    number = number_of(value)
+    if not 0.0 < number < math.inf:
+        raise ArgumentValueError(f"{name}: {shown(value)} is not a positive number; pass {known_now(value)}, or leave {name} out")
     return number
+
+
+def number_of(value: object) -> float:
+    """An option as a float; NaN for what is no number, or one that is beyond the range of floats."""
+    try:
+        return math.nan if isinstance(value, bool | str) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def known_now(value: object) -> str:
+    """What to pass in place of a value that is no number: of a tracer, one that does not depend on what is traced."""
+    traced = getattr(value, "shape", None) == () and type(value).__module__ != "numpy"
+    return "one that is known when the call is traced, as a static argument" if traced else "one"
 
 
 class ArgumentValueError(ArgumentError, ValueError):
@@ -88,7 +100,9 @@ def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any, row_sums: Any 
         values = np.asarray(backend.to_numpy(temperature))
         bad = ~((values > 0) & (values < np.inf))
         if bad.any():
-            raise ArgumentValueError(f"temperature: {values[bad][0]!r} {where_is(bad)}is not a positive number")
+            raise ArgumentValueError(
+                f"temperature: {shown(values[bad][0])} {where_is(bad)}is not a positive number; pass one for each row"
+            )
     if not tuple(shape) and len(z.shape) > len(axes := normal_axes(axis, len(z.shape))):
         to = reduced_shape(tuple(z.shape), axes, keepdims=False)
         temperature = namespace_of(backend, temperature).broadcast_to(temperature, to)
@@ -98,7 +112,7 @@ def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any, row_sums: Any 
 def checked_sums(sums: Any, z: Array, dtype: Any) -> Array:
     """Raise unless the numbers are in the format that ``z`` is computed in, as `row_sums` gives them."""
     if not hasattr(sums, "shape"):
-        raise ArrayTypeError(f"row_sums: {type(sums).__name__} is not an array; pass what lsmx.row_sums returns")
+        raise ArrayTypeError(f"row_sums: {type_name(type(sums))} is not an array; pass what lsmx.row_sums returns")
     own, wanted = dtype_name(sums.dtype), FORMAT_OF[float_name("z", z) if dtype is None else dtype_name(dtype)].dtype
     if own != wanted:
         raise DTypeError(
@@ -144,7 +158,10 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
 def targets_are_classes(target: Array) -> bool:
     """Whether targets are classes, and not probabilities: by their dtype."""
     serving("target", target)
-    return dtype_name(target.dtype)[:3] in ("int", "uin")
+    given = dtype_name(target.dtype)
+    if given == "bool":
+        raise DTypeError("target: dtype bool, but classes are integers, and probabilities are floats; cast it")
+    return given[:3] in ("int", "uin")
 
 
 class Reduced(NamedTuple):
@@ -166,6 +183,10 @@ class Reduced(NamedTuple):
         if self.reduction == "none":
             return g
         xp, axes = namespace_of(serving("grad_output", g), g), normal_axes(axis, len(z.shape))
+        if math.prod(g.shape) != 1:
+            raise ShapeError(
+                f"grad_output: shape {tuple(g.shape)}, but with reduction={self.reduction!r} the loss is one number: pass shape ()"
+            )
         v = xp.broadcast_to(g, reduced_shape(tuple(z.shape), axes, keepdims=False))
         return MEAN.derivative("backward", {"grad_output": g}, {"v": v, "divisor": self.over(v)}, None)
 
@@ -174,6 +195,7 @@ class Reduced(NamedTuple):
         divisor: Any = self.divisor if self.reduction == "mean" else 1.0
         if not hasattr(divisor, "shape"):
             return full_like(v, divisor)
+        together("z", v, normalizer=divisor)
         wide, own = FORMAT_OF[float_name("v", v)].dtype, dtype_name(divisor.dtype)
         return divisor if own == wide else in_dtype(serving("v", v), divisor, wide, "normalizer")
 
@@ -187,6 +209,7 @@ def checked_normalizer(normalizer: Any, reduction: str) -> Any:
     if hasattr(normalizer, "shape") and not isinstance(normalizer, np.generic):
         if tuple(normalizer.shape):
             raise ShapeError(f"normalizer: shape {tuple(normalizer.shape)}, but a mean has one divisor: shape ()")
+        check_number("normalizer", dtype_name(normalizer.dtype))
         return normalizer
     return nonnegative("normalizer", normalizer.item() if isinstance(normalizer, np.generic) else normalizer)
 
@@ -196,13 +219,17 @@ def class_weights(name: str, weight: Any) -> dict[str, Array]:
     if weight is None:
         return {}
     if not hasattr(weight, "shape"):
-        raise ArrayTypeError(f"{name}: {weight!r} is not an array; pass one of the logits' library with one number for each class")
+        raise ArrayTypeError(
+            f"{name}: {shown(weight)} is not an array; pass one of the logits' library with one number for each class"
+        )
     return {"weight": weight}
 
 
 def one_tangent(name: str) -> ArgumentError:
     """The error for two tangents, or none."""
-    return ArgumentError(f"{name}_jvp: one of the two tangents is None; the derivative along both is the sum of two calls")
+    return ArgumentError(
+        f"{name}_jvp: one of the two tangents is None, the other an array; the derivative along both is the sum of two calls"
+    )
 
 
 def full_like(v: Array, value: float) -> Array:
@@ -244,26 +271,23 @@ def short_stats(z: Array, index: Array, axis: Axis, where: Array | None) -> tupl
 
 def check_choice(name: str, value: object, *choices: str) -> None:
     """Raise unless an option is one of a few words."""
-    if value not in choices:
-        raise ArgumentValueError(f"{name}: {value!r} is none of {', '.join(map(repr, choices))}")
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentValueError(f"{name}: {shown(value)} is none of {', '.join(map(repr, choices))}")
 
 
 def fraction(name: str, value: object) -> float:
     """A number from 0 to 1."""
-    number = nonnegative(name, value)
-    if number > 1.0:
-        raise ArgumentValueError(f"{name}: {value!r} is not a number from 0 to 1")
+    number = number_of(value)
+    if not 0.0 <= number <= 1.0:
+        raise ArgumentValueError(f"{name}: {shown(value)} is not a number from 0 to 1; pass {known_now(value)}")
     return number
 
 
 def nonnegative(name: str, value: object) -> float:
     """A finite number that is not negative."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool | str) or not 0.0 <= number < math.inf:
-        raise ArgumentValueError(f"{name}: {value!r} is not a finite number of at least 0")
+    number = number_of(value)
+    if not 0.0 <= number < math.inf:
+        raise ArgumentValueError(f"{name}: {shown(value)} is not a finite number of at least 0; pass {known_now(value)}")
     return number
 
 
@@ -272,9 +296,11 @@ def ignoring(ignore_index: object) -> dict[str, Any]:
     if ignore_index is None:
         return {"ignores": False}
     try:
-        number = operator.index(ignore_index)  # type: ignore[arg-type]
+        number = None if isinstance(ignore_index, bool) else operator.index(ignore_index)  # type: ignore[arg-type]
     except TypeError:
-        raise ArgumentError(f"ignore_index: {ignore_index!r} is not an integer; pass None to ignore nothing") from None
+        number = None
+    if number is None:
+        raise ArgumentError(f"ignore_index: {shown(ignore_index)} is not an integer; pass one, or None to ignore nothing")
     return {} if number == -100 else {"ignore_index": number}
 
 

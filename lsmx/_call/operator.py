@@ -6,8 +6,9 @@ import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, Never
 
 from lsmx._call.backend import Backend
 from lsmx._call.deferred import public, taken_over
@@ -81,8 +82,9 @@ class Operator:
         rules, suffix = self.function, ""
         if self.function.narrow is not None and direction.endswith(suffix_of(self.function.narrow)):
             rules, suffix = self.function.narrow, suffix_of(self.function.narrow)
-        found: Callable[..., Any] = getattr(rules, direction.removesuffix(suffix))
-        return found
+        name = direction.removesuffix(suffix)
+        found: Callable[..., Any] = getattr(rules, name)
+        return partial(lacking, self.name, rules.__name__, name) if found is getattr(Function, name) else found
 
     def __call__(
         self,
@@ -113,7 +115,8 @@ class Operator:
                 arrays = cast(backend, self, arrays, dtype)
             if len(arrays) > 1 or where is not None or out is not None:
                 given = dict(zip((*takes, *self.given), arrays, strict=True)) | {"where": where, "out": out}
-                backend = together(first, arrays[0], **{name: y for name, y in given.items() if name != first and y is not None})
+                absent = {name for name in ("where", "out") if given[name] is None}
+                backend = together(first, arrays[0], **{k: y for k, y in given.items() if k != first and k not in absent})
         except ArrayTypeError as error:
             given = {
                 "axis": axis,
@@ -186,6 +189,11 @@ class Operator:
         else:
             result = backend.bind(operation, arrays, axis, where, options, out)
         return result if out is None else write(result, out)
+
+
+def lacking(operator: str, function: str, rule: str, *_: Any, **__: Any) -> Never:
+    """Stands for a rule that a function does not give, so that it is missed only where it is called."""
+    raise NotImplementedError(f"{operator}: {function} gives no {rule}, which this derivative asks for; add it to the class")
 
 
 def at_once(backend: Backend) -> Callable[..., Array]:

@@ -20,6 +20,7 @@ from lsmx._call.backend import Backend
 from lsmx._call.standard import STANDARD
 from lsmx._definition.formats import Format
 from lsmx._definition.ops import Array, Ops, find_ops_by, power_from_table
+from lsmx._definition.shown import type_name
 from lsmx._errors import ArrayTypeError, BackendError, BackendWarning
 from lsmx._typing import AnyArray
 
@@ -224,7 +225,7 @@ def _get_to_know(kind: type) -> str:
         backend = STANDARD
         if not STANDARD.owns(kind) or isinstance(find(own), Backend):
             raise ArrayTypeError(
-                f"{kind.__module__}.{kind.__qualname__} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, Dask, "
+                f"{type_name(kind)} is not an array; accepted are arrays of NumPy, PyTorch, JAX, CuPy, Dask, "
                 "or any other library with __array_namespace__: convert it first, as in numpy.asarray(...)"
                 + "".join(f"; {reason}" for reason in reasons)
             )

@@ -83,11 +83,18 @@ def merged_said(a: Said, b: Said) -> Said:
     said = {}
     for at, (how, arrays) in a.items():
         _, others = b[at]
-        shapes = [tuple(x.shape) for x in arrays], [tuple(x.shape) for x in others]
-        if shapes[0] != shapes[1] or [x.dtype for x in arrays] != [x.dtype for x in others]:
-            raise PartError(f"merge: numbers of shapes {shapes[0]} and {shapes[1]}; parts are to be of the same rows")
+        if numbers_in_words(arrays) != numbers_in_words(others):
+            raise PartError(
+                f"merge: one part has {numbers_in_words(arrays)}, another {numbers_in_words(others)}; pass parts of the same rows"
+            )
         said[at] = how, MERGE[how](namespace_of(backend_for(arrays[0]), arrays[0]), arrays, others)
     return said
+
+
+def numbers_in_words(arrays: Arrays) -> str:
+    """What numbers of rows are, so that those of two parts can be compared, and named where they differ."""
+    library = backend_for(arrays[0]).name if arrays else "no"
+    return f"{library} arrays of " + ", ".join(f"{dtype_name(x.dtype)} {tuple(x.shape)}" for x in arrays)
 
 
 def heard_of(heard: Heard, said: Said) -> Heard:

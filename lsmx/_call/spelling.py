@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from lsmx._definition.shown import is_array, shown
 from lsmx._errors import ArgumentError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,16 +98,3 @@ def meant(value: object) -> tuple[str, ...]:
     if is_array(value):
         return ("where", "out") if "bool" in str(getattr(value, "dtype", "")) else ("out", "where")
     return ("axis",) if value is None or isinstance(value, tuple | list) or hasattr(value, "__index__") else ()
-
-
-def is_array(value: object) -> bool:
-    """Whether a value has axes."""
-    return hasattr(value, "dtype") and bool(tuple(getattr(value, "shape", ())))
-
-
-def shown(value: object) -> str:
-    """A value in a message: types by their name, and arrays and whatever is long by that of their type."""
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}".removeprefix("builtins.")
-    text = repr(value)
-    return f"<{type(value).__qualname__}>" if is_array(value) or len(text) > 40 else text

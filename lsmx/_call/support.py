@@ -9,9 +9,9 @@ import numpy as np
 
 from lsmx._call.division import divisions
 from lsmx._call.losses import where_is
-from lsmx._call.operator import namespace_of, serving
-from lsmx._definition.checks import broadcasts, check_index, normal_axes
-from lsmx._definition.ops import Array
+from lsmx._call.operator import namespace_of, serving, together
+from lsmx._definition.checks import check_index, check_mask, normal_axes
+from lsmx._definition.ops import Array, library_name
 from lsmx._errors import ArgumentError, BackendError, ClassError, ShapeError
 from lsmx._typing import Axis
 
@@ -23,28 +23,44 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
     matter. Or it is a pair of values and offsets: those of the row ``r`` are ``values[offsets[r]:offsets[r + 1]]``.
     """
     if divisions.get():
-        raise ArgumentError("support: classes among those of whole rows, but there are parts of rows here; pass where=, a mask")
+        raise ArgumentError(
+            "support: names classes of whole rows, but the logits are parts of rows; pass where=, a mask of the part"
+        )
     shape = tuple(z.shape)
     axes = normal_axes(axis, len(shape))
     if len(axes) != 1:
-        raise ArgumentError(f"support: indices along one axis, but axis={axis!r} are {len(axes)}; flatten them first")
+        raise ArgumentError(
+            f"support: its indices lie along one axis, but axis={axis!r} are {len(axes)}; reshape z so that classes have one axis"
+        )
     (a,) = axes
     backend = serving("z", z)
     xp = namespace_of(backend, z)
+    if where is not None:
+        together("z", z, where=where)
+        check_mask(where, shape)
     if not hasattr(xp, "take_along_axis"):
         raise BackendError(
-            f"support: {backend.name} has no take_along_axis; pass where=, a mask of the classes: it has the same bits"
+            f"support: {library_name(xp)} has no take_along_axis; pass where=, a mask of the classes: it has the same bits"
         )
     if isinstance(support, tuple):
         if len(support) != 2:
-            raise ArgumentError(f"support: {len(support)} things, but a pair is of values and offsets")
+            raise ArgumentError(
+                f"support: a tuple of {len(support)}, but a pair is of values and offsets; or pass one array of indices"
+            )
         values, offsets = support
         support = padded(z, values, offsets, a)
+    together("z", z, support=support)
     check_index("support", support)
-    if len(support.shape) != len(shape) or any(m != n for i, (m, n) in enumerate(zip(support.shape, shape, strict=True)) if i != a):
+    if (
+        len(support.shape) != len(shape)
+        or any(m != n for i, (m, n) in enumerate(zip(support.shape, shape, strict=True)) if i != a)
+        or support.shape[a] == 0
+    ):
         raise ShapeError(
-            f"support: shape {tuple(support.shape)}, but an array of {shape} asks for it with any number along axis {a}"
+            f"support: shape {tuple(support.shape)}, but an array of {shape} asks for that, with at least 1 along axis {a}"
         )
+    if backend.seen is not None and backend.seen(support):
+        check_support(np.asarray(backend.to_numpy(support)), shape[a])
     classes = xp.sort(support, axis=a)
     before = (slice(None),) * a
     first = xp.ones_like(classes[(*before, slice(0, 1), ...)], dtype=xp.bool)
@@ -53,10 +69,18 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
     at = xp.where(counts, classes, xp.zeros_like(classes))
     some = xp.take_along_axis(z, xp.astype(at, xp.int64), axis=a)
     if where is not None:
-        if not broadcasts(tuple(where.shape), shape):
-            raise ShapeError(f"where: shape {tuple(where.shape)} does not broadcast to the array's {shape}")
         counts = counts & xp.take_along_axis(xp.broadcast_to(where, shape), xp.astype(at, xp.int64), axis=a)
     return some, None if index is None else among(xp, classes, counts, index, a, shape), counts
+
+
+def check_support(values: Any, n: int) -> None:
+    """Raise for a class that rows of ``n`` have not: a sampler that names one has counted them otherwise."""
+    bad = (values < -1) | (values >= n)
+    if bad.any():
+        raise ClassError(
+            f"support: {values[bad][0]} {where_is(bad)}is no class of a row of {n}; accepted are 0 to {n - 1}, and -1 where a row "
+            "has fewer"
+        )
 
 
 def among(xp: Any, classes: Array, counts: Array, index: Array, a: int, shape: tuple[int, ...]) -> Array:
@@ -75,22 +99,32 @@ def among(xp: Any, classes: Array, counts: Array, index: Array, a: int, shape: t
         bad = np.asarray(backend.to_numpy(result)) == classes.shape[a]
         if bad.any():
             values = np.asarray(backend.to_numpy(index))
-            raise ClassError(f"index: {values[bad][0]} {where_is(bad)}is not in the support of its row")
+            raise ClassError(
+                f"index: {values[bad][0]} {where_is(bad)}is not in the support of its row; accepted are the classes that are in it"
+            )
     return result
 
 
 def padded(z: Array, values: Array, offsets: Array, a: int) -> Array:
     """Values and offsets as one array, with -1 where a row has fewer than another."""
+    for values_or_offsets in (values, offsets):
+        together("z", z, support=values_or_offsets)
+        check_index("support", values_or_offsets)
     backend = serving("support", values)
     if backend.seen is None or not backend.seen(offsets) or not backend.seen(values):
         raise ArgumentError(
-            "support: values and offsets that cannot be looked at here; pass indices along the axis, padded with -1"
+            "support: values and offsets that are traced, or not on the host; pass indices along the axis, padded with -1"
         )
     flat, stops = np.asarray(backend.to_numpy(values)), np.asarray(backend.to_numpy(offsets))
     rest = tuple(n for i, n in enumerate(z.shape) if i != a)
     rows = int(np.prod(rest, dtype=np.int64))
+    if flat.ndim != 1:
+        raise ShapeError(f"support: values of shape {flat.shape}, but those of all rows are to follow each other along one axis")
     if stops.shape != (rows + 1,) or stops[0] != 0 or stops[-1] != flat.size or (np.diff(stops) < 0).any():
-        raise ShapeError(f"support: offsets of shape {stops.shape} that do not lead from 0 to {flat.size} in {rows} rows")
+        raise ShapeError(
+            f"support: offsets of shape {stops.shape}, but {flat.size} values in {rows} rows ask for ({rows + 1},), and for "
+            f"numbers that rise from 0 to {flat.size}"
+        )
     width = max(int(np.diff(stops).max(initial=1)), 1)
     table = np.full((rows, width), -1, dtype=np.int32)
     for row, (start, stop) in enumerate(itertools.pairwise(stops)):

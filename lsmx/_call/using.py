@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from lsmx._call.registry import IN_TREE, entry_points, forcing, loaded
+from lsmx._definition.shown import shown
 from lsmx._errors import BackendError
 
 
@@ -29,7 +30,9 @@ def using(name: str) -> Iterator[None]:
     True
     """
     if not isinstance(name, str):
-        raise BackendError(f"using: {name!r} is not a name; pass 'reference' or a backend's name, as in lsmx.backend_for(x).name")
+        raise BackendError(
+            f"using: {shown(name)} is not a name; pass 'reference' or a backend's name, as in lsmx.backend_for(x).name"
+        )
     if name != "reference":
         names = dict.fromkeys(["reference", *IN_TREE, *entry_points(), *(backend.name for backend in loaded())])
         if name not in names:

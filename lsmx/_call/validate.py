@@ -11,7 +11,8 @@ import numpy as np
 from lsmx._call.registry import constant_when_compiled
 from lsmx._definition.checks import FLOATS, check_number, checked_flag, dtype_name, native
 from lsmx._definition.formats import FORMAT_OF
-from lsmx._definition.ops import Array
+from lsmx._definition.ops import Array, library_name
+from lsmx._definition.shown import shown, type_name
 from lsmx._errors import DTypeError, OutputError, ShapeError
 
 
@@ -33,14 +34,14 @@ def wanted_dtype(xp: Any, dtype: Any, z: Array, argument: str = "z") -> Any:
     """The library's own dtype for the ``dtype=`` that was asked for."""
     name = format_name(dtype)
     if name is None:
-        raise DTypeError(f"dtype: {dtype!r} is not one of {FLOATS}, nor another spelling of them that numpy.dtype() knows")
+        raise DTypeError(f"dtype: {shown(dtype)} is not one of {FLOATS}, nor another spelling of them that numpy.dtype() knows")
     check_number(argument, dtype_name(z.dtype))
     if hasattr(xp, name):
         return getattr(xp, name)
     if isinstance(z.dtype, np.dtype) and not isinstance(dtype, str):
         with contextlib.suppress(TypeError):
             return np.dtype(dtype)  # one that somebody else has added to NumPy's
-    raise DTypeError(f"dtype: {xp.__name__} has no {name}; it has {', '.join(n for n in FORMAT_OF if hasattr(xp, n))}")
+    raise DTypeError(f"dtype: {library_name(xp)} has no {name}; it has {', '.join(n for n in FORMAT_OF if hasattr(xp, n))}")
 
 
 def cast_to(xp: Any, dtype: Any, z: Array, argument: str) -> Array:
@@ -50,14 +51,14 @@ def cast_to(xp: Any, dtype: Any, z: Array, argument: str) -> Array:
         return xp.astype(z, wanted)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DTypeError(
-            f"{argument}: {xp.__name__} cannot cast {dtype_name(z.dtype)} to {dtype_name(wanted)}: {error}; convert it first"
+            f"{argument}: {library_name(xp)} cannot cast {dtype_name(z.dtype)} to {dtype_name(wanted)}: {error}; convert it first"
         ) from error
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: Any) -> None:
     """``out`` has the result's shape and dtype, in any byte order."""
     if tuple(out.shape) != shape:
-        raise ShapeError(f"out: shape {tuple(out.shape)}, but the result has {shape}")
+        raise ShapeError(f"out: shape {tuple(out.shape)}, but the result has {shape}; pass an array of that shape")
     if native(out.dtype) != native(dtype):
         raise OutputError(f"out: dtype {dtype_name(out.dtype)}, but the result has {dtype_name(dtype)}; pass dtype= to choose it")
 
@@ -71,7 +72,7 @@ def check_flags(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 def described(x: Array) -> str:
     """The type of an array, for messages."""
-    return f"{type(x).__module__}.{type(x).__qualname__}"
+    return type_name(type(x))
 
 
 def write(result: Array, out: Array) -> Array:
@@ -82,5 +83,5 @@ def write(result: Array, out: Array) -> Array:
     try:
         out[...] = result
     except (TypeError, ValueError, RuntimeError) as error:
-        raise OutputError(f"out: cannot be written to: {error}") from error
+        raise OutputError(f"out: cannot be written to: {error}; pass another array, or take the result in place of out=") from error
     return out

@@ -9,6 +9,7 @@ from typing import Any
 
 from lsmx._definition.formats import FORMAT_OF
 from lsmx._definition.ops import Array, Ops, ops_for
+from lsmx._definition.shown import shown
 from lsmx._errors import ArgumentError, AxisError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
@@ -47,7 +48,7 @@ def float_name(name: str, z: Array) -> str:
     given = dtype_name(z.dtype)
     if given not in FORMAT_OF:
         check_number(name, given)
-        how = "cast it first" if name in VECTORS else f'pass dtype="float32" (or one of {FLOATS}) to cast it first'
+        how = "cast it first" if name in VECTORS else 'cast it first, or pass dtype="float32" to a function that takes dtype='
         raise DTypeError(f"{name}: dtype {given} is not one of {FLOATS}; {how}")
     _names[key] = given
     return given
@@ -81,14 +82,16 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
         except TypeError:
             i = None
         if i is None:
-            raise AxisError(f"axis: {axis!r} is not an int, a tuple of ints, or None")
+            raise AxisError(f"axis: {shown(axis)} is not an int, a tuple of ints, or None")
         if ndim == 0:
-            raise AxisError(f"axis: {axis!r} on a 0-d array, which has no axes; pass axis=None")
+            raise AxisError(f"axis: {shown(axis)} on a 0-d array, which has no axes; pass axis=None")
         if not -ndim <= i < ndim:
-            raise AxisError(f"axis: {axis!r} is out of range for an array with {ndim} axes; accepted are {-ndim} to {ndim - 1}")
+            raise AxisError(
+                f"axis: {shown(axis)} is out of range for an array with {ndim} axes; accepted are {-ndim} to {ndim - 1}"
+            )
         out.append(i % ndim)
     if len(set(out)) != len(out):
-        raise AxisError(f"axis: {axis!r} names an axis more than once, for an array with {ndim} axes")
+        raise AxisError(f"axis: {shown(axis)} names an axis more than once, for an array with {ndim} axes")
     if not out:
         raise AxisError("axis: () reduces nothing; pass None for all axes")
     return tuple(sorted(out))
@@ -98,7 +101,7 @@ def checked_flag(name: str, value: object) -> bool:
     """An option that is True or False; a number or a text is neither, and an array has no truth of its own."""
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
-    raise ArgumentError(f"{name}: {value!r} is not a bool; pass True or False")
+    raise ArgumentError(f"{name}: {shown(value)} is not a bool; pass True or False")
 
 
 def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
@@ -118,7 +121,7 @@ def check_dtype_like(name: str, x: Array, dtype: Any) -> None:
     given = float_name(name, x)
     fmt = FORMAT_OF[dtype_name(dtype)]
     if FORMAT_OF[given] is not fmt:
-        raise DTypeError(f"{name}: dtype {given} among arrays of {dtype_name(dtype)} computed in {fmt.dtype}; cast it")
+        raise DTypeError(f"{name}: dtype {given} among arrays of {dtype_name(dtype)}, which are computed in {fmt.dtype}; cast it")
 
 
 def check_index(name: str, x: Array) -> None:
@@ -136,7 +139,7 @@ def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 def check_mask(where: Array, shape: tuple[int, ...], name: str = "where") -> None:
     """``where`` is a boolean array that broadcasts to ``shape``."""
     if not hasattr(where, "dtype") or not hasattr(where, "shape"):
-        raise DTypeError(f"{name}: {where!r} is not an array; pass a bool array, True for the entries that take part")
+        raise DTypeError(f"{name}: {shown(where)} is not an array; pass a bool array, True for the entries that take part")
     if dtype_name(where.dtype) != "bool":
         raise DTypeError(f"{name}: dtype {dtype_name(where.dtype)}, but a mask is bool: True for the entries that take part")
     if not broadcasts(tuple(where.shape), shape):

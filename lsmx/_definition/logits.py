@@ -37,7 +37,7 @@ def number(rows: Rows, name: str, value: float) -> Array:
     fmt = rows.ops.format
     if not fmt.least <= value < 2.0**fmt.huge:
         raise ArgumentError(
-            f"{name}: {value!r} is not a positive number in {fmt.dtype}; accepted are {fmt.least!r} to {2.0**fmt.huge!r}"
+            f"{name}: {value!r} is out of the range of {fmt.dtype}; accepted are {fmt.least!r} to {2.0**fmt.huge!r}"
         )
     return rows.ops.constant(value)
 

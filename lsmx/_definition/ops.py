@@ -142,6 +142,12 @@ def standard_ops(x: Array, fmt: Format) -> Ops:
     return Ops(xp=xp, device=device, format=fmt, integers=widest_integers(xp, device))
 
 
+def library_name(xp: Namespace) -> str:
+    """``numpy`` for its own namespace, that of array-api-compat, and that of its backend here."""
+    name = str(getattr(xp, "__name__", "the array's library"))
+    return name.removeprefix("array_api_compat.").removeprefix("lsmx_").removesuffix(".namespace")
+
+
 def lacks(library: str, part: str, error: object = None) -> BackendError:
     """The error about a library without a part of the standard."""
     why = "" if error is None else f" ({type(error).__name__}: {error})"
@@ -156,7 +162,7 @@ def widest_integers(xp: Namespace, device: Any) -> tuple[Any, int]:
     ask = getattr(xp, "__array_namespace_info__", None)
     found = integers_tried(xp, device) if ask is None else integers_told(xp, ask, device)
     if not found:
-        raise lacks(xp.__name__, "signed integers")
+        raise lacks(library_name(xp), "signed integers")
     bits = max(found)
     return found[bits], bits
 
@@ -171,8 +177,8 @@ def integers_told(xp: Namespace, ask: Callable[[], Any], device: Any) -> dict[in
         except TypeError as error:
             reason = error
         except Exception as error:  # whatever a library raises when it is asked
-            raise lacks(xp.__name__, "__array_namespace_info__().dtypes()", error) from error
-    raise lacks(xp.__name__, "__array_namespace_info__().dtypes()", reason) from reason
+            raise lacks(library_name(xp), "__array_namespace_info__().dtypes()", error) from error
+    raise lacks(library_name(xp), "__array_namespace_info__().dtypes()", reason) from reason
 
 
 def integers_tried(xp: Namespace, device: Any) -> dict[int, Any]:

@@ -39,10 +39,13 @@ def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Di
     growth = max(n - 1, 0).bit_length() if isinstance(n, int) else LONGEST
     dtype, width = ops.integers
     if bits > width:
-        raise DTypeError(f"{ops.format.dtype} needs 64-bit integers, but the widest ones of the device have {width}")
+        raise DTypeError(
+            f"{ops.format.dtype} needs 64-bit integers, but the widest ones of the array's device have {width} bits; pass float32, "
+            "or move the array to another device"
+        )
     piece = min(bits, width - 2 - growth)
     if piece < 8:
-        raise ShapeError(f"a row of {n} elements is too long for the device: its widest integers are {width}-bit")
+        raise ShapeError(f"a row of {n} elements is too long for a device with {width}-bit integers; move the array to one with 64")
     values, digits = ops.integer(limb), []
     for low in range((math.ceil(bits / piece) - 1) * piece, -1, -piece):
         part = values >> low if low else values

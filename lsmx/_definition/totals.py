@@ -22,7 +22,10 @@ def digits_of(ops: Ops, v: Array) -> Array:
     xp, fmt = ops.xp, ops.format
     i64, width = ops.integers
     if width < 2 * BITS:
-        raise DTypeError(f"a sum over all rows needs 64-bit integers, but the widest ones of the device have {width}")
+        raise DTypeError(
+            f"a sum over all rows needs 64-bit integers, but the widest ones of the array's device have {width} bits; pass "
+            'reduction="none", or move the array to another device'
+        )
     v = ops.flush(v)
     top = float(fmt.huge - 1)
     e = sums.exponent(ops, ops.where(v == 0.0, 1.0, xp.abs(v)))

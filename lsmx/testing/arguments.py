@@ -29,7 +29,7 @@ def checked(backward: Any, forward: object, function: str, saves: str | Sequence
     if function not in RESIDUALS:
         raise ValueError(f"function: {function!r} is not one of {', '.join(RESIDUALS)}")
     if forward is not None and function not in OF_CLASSES:
-        raise ValueError(f"forward: given for {function}, but it is looked at for {', '.join(OF_CLASSES)}; leave it out")
+        raise ValueError(f"forward: given for {function}, but it is checked for {', '.join(OF_CLASSES)} only; leave it out")
     if not shapes or not all(len(shape) >= 2 and min(shape) >= 2 for shape in shapes):
         raise ValueError(f"shapes: {shapes!r} are not shapes of two axes or more, each of two entries or more")
     accepted = RESIDUALS[function]
@@ -44,11 +44,11 @@ def checked(backward: Any, forward: object, function: str, saves: str | Sequence
 def checked_options(options: Mapping[str, Any] | None, function: str) -> dict[str, Any]:
     """Those that are not at their defaults; raises for others than `lsmx` has."""
     accepted = [name for name in ACCEPTED.get(function, ()) if name != "weight"]
-    valid: dict[str, Callable[[Any], bool]] = {
-        "reduction": lambda x: x in ("none", *ONE_NUMBER),
-        "ignore_index": lambda x: x is None or (isinstance(x, int) and not isinstance(x, bool)),
-        "label_smoothing": lambda x: isinstance(x, int | float) and 0 <= x <= 1,
-        "temperature": lambda x: isinstance(x, int | float) and 0 < x < np.inf,
+    valid: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "reduction": ("'none', 'mean' or 'sum'", lambda x: isinstance(x, str) and x in ("none", *ONE_NUMBER)),
+        "ignore_index": ("an integer or None", lambda x: x is None or (isinstance(x, int) and not isinstance(x, bool))),
+        "label_smoothing": ("a number from 0 to 1", lambda x: isinstance(x, int | float) and 0 <= x <= 1),
+        "temperature": ("a positive number", lambda x: isinstance(x, int | float) and 0 < x < np.inf),
     }
     given = dict(options or {})
     for name, value in given.items():
@@ -56,8 +56,9 @@ def checked_options(options: Mapping[str, Any] | None, function: str) -> dict[st
             raise ValueError("options: weight; let your function take it as a keyword, and it is called with one number a class")
         if name not in accepted:
             raise ValueError(f"options: {name!r} is not one of those of {function}: {', '.join(accepted) or 'none'}")
-        if not valid[name](value):
-            raise ValueError(f"options: {name}={value!r} is nothing that lsmx.{function} takes")
+        words, accepts = valid[name]
+        if not accepts(value):
+            raise ValueError(f"options: {name}={value!r}, but lsmx.{function} takes {words}")
     return {name: value for name, value in given.items() if value != DEFAULTS[name]}
 
 
