@@ -481,7 +481,7 @@ def test_a_full_disk_is_told_of_at_once(folder: pathlib.Path, capsys: Capture, m
         ),
         ("log_prob z.npy o.npy --with index=k.npy", "k: shape (2, 3, 4) does not go with rows of shape (3, 4)"),
         ("log_softmax z.npy o.zarr --dtype bfloat16", "zarr has no bfloat16; write a .npy file, or pass --dtype float32"),
-        ("log_softmax z.npy o.npy --scheduler here", "'here' is none; give an address such as tcp://host:8786, or threads"),
+        ("log_softmax z.npy o.npy --scheduler here", "'here' is no scheduler; give an address such as tcp://host:8786, or threads"),
     ],
 )
 def test_refused(folder: pathlib.Path, capsys: Capture, given: str, reason: str) -> None:

@@ -56,7 +56,10 @@ def agreed(group: Any, name: str, arrays: tuple[Any, ...], axis: Any, options: d
     for process, (_, _, least, largest) in enumerate(table):
         for value in (least, largest):
             if not 0 <= value < max(sum(lengths), 1):
-                raise lsmx.ClassError(f"{name}: process {process} has {value}, which is no class of a row of {sum(lengths)}")
+                n = sum(lengths)
+                raise lsmx.ClassError(
+                    f"{name}: process {process} has {value}, which is no class of a row of {n}; accepted are 0 to {n - 1}"
+                )
     return lengths
 
 

@@ -12,6 +12,8 @@ from lsmx._call.backend import Backend
 from lsmx._call.registry import _forced
 from lsmx._definition.ops import Array
 from lsmx._definition.parts import present
+from lsmx._definition.shown import shown
+from lsmx._errors import ArgumentError
 
 if TYPE_CHECKING:
     from lsmx._call.operator import Operator
@@ -93,5 +95,5 @@ def accepted(operator: Operator, options: dict[str, Any]) -> dict[str, Any]:
     for name, default in (("axis", -1), ("where", None)):
         given = options.get(name, default)
         if name in unknown and given is not default and not (type(given) is int and given == default):
-            raise TypeError(f"{operator.name}: takes no {name}=")
+            raise ArgumentError(f"{operator.name}: {name}={shown(given)}, but its forward pass takes no {name}; leave it out")
     return {name: value for name, value in options.items() if name not in unknown}

@@ -40,7 +40,8 @@ def check(first: str, a: Record, second: str, b: Record) -> None:
     """Raise unless the two must have the same digests."""
     versions = [record["arithmetic_version"] for record in (a, b)]
     if versions[0] != versions[1]:
-        raise InputError(f"{first} is of arithmetic version {versions[0]}, {second} of {versions[1]}: their bits differ by design")
+        of = f"{first} is of arithmetic version {versions[0]}, {second} of {versions[1]}"
+        raise InputError(f"{of}: their bits differ by design; install the same lsmx on both")
     if a["inputs"]["digest"] != b["inputs"]["digest"]:
         of = f"{first} is of {a['inputs']['name']}, {second} of {b['inputs']['name']}"
         raise InputError(f"the inputs are not the same ({of}); run lsmx verify --json on the same ones on both machines")

@@ -38,7 +38,7 @@ def workers(address: str | None, output: str) -> Iterator[tuple[Run, int]]:
     elif address in HERE:
         yield by_dask(address), FEW * (os.cpu_count() or 1)
     else:
-        raise InputError(f"--scheduler: {address!r} is none; give an address such as tcp://host:8786, or {', '.join(HERE)}")
+        raise InputError(f"--scheduler: {address!r} is no scheduler; give an address such as tcp://host:8786, or {', '.join(HERE)}")
 
 
 def one_by_one(work: Work, boxes: Sequence[Box]) -> Iterator[Sums]:

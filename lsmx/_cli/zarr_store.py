@@ -30,7 +30,7 @@ def opened(path: pathlib.Path, mode: str) -> Any:
     try:
         return zarr.open_array(str(path), mode=mode)
     except FileNotFoundError:
-        raise InputError(f"{path}: no zarr array is there; name its folder, in a group that of one array") from None
+        raise InputError(f"{path}: no zarr array is there; name the folder of one array, also of several in a group") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not an array that zarr can read ({error}); of a group name one array in it") from None
 

@@ -104,22 +104,22 @@ class Function:
     @staticmethod
     def forward(ctx: Any, /, *arrays: Any, **options: Any) -> Array:
         """The value; saves the residual."""
-        raise NotImplementedError
+        raise NotImplementedError("this Function gives no forward; add it to the class")
 
     @staticmethod
     def backward(ctx: Any, grad_output: Array, /) -> Any:
         """The VJP: ``grad_output`` times the Jacobian; a tuple if there are several gradients."""
-        raise NotImplementedError
+        raise NotImplementedError("this Function gives no backward; add it to the class")
 
     @staticmethod
     def jvp(ctx: Any, /, *tangents: Any) -> Array:
         """The JVP: the Jacobian times the tangents, of which those that are None do not move."""
-        raise NotImplementedError
+        raise NotImplementedError("this Function gives no jvp; add it to the class")
 
     @staticmethod
     def jacobian(ctx: Any, /) -> Array:
         """The Jacobian itself, over the reduced axes flattened: ``(..., n, n)``."""
-        raise NotImplementedError
+        raise NotImplementedError("this Function gives no jacobian; add it to the class")
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:

@@ -89,7 +89,9 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
         q = ops.where(chosen | rows.where, q, 0.0)
     index = ops.xp.reshape(target, reduced_shape(rows.shape, rows.axes, keepdims=True))
     if options.elsewhere and (options.label_smoothing or hasattr(options.weight, "shape")):
-        raise ArgumentError("elsewhere: with label_smoothing or weight, of which a part of a row knows its own share alone")
+        raise ArgumentError(
+            "elsewhere: given with label_smoothing or weight, of which a part of a row knows only its own share; leave them out"
+        )
     known = rows.inside(target) | options.elsewhere
     return Target(q, counted(index, options), known, None if options.label_smoothing else chosen)
 

@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import pathlib
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -18,26 +16,19 @@ from lsmx import extend
 from lsmx._native import compiled, threads
 
 LIBRARIES = {
-    "torch": ("torch", "t", "ti", "lsmx_torch", "processes", "DTensor"),
+    "torch": ("torch", "t", "ti", "double_backward", "cut", "everywhere", "vocabulary_parallel"),
     "jax": ("jax", "jnp", "j"),
-    "dask": ("dask", "da", "d"),
+    "dask": ("dask", "da", "d", "of_unknown_sizes"),
     "distributed": ("tcp",),
     "array_api_strict": ("small", "on_x32"),
-    "zarr": ("zarr",),
+    "zarr": ("zarr", "folder"),
     "matplotlib": ("plot",),
     "tabulate": ("bench",),
 }
 """The libraries that words of a case need."""
 
-SHOWN = """\
-import numpy as np, torch, jax, jax.numpy as jnp, dask.array as da, lsmx
-from lsmx import extend, testing
-
-z = np.arange(6, dtype=np.float32).reshape(2, 3)  # two rows of logits
-i = np.asarray([0, 2])                            # a class of each row
-g = np.ones(2, np.float32)                        # a cotangent, one number a row
-t, ti, j, d = torch.from_numpy(z), torch.from_numpy(i), jnp.asarray(z), da.from_array(z, chunks=(1, 3))
-"""
+undo = contextlib.ExitStack()
+"""Closed after each case: what the functions below have changed."""
 
 
 class Quantity(np.ndarray):
@@ -102,10 +93,6 @@ def odd_forward(ctx: Any, z: Any, /, *, axis: Any = -1, where: Any = None, power
     return z**3
 
 
-undo = contextlib.ExitStack()
-"""Closed after each case: what the functions below have changed."""
-
-
 def environment(name: str, value: str) -> None:
     """Have the process look at its environment anew."""
     patch = mock.patch.dict(os.environ, {name: value})
@@ -167,18 +154,90 @@ def record(**changes: Any) -> extend.Backend:
     return extend.Backend(**{**fields, **changes})
 
 
-@contextlib.contextmanager
-def processes() -> Iterator[Any]:
-    """A mesh of one process."""
+class Moving(Cube):
+    """The same with a JVP, and without its second derivative."""
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Any, /) -> Any:
+        """``3 z^2 v``."""
+        (z,) = ctx.saved_tensors
+        return tangent * 3 * z**2
+
+
+class Scaled(extend.Function):
+    """``c z``, with a number for each class."""
+
+    takes = {"z": extend.ROWS, "c": extend.PER_CLASS}  # noqa: RUF012
+    gradients = ("z", "c")
+    residual = ("z", "c")
+
+    @staticmethod
+    def forward(ctx: Any, z: Any, c: Any, /, *, axis: Any = -1, where: Any = None) -> Any:
+        """``c z``."""
+        ctx.save_for_backward(z, c)
+        return z * c
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any, /) -> Any:
+        """``c g`` and ``sum(g z)`` over the rows."""
+        z, c = ctx.saved_tensors
+        return grad_output * c, (grad_output * z).sum(0)
+
+
+def double_backward(f: Any, x: Any) -> Any:
+    """The gradient of a gradient, by PyTorch's autograd."""
+    import torch
+
+    x = x.clone().requires_grad_()
+    (dx,) = torch.autograd.grad(f(x), x, torch.ones_like(x), create_graph=True)
+    return torch.autograd.grad(dx.sum(), x)
+
+
+def gradient_by_classes(z: Any, c: Any) -> Any:
+    """The gradient of `Scaled` by the numbers of the classes."""
+    return extend.register("scaled", Scaled).derivative("backward c", {"grad_output": z}, {"z": z, "c": c}, -1)
+
+
+def mesh() -> Any:
+    """A mesh of this process alone, as long as the case runs."""
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
 
-    with tempfile.NamedTemporaryFile() as store:
-        dist.init_process_group("gloo", init_method=f"file://{store.name}.gloo", rank=0, world_size=1)
-        try:
-            yield init_device_mesh("cpu", (1,))
-        finally:
-            dist.destroy_process_group()
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        undo.callback(dist.destroy_process_group)
+    return init_device_mesh("cpu", (1,))
+
+
+def cut(x: Any, along: int, *, strided: bool = False) -> Any:
+    """A tensor as a DTensor, divided along an axis among the processes of the mesh."""
+    from torch.distributed.tensor import DTensor, Shard
+    from torch.distributed.tensor.placement_types import _StridedShard
+
+    place = _StridedShard(along, split_factor=2) if strided else Shard(along)
+    return DTensor.from_local(x, mesh(), [place], run_check=False)
+
+
+def everywhere(x: Any) -> Any:
+    """A tensor as a DTensor that every process of the mesh has whole."""
+    from torch.distributed.tensor import DTensor, Replicate
+
+    return DTensor.from_local(x, mesh(), [Replicate()], run_check=False)
+
+
+def parallel(*given: Any, **options: Any) -> Any:
+    """``vocabulary_parallel`` in a group of this process alone."""
+    from lsmx_torch.parallel import vocabulary_parallel
+
+    mesh()
+    return vocabulary_parallel(*given, **options)
+
+
+def of_unknown_sizes(x: Any, *chunks: int) -> Any:
+    """A Dask array whose sizes along the first axis are not known."""
+    import dask.array as da
+
+    return da.from_array(x, chunks=chunks)[da.from_array(np.ones(len(x), bool), chunks=chunks[:1])]
 
 
 def made_for(code: str) -> dict[str, Any]:
@@ -194,8 +253,18 @@ def made_for(code: str) -> dict[str, Any]:
         "i": i,
         "g": np.ones(2, np.float32),
     }
-    names |= {"Quantity": Quantity, "pd_like": Series(), "Cube": Cube, "record": record, "processes": processes}
-    names |= {"small": small, "on_x32": on_x32, "environment": environment, "Saving": Saving}
+    names |= {"Quantity": Quantity, "pd_like": Series(), "Cube": Cube, "Moving": Moving, "Scaled": Scaled, "record": record}
+    names |= {
+        "small": small,
+        "on_x32": on_x32,
+        "environment": environment,
+        "Saving": Saving,
+        "mesh": mesh,
+        "cut": cut,
+        "gradient_by_classes": gradient_by_classes,
+        "everywhere": everywhere,
+    }
+    names |= {"vocabulary_parallel": parallel, "of_unknown_sizes": of_unknown_sizes, "double_backward": double_backward}
     names |= {"flat_forward": staticmethod(flat_forward), "odd_forward": staticmethod(odd_forward)}
     names["whole"] = lsmx.partial("softmax", z, size=3)
     from lsmx import testing
@@ -233,7 +302,20 @@ def make_files(line: str) -> None:
     pathlib.Path("cut.npy").write_bytes(whole[:-4])
     pathlib.Path("header.npy").write_bytes(whole[:20])
     pathlib.Path("taken.npy").write_bytes(whole)
+    np.save("dates.npy", np.zeros(3, "M8[D]"))
     pathlib.Path("folder").mkdir()
+    if "pipe" in line:
+        os.mkfifo("pipe.npy")
+    if "group" in line:
+        import zarr
+
+        zarr.create_group("group.zarr")
+    if "busy" in line:
+        import fcntl
+
+        pathlib.Path(".busy.npy.partial").mkdir()
+        held = undo.enter_context(open(".busy.npy.partial/lock", "w"))  # noqa: SIM115 # as long as the case runs
+        fcntl.flock(held, fcntl.LOCK_EX)
     pathlib.Path("text.json").write_text("{")
     pathlib.Path("other.json").write_text("{}")
     inputs = {"digest": "0", "name": "generated cases"}
