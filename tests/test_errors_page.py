@@ -37,6 +37,8 @@ def test_the_page_says_what_is_said_of_every_place_that_raises(tool: ModuleType)
             reached |= found.sites
             if found.error != case.error:
                 wrong.append(f"{case.code}: {found.error}, not {case.error}: {found.message}")
+            if found.harmed:
+                wrong.append(f"{case.code}: has changed {', '.join(found.harmed)}")
             elif case.shown and row(case, found) not in page:
                 wrong.append(f"not on the page: {row(case, found)}")
     if not absent:
@@ -88,6 +90,11 @@ def test_a_case_knows_where_it_was_raised() -> None:
     found = run(Case("lsmx.log_softmax([1.0])", "ArrayTypeError"))
     assert sorted({path for path, _ in found.sites}) == ["lsmx/_call/operator.py", "lsmx/_call/registry.py"]
     assert run(Case("1 + 1", "TypeError")).error == "nothing"
+
+
+def test_an_array_that_a_refused_call_has_changed_is_seen() -> None:
+    assert run(Case("z[0, 0] = 7; lsmx.log_softmax(z, axis=2)", "AxisError")).harmed == ["z"]
+    assert run(Case("lsmx.log_softmax(z, axis=2)", "AxisError")).harmed == []
 
 
 def test_topics_have_titles_of_their_own() -> None:

@@ -198,7 +198,7 @@ def test_what_is_given_is_checked_by_its_kind(loss: Callable[..., Any]) -> None:
         loss(z, torch.tensor(target), weight)
     assert differing(loss(z, target, WEIGHT, dtype="float32"), loss(z, target, weight)) is None
     assert np.isnan(loss(z, np.full(6, 9), weight)).all()  # outside of the row
-    with pytest.raises(NotImplementedError, match=r"has no VJP along weight; detach weight"):
+    with pytest.raises(NotImplementedError, match=r"has no VJP along weight; detach it"):
         loss(*in_torch()[:2], torch.tensor(WEIGHT, requires_grad=True)).sum().backward()
 
 

@@ -182,8 +182,9 @@ class Operation:
         """``pull`` or ``push`` along an argument; raises if there is none."""
         rule: Rule | None = getattr(self, which).get(name)
         if rule is None:
+            along = "normalizer, or along the weight that a mean divides by" if name == "divisor" else name
+            kind = "VJP" if which == "pull" else "JVP"
             raise NotImplementedError(
-                f"{self.name.partition('_with_')[0]}: has no {'VJP' if which == 'pull' else 'JVP'} along {name}; detach {name} "
-                "from the autograd first"
+                f"{self.name.partition('_with_')[0]}: has no {kind} along {along}; detach it from the autograd first"
             )
         return rule

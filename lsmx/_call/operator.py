@@ -6,9 +6,8 @@ import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import combinations
-from typing import Any, Never
+from typing import Any
 
 from lsmx._call.backend import Backend
 from lsmx._call.deferred import public, taken_over
@@ -82,9 +81,8 @@ class Operator:
         rules, suffix = self.function, ""
         if self.function.narrow is not None and direction.endswith(suffix_of(self.function.narrow)):
             rules, suffix = self.function.narrow, suffix_of(self.function.narrow)
-        name = direction.removesuffix(suffix)
-        found: Callable[..., Any] = getattr(rules, name)
-        return partial(lacking, self.name, rules.__name__, name) if found is getattr(Function, name) else found
+        found: Callable[..., Any] = getattr(rules, direction.removesuffix(suffix))
+        return found
 
     def __call__(
         self,
@@ -189,11 +187,6 @@ class Operator:
         else:
             result = backend.bind(operation, arrays, axis, where, options, out)
         return result if out is None else write(result, out)
-
-
-def lacking(operator: str, function: str, rule: str, *_: Any, **__: Any) -> Never:
-    """Stands for a rule that a function does not give, so that it is missed only where it is called."""
-    raise NotImplementedError(f"{operator}: {function} gives no {rule}, which this derivative asks for; add it to the class")
 
 
 def at_once(backend: Backend) -> Callable[..., Array]:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from lsmx._call.backend import Backend
 from lsmx._call.registry import _forced
+from lsmx._definition.function import Function
 from lsmx._definition.ops import Array
 from lsmx._definition.parts import present
 from lsmx._definition.shown import shown
@@ -71,8 +72,21 @@ def plan(
             run = quietly(backend, found) if kernel.warns else found
             return Plan(operator.name, direction, backend.name, kernel.name, passed, run)
         passed = (*passed, (kernel.name, found))
-    rule = partial(operator.rule(direction), ctx, *arrays, **accepted(operator, options))
+    rule = partial(given_rule(operator, direction), ctx, *arrays, **accepted(operator, options))
     return Plan(operator.name, direction, backend.name, DEFINITION, passed, quietly(backend, rule))
+
+
+def given_rule(operator: Operator, direction: str) -> Callable[..., Array]:
+    """The static method of a direction; of one that the function does not give, what says so when it is called."""
+    rule, name = operator.rule(direction), direction.partition("_")[0]
+    return partial(lacking, operator, name) if rule is getattr(Function, name) else rule
+
+
+def lacking(operator: Operator, name: str, *_: Any, **__: Any) -> Never:
+    """Stands for a rule that a function does not give."""
+    raise NotImplementedError(
+        f"{operator.name}: {operator.function.__name__} gives no {name}, which is asked for; add it to the class"
+    )
 
 
 def quietly(backend: Backend, compute: Callable[[], Array]) -> Callable[[], Array]:

@@ -27,6 +27,15 @@ class Case:
     shown: bool = True
 
 
+VARYING = (
+    (r"JitTracer\(\S*\)|Traced<\S*>\S*", "⟨a tracer⟩"),
+    (r"(?<=placed as ).*(?=, whose order)", "⟨what PyTorch says⟩"),
+    (r"(?<=target of this machine; ).*", "⟨what to set it to⟩"),
+    (r"(?<=there are reference, numpy, torch, jax, ).*", "..."),
+)
+"""What changes with the machine, with what is installed beside, and with the versions of libraries."""
+
+
 @dataclass(frozen=True)
 class Topic:
     """Cases that belong together."""
@@ -39,7 +48,7 @@ class Topic:
 def cases(text: str) -> tuple[Case, ...]:
     """Cases of one line each: the type of the error, and the code."""
     pairs = (line.strip().split(maxsplit=1) for line in text.strip().splitlines() if line.strip())
-    return tuple(Case(code, error) for error, code in pairs)
+    return tuple(Case(code, error, VARYING) for error, code in pairs)
 
 
 def theirs(error: str, code: str, pattern: str, library: str) -> Case:

@@ -22,6 +22,7 @@ LIBRARIES = {
     "distributed": ("tcp",),
     "array_api_strict": ("small", "on_x32"),
     "zarr": ("zarr", "folder"),
+    "fcntl": ("busy", "pipe"),
     "matplotlib": ("plot",),
     "tabulate": ("bench",),
 }
@@ -44,6 +45,9 @@ class Series:
     shape, dtype = (3,), np.dtype("float32")
 
 
+Quantity.__module__ = Series.__module__ = "yours"
+
+
 class Cube(extend.Function):
     """A function without rules of second derivatives."""
 
@@ -63,7 +67,7 @@ class Cube(extend.Function):
 
 
 class Saving(Cube):
-    """The same, saving its output: its second derivatives do not follow from symmetry."""
+    """The same with a JVP, saving its output: its second derivatives do not follow from symmetry."""
 
     residual = ("z", "output")
 
@@ -79,6 +83,8 @@ class Saving(Cube):
         """``3 z^2 g``."""
         z, _ = ctx.saved_tensors
         return grad_output * 3 * z**2
+
+    jvp = backward
 
 
 def flat_forward(ctx: Any, z: Any, /) -> Any:
@@ -253,7 +259,7 @@ def made_for(code: str) -> dict[str, Any]:
         "i": i,
         "g": np.ones(2, np.float32),
     }
-    names |= {"Quantity": Quantity, "pd_like": Series(), "Cube": Cube, "Moving": Moving, "Scaled": Scaled, "record": record}
+    names |= {"Quantity": Quantity, "Series": Series, "Cube": Cube, "Moving": Moving, "Scaled": Scaled, "record": record}
     names |= {
         "small": small,
         "on_x32": on_x32,

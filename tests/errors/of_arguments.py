@@ -9,7 +9,7 @@ ARRAYS = cases("""
     ArrayTypeError    lsmx.log_softmax([1.0, 2.0])
     ArrayTypeError    lsmx.log_softmax(np.float32(3))
     ArrayTypeError    lsmx.log_softmax(None)
-    ArrayTypeError    lsmx.log_softmax(pd_like)
+    ArrayTypeError    lsmx.log_softmax(Series())
     ArrayTypeError    lsmx.log_softmax_backward(z)
     ArrayTypeError    lsmx.log_prob(z, [0, 2])
     ArrayTypeError    lsmx.log_prob(z, ti)
@@ -118,7 +118,11 @@ OTHERS = tuple(
 )
 
 TOPICS = (
-    Topic("Arrays and their libraries", ARRAYS),
+    Topic(
+        "Arrays and their libraries",
+        ARRAYS,
+        "`Series` is a class with a shape and a dtype, and `Quantity` a `numpy.ndarray` with operations of its own.",
+    ),
     Topic("dtype", DTYPES),
     Topic("axis and keepdims", AXES),
     Topic("where", MASKS),

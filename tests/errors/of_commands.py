@@ -9,6 +9,7 @@ VARYING = (
     (r"(?<=not JSON: )[^;]*", "⟨what Python says⟩"),
     (r"(?<=of the kind 'psd'; there are ).*", "⟨what matplotlib writes⟩"),
     (r"(?<=the groups are: ).*", "⟨their names⟩"),
+    (r"(?<=is unknown; there are numpy, torch, jax, ).*(?=, and name-device)", "..."),
     (r"(?<=zarr can read \().*(?=\);)", "⟨what zarr says⟩"),
 )
 """What changes with the versions of others."""

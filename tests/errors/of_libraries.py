@@ -11,7 +11,8 @@ TORCH = (
     ArrayTypeError         lsmx.log_softmax(t.to_sparse())
     ArrayTypeError         lsmx.log_softmax(torch.nested.nested_tensor([t[0], t[1, :2]]))
     NotImplementedError    lsmx.log_softmax_jacobian(t.requires_grad_())
-    NotImplementedError    extend.registered()["mean_of_rows"](t, torch.tensor(2.0, requires_grad=True), axis=None).backward()
+    NotImplementedError    lsmx.cross_entropy(t, ti, weight=torch.ones(3, requires_grad=True)).backward()
+    NotImplementedError    lsmx.cross_entropy(t, ti, weight=torch.ones(3, requires_grad=True), reduction="sum").backward()
     """),
     Case(f"out = lsmx.log_softmax(t.requires_grad_())\n{DISABLED}", "NotImplementedError"),
 )

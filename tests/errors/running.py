@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 import lsmx
 from lsmx import extend
 from lsmx._cli import main
@@ -33,6 +35,7 @@ class Said:
     error: str
     message: str
     sites: set[Site] = field(default_factory=set)
+    harmed: list[str] = field(default_factory=list)  # arrays that the refused call has changed
 
 
 class Watch:
@@ -99,8 +102,14 @@ def python(code: str) -> Said:
         with watch:
             exec(compile(code, "<case>", "exec"), found)
     except Exception as error:
-        return Said(type(error).__name__, str(error), watch.sites_of(str(error)))
-    return Said("nothing", "")
+        said = Said(type(error).__name__, str(error), watch.sites_of(str(error)))
+    else:
+        said = Said("nothing", "")
+    fresh = names.made_for("")
+    said.harmed = [
+        name for name in ("z", "i", "g", "t") if name in fresh and not np.array_equal(found[name].tolist(), fresh[name].tolist())
+    ]
+    return said
 
 
 def command(line: str) -> Said:
