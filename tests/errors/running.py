@@ -105,9 +105,8 @@ def python(code: str) -> Said:
         said = Said(type(error).__name__, str(error), watch.sites_of(str(error)))
     else:
         said = Said("nothing", "")
-    fresh = names.made_for("")
     said.harmed = [
-        name for name in ("z", "i", "g", "t") if name in fresh and not np.array_equal(found[name].tolist(), fresh[name].tolist())
+        name for name, x in names.plain().items() if name in found and not np.array_equal(np.asarray(found[name].tolist()), x)
     ]
     return said
 
