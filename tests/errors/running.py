@@ -22,6 +22,8 @@ from lsmx import extend
 from lsmx._cli import main
 from tests.errors import names
 from tests.errors.case import Case
+from tests.errors.files import make_files
+from tests.errors.helpers import undo
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
 Site = tuple[str, int]
@@ -86,7 +88,7 @@ def run(case: Case) -> Said:
         try:
             said = command(case.code) if case.code.startswith("lsmx ") else python(case.code)
         finally:
-            names.undo.close()
+            undo.close()
             for name in set(lsmx.registered()) - before:
                 extend.unregister(name)
         said.message = " ".join(said.message.replace(os.path.realpath(folder), "…").replace(folder, "…").split())
@@ -113,7 +115,7 @@ def python(code: str) -> Said:
 
 def command(line: str) -> Said:
     """A command line."""
-    names.make_files(line)
+    make_files(line)
     watch, heard = Watch(), io.StringIO()
     with watch, contextlib.redirect_stderr(heard), contextlib.redirect_stdout(io.StringIO()):
         code = main(line.split()[1:])
