@@ -29,15 +29,16 @@ class Kernel:
         What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``; or a derivative of 16-bit
         rows, as ``backward_z``.
     plan
-        Called with the arguments of the function's static method, ``ctx`` first: the reason why it does not take them, or what
-        computes the result when it is called, without arguments, and saves what the static method saves. That may put its result
-        into ``ctx.out``, if there is one, and return it.
+        Called with the arguments of the function's static method, ``ctx`` first. Returns the reason why it does not take them, or a
+        function without arguments that computes the result and saves on ``ctx`` what the static method saves. That function may put
+        its result into ``ctx.out``, if there is one, and return it.
     warns
         Whether its operations may give warnings, so that it is to run inside ``Backend.quiet``.
     direct
-        For the first kernel of a library: called once, gives a short way for the commonest calls, or None. That is called with the
-        arrays, ``axis``, ``where``, ``dtype`` (None for derivatives), ``out``, and the further options by position; it computes the
-        result, with nothing saved, or gives None to have the call go the long way. It need not look for an autograd.
+        For the first kernel of a library, a function that is called once and returns a short way for the commonest calls, or None.
+        The short way is called with the arrays, ``axis``, ``where``, ``dtype`` (None for derivatives), ``out``, and the further
+        options by position. It returns the result, with nothing saved, or None to have the call go the long way. It need not ask
+        whether an autograd follows the arrays.
     unavailable
         Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
@@ -69,26 +70,28 @@ class Backend:
     roots
         Root modules of the array types that it serves, such as ``("torch",)``.
     owns
-        Whether a type is one of its arrays', among those that lead to it by their root module.
+        Whether a type is one of the library's array types: called with types whose root module is among ``roots``.
     ops
         The array operations for an array, in a format.
     kernels
         In order of preference.
     bind
-        Computes an ``Operation`` so that the library's autograd knows of it and of its rules: called with the operation and what
-        its ``compute`` takes. May leave ``out`` alone. None if there is no autograd.
+        Computes an ``Operation`` so that the library's autograd can differentiate it by its rules: called with the operation and
+        the arguments of its ``compute``. It may ignore ``out``. None if the library has no autograd.
     unfollowed
-        Called with the short way of a kernel, its function and direction: makes one that gives None, or does what ``bind`` does,
-        wherever the autograd, or whatever else ``bind`` asks, may look on. None if ``bind`` is always to be asked.
+        Called with the short way of a kernel, its function and direction. Returns a short way that first looks whether the autograd
+        (or a compiler, or a transform) follows the arrays, and then returns None or does what ``bind`` does. None if all calls are
+        to go through ``bind``.
     compiling
-        Whether the library's compiler traces what runs: no short way is taken then. A function that the compiler knows by itself.
+        Says whether the library's compiler is tracing, when no short way is taken. The compiler must be able to trace this call.
     define
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
         it.
     follows
-        The name of the backend whose arrays it has in boxes, so that boxes and arrays go together; or None.
+        For a library that wraps another's arrays, as HIPS autograd does NumPy's: the name of that one's backend. Wrapped and plain
+        arrays then go together. None for other libraries.
     quiet
-        A context manager around every computation, against warnings for what the contract defines.
+        A context manager around every computation, which silences warnings about overflow, NaN and the like: results are defined.
     place
         What arrays have to share to go together, as the device: called with an array. By default namespace and device of ``ops``.
     xp
@@ -96,14 +99,15 @@ class Backend:
     one_place
         Whether arrays of one type are all of one namespace and on one device, so that they always go together.
     seen
-        Whether the numbers of an array can be looked at here and now: in the host's memory, with no compiler, transform or fake in
-        between. None if never.
+        Says whether the values of an array can be read now: it is in the host's memory, and neither traced nor transformed nor
+        fake. None if never.
     recomputed
-        Makes of a function of arrays one whose derivatives compute it again, so that nothing inside of it is kept: the autograd's
-        own checkpoints. None if there is no autograd.
+        The autograd's checkpoint: makes of a function of arrays one whose derivatives compute it again, so that nothing inside of
+        it is kept. None if there is no autograd.
     apart
-        Computes an operation whose derivatives are not known, on parts of arrays: refuses what the autograd would follow, and has
-        64-bit integers. Called with the operation and what its ``compute`` takes, but ``out``. None if ``compute`` does.
+        Computes an operation on parts of arrays, for which there are no derivatives: refuses arrays that the autograd follows, and
+        sees to it that there are 64-bit integers. Called with the operation and the arguments of its ``compute`` but ``out``. None
+        if ``compute`` will do.
     version, devices
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
     dtypes

@@ -56,12 +56,12 @@ class Split:
         return x[self.index(x, part)]
 
     def index(self, x: Array, part: slice) -> tuple[slice, ...]:
-        """Where the part is in ``x``, which may lack the reduced axes."""
+        """The index of the part in ``x``, which may lack the reduced axes."""
         gone = 0 if len(x.shape) == len(self.shape) else sum(a < self.axis for a in self.axes)
         return (slice(None),) * (self.axis - gone) + (part,)
 
     def fill(self, outs: list[Array | None], run: Callable[[slice], list[Array | None]]) -> None:
-        """Put the parts of results into them; some are not asked for."""
+        """Fill results with their parts; None stands for a result that is not asked for."""
         for part in self.slices:
             for out, x in zip(outs, run(part), strict=True):
                 if out is not None:
@@ -81,7 +81,7 @@ def row_blocks(xp: Any, block: int, elsewhere: Callable[[Array], str | None] = a
     xp
         The array namespace; its arrays can be assigned to.
     block
-        Elements to take at a time, if a row has no more; the definition holds some twenty arrays of this size at once.
+        Elements to take at a time, unless a single row has more; the definition holds some twenty arrays of this size at once.
     elsewhere
         Says why an array is not to be split, as when it is not in the host's memory; or None.
 

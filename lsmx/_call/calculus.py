@@ -1,4 +1,4 @@
-"""What the rules of a ``Function`` are written in: operations that know their derivatives, of every order."""
+"""The operations that rules of second derivatives are written in: each knows its own derivatives, so any order can be taken."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ Family = Mapping[str, Operation]
 
 
 class Calculus:
-    """What rules are written in: the operations of one function, under one autograd.
+    """Operations for the rules of one function, computed so that one autograd follows them.
 
     Parameters
     ----------
     bind
-        Computes an operation so that the autograd remembers it: called with the operation, its arrays, ``axis``, ``where`` and the
-        further options.
+        Computes an operation so that the autograd can differentiate it: called with the operation, its arrays, ``axis``, ``where``
+        and the further options.
     family
         The operations of the function that is differentiated.
     axis, where, options
@@ -73,7 +73,7 @@ class Calculus:
         return Calculus(self.bind, operators[name].operations, self.axis, self.where)
 
     def beside(self, name: str, without: tuple[str, ...] = ()) -> Calculus:
-        """Another registered function, along the same rows and with the same options as far as it has them, but some."""
+        """Another registered function along the same rows, with those of the same options that it has, ``without`` some."""
         variants = operators[name].variants
         optional = operators[name].function.optional.keys() - set(without)
         given = {option: x for option, x in self.given.items() if option in optional}

@@ -1,8 +1,9 @@
 """The compiled kernels of cross-entropy, by the passes of ``log_prob`` and of its own.
 
-Of classes without smoothing it is that of ``log_prob``: ``loss = w (-log s_t)``, with the gradient of the cotangent ``-u w``. With
-smoothing ``q`` is one number at the target and another elsewhere, and the sum of ``-u q`` is known without a walk. With weights or
-a mask too, or of probabilities, the passes make ``q`` of each row.
+Which passes run depends on the targets. With classes and no smoothing the loss is ``-w log s_t``, computed by ``log_prob``, and its
+gradient that of ``log_prob`` at the cotangent ``-u w``. With smoothing, ``q`` is one number at the target and another elsewhere,
+and ``sum(-u q)`` is known without looking at the row. With weights or a mask beside smoothing, or with probabilities, the passes of
+cross-entropy compute ``q`` for each class.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Targets:
     weight
         That of each target, or None.
     made
-        Whether the passes make ``q`` of each row.
+        Whether the passes compute ``q`` for each class.
     """
 
     runner: Runner
@@ -56,7 +57,7 @@ class Targets:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one number a row."""
+        """The shape of one number a row."""
         return reduced_shape(tuple(self.given.z.shape), self.given.axes, False)
 
     def counted(self, x: Array) -> Array:
@@ -64,7 +65,7 @@ class Targets:
         return x if self.given.ignored is None else self.rows.ops.where(self.given.index == self.given.ignored, 0.0, x)
 
     def log_prob(self) -> Array:
-        """That of each target."""
+        """The log-probability of each target."""
         return self.runner.run("log_prob_forward", self.given, self.shape, None)
 
     def lse(self) -> Array:
@@ -121,7 +122,7 @@ def targets_of(runner: Runner, arrays: tuple[Array, ...], axis: Any, where: Arra
 
 
 def with_classes(of: Targets) -> Targets | str:
-    """The same with what goes with each class."""
+    """The operands with the weights and the smoothing, for passes that compute ``q``."""
     weight = of.options.weight
     given = replace(of.given, smoothing=of.options.label_smoothing)
     if hasattr(weight, "shape"):
@@ -240,7 +241,7 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
         at, elsewhere = -u if of.weight is None else -rows.product(u, of.weight), zero
         G = ops.where(ops.xp.isfinite(at), at, NAN), zero
     if bent is not None:
-        high, error = two_sum(-bent, G[0])  # G second: XLA takes (G + x) - G for x where all rows have one cotangent
+        high, error = two_sum(-bent, G[0])  # G second: with one cotangent for all rows, XLA would simplify (G + x) - G to x
         G = fast_two_sum(high, error + G[1])
     if options.elsewhere:
         return gradient_elsewhere(of.runner, of.given, [at, elsewhere, *G], out)
@@ -248,12 +249,12 @@ def gradient(of: Targets, g: Array, out: Array | None) -> Array:
 
 
 def made_by(of: Targets) -> str:
-    """The passes that make ``q``."""
+    """The name of the passes that compute ``q``."""
     return "cross_entropy_of" if of.given.index is None else "weighted_cross_entropy"
 
 
 def equal_but_one(of: Targets, one: Array, others: Array) -> Words:
-    """The exact sum of a row that has one number once and another in all other places: in integers, as a sum over the row."""
+    """The exact sum of a row that has one number once and another everywhere else, with the bits of a sum over the row."""
     ops, xp = of.rows.ops, of.rows.ops.xp
     n = row_length(of.rows.shape, of.rows.axes) - 1
     size, rest = xp.abs(one), xp.abs(others)

@@ -17,7 +17,7 @@ public: dict[str, Callable[..., Any]] = {}
 
 
 def publish(*functions: Callable[..., Any]) -> None:
-    """Give functions to users: as those of the package, so that programs that are written down name them as users do."""
+    """Give functions to users, as functions of the package itself: saved programs name them by their module."""
     for function in functions:
         function.__module__ = __name__.partition(".")[0]
         public[function.__name__] = function
@@ -36,7 +36,7 @@ def is_array(x: Any) -> bool:
 
 
 def taken_over(error: ArrayTypeError, called: Any, arrays: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """What an argument makes of a call; raises ``error`` if none takes it over."""
+    """The result of an argument's ``__torch_function__``, if one has it; else raises ``error``."""
     kinds = [type(x) for x in (*arrays, *options.values()) if hasattr(type(x), "__torch_function__") and not is_array(x)]
     if not kinds or called is None:
         raise error

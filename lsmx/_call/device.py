@@ -25,9 +25,9 @@ from lsmx._native.memory import Memory, expanded
 FLOATS = {"float16": 1, "bfloat16": 2, "float32": 3, "float64": 4}
 INTEGERS = {4: 5, 8: 6}
 NUMBER = 7
-"""What beside.cuh calls the types of numbers a row: floats by name, integers by width, and a number for all rows."""
+"""The code in beside.cuh for one number that all rows have in common; those of arrays follow from their dtypes."""
 SAME = {"logsumexp": "scaled_logsumexp", "log_probs_forward": "log_prob_forward", "ranks_forward": "rank_forward"}
-"""Passes whose kernels have another name: those of one index take several."""
+"""Passes that share a kernel with another one, as those for one index do with those for several."""
 OF_SUMS = {f"{name}_forward" for name, function in LOSSES.items() if function.gives is ROW_SUMS}
 """Passes that give several numbers a row along its last axis."""
 OF_VALUES = {"row_magnitude_forward", "row_integer_forward"}
@@ -59,7 +59,7 @@ def runner(memory: Memory, engine: Engine) -> Runner:
                 return reason
         if len({FORMAT_OF[memory.dtype(x)] for x in floats}) > 1:
             return "dtypes that are computed in different formats"
-        # a pass whose place for the result is not known yet is one that reduces
+        # a result whose place is not known yet is one number a row
         shape = tuple(given.z.shape)
         to = shape if given.one is not None else one_each(given)
         way = way_of(memory, given, to, contiguous(to), Result.ROWS if given.one is not None else Result.NUMBERS)
@@ -188,7 +188,7 @@ def way_of(memory: Memory, given: Operands, to: tuple[int, ...], strides: Stride
     if given.numbers is not None:
         *each_row, step = memory.strides(given.numbers)
         one = steps(tuple(each_row), tuple(given.numbers.shape[:-1])), step
-    elif given.one is None and not several:  # where there is none, it may be made later
+    elif given.one is None and not several:  # where there is no cotangent yet
         one = steps(contiguous(rows), rows), 0
     else:
         one = each(given.one)

@@ -1,6 +1,7 @@
-"""Calls on parts of arrays: while an engine has one array in several places, its operations hear from the other parts.
+"""Calls on arrays that are parts of larger ones: in other processes, on other devices, or one after the other.
 
-Rows may be divided along the classes, as a vocabulary is; and the numbers of rows, of which a mean is made, among ranks.
+Two things can be divided: rows along their classes, as a vocabulary is, and the rows themselves among ranks, which matters where a
+mean or a sum over all rows is taken.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lsmx._definition.rows import together
 from lsmx._errors import PartError
 
 MEAN = "mean_of_rows"
-"""The function whose rows are the numbers of many rows."""
+"""The function that takes the mean over rows: what it calls a row are the numbers of all rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +36,15 @@ class Division:
     Attributes
     ----------
     merged
-        Makes the numbers of the whole of those of the parts: see ``Part.merged``.
+        Merges numbers of this part with those of all others: see ``Part.merged``.
     sizes, starts
-        Elements of whole rows along each of the reduced axes, and where the parts begin; none for a division of rows among ranks.
+        Elements of whole rows along each of the reduced axes, and where the parts begin. Empty if rows are divided among ranks.
     bind
-        Computes an operation on parts, by what `divided` makes of it; by default at once, unseen by any autograd.
+        Computes an operation on parts, using `divided`; by default at once, without any autograd.
     adapted
         See ``Part.adapted``.
     heard
-        What ``merged`` would answer next, whatever it is given, if that is known already.
+        The next answer of ``merged``, if that is known before it is asked.
     """
 
     merged: Callable[[str, Arrays], Arrays]
@@ -54,12 +55,12 @@ class Division:
     heard: Callable[[], Arrays | None] = lambda: None
 
     def concerns(self, operation: Operation) -> bool:
-        """Whether the rows of an operation are what is divided."""
+        """Whether what is divided are the rows that an operation walks."""
         forward = operation.family.get("forward")
         return (forward is not None and forward.name == MEAN) is not bool(self.sizes)
 
     def part(self, shape: Shape, axes: Axes) -> Part:
-        """What an array of a shape, with rows along some axes, is a part of."""
+        """The `Part` that an array of some shape is, with rows along some axes."""
         whole, start = list(shape), [0] * len(shape)
         if self.sizes:
             if len(axes) != len(self.sizes):
@@ -74,7 +75,7 @@ class Division:
         return Part(tuple(whole), tuple(start), self.merged, *sums, self.adapted)
 
     def divided(self, operation: Operation) -> Operation:
-        """An operation that is computed on parts."""
+        """The same operation, computed on this part and merged with the others."""
 
         def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
             part = self.part(tuple(arrays[operation.at].shape), operation.axes(arrays, axis))
@@ -84,7 +85,7 @@ class Division:
 
 
 def on_part(operation: Operation, part: Part, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options) -> Array:
-    """An operation on a part of rows: finished by kernels where these can, or by the definition."""
+    """An operation on a part of rows: by kernels that need only the sums of whole rows, if there are any, or by the definition."""
     with forcing(_forced.get() or PARTS):
         if part.row_sums is not None and operation.name.partition("_with_")[0] == "row_sums":
             return sums_of(operation, part, arrays, axis, where, options)
@@ -122,7 +123,7 @@ divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", defau
 
 @contextmanager
 def dividing(*given: Division) -> Iterator[None]:
-    """Have calls take their arrays for parts, in ways beside those that there are already."""
+    """A context in which arrays are parts, by the divisions given beside those of contexts around it."""
     token = divisions.set((*given, *divisions.get()))
     try:
         with forcing(_forced.get() or PARTS):
@@ -140,7 +141,7 @@ def division_of(operation: Operation) -> Division | None:
 
 @constant_when_compiled
 def rows_are_divided() -> bool:
-    """Whether there are more rows in other places."""
+    """Whether rows are divided among ranks, so that other ranks have more of them."""
     return any(not one.sizes for one in divisions.get())
 
 

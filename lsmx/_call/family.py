@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from lsmx._call.operator import Operator
 
 FEW_ELEMENTS = 2**14
-"""Up to so many the rows are walked again for what could have been known."""
+"""With no more elements than this, computing the sums of rows a second time is cheaper than keeping them."""
 SHORT = 192
-"""Elements of a row of `log_softmax` below which the compiled core takes many rows at once, each a lane."""
+"""Rows of fewer elements are computed many at once by the compiled core, one in each lane of a vector."""
 
 
 def operations_of(operator: Operator) -> Family:
@@ -72,19 +72,19 @@ def kinds_given(operator: Operator) -> dict[str, Kind]:
 
 
 def constants(operator: Operator) -> tuple[str, ...]:
-    """The arrays that say what is so already: nothing moves with them."""
+    """Names of arrays that are redundant, such as ``row_sums``: no derivative goes through them."""
     return tuple(name for name, kind in kinds_given(operator).items() if kind is ROW_SUMS)
 
 
 def too_few(shape: tuple[Any, ...], axis: Any, narrow: bool) -> bool:
-    """Whether rows are so few and so short that finding their sums again costs less than another call; unless that is not known."""
+    """Whether rows are so few and short that finding sums twice costs less than another call; False for unknown sizes."""
     if not all(type(n) is int for n in shape):
         return False
     return math.prod(shape) < FEW_ELEMENTS or (narrow and row_length(shape, normal_axes(axis, len(shape))) < SHORT)
 
 
 def sums_beforehand(operator: Operator) -> Beforehand | None:
-    """What finds the sums of the rows first, where a function can be given them: then its derivatives need not find them again."""
+    """What computes `row_sums` before a function that takes them, so that its derivatives need not walk the rows for them again."""
     if "row_sums" not in operator.function.optional or "row_sums" in operator.given:
         return None
 
@@ -105,7 +105,7 @@ def sums_beforehand(operator: Operator) -> Beforehand | None:
 
 
 def suffix_of(narrow: type[Function]) -> str:
-    """What its directions are called by: ``backward_z``."""
+    """The suffix of its directions' names, as in ``backward_z``."""
     return f"_{'_'.join(narrow.residual)}"
 
 

@@ -1,6 +1,7 @@
-"""What kernels finish on a part of rows, once the sums of whole rows are known: directions that ask nothing else of them.
+"""Operations on a part of rows that kernels can do once the sums of whole rows are known, as they need nothing else of other parts.
 
-An index into another part is ``elsewhere``: what it picks is infinite here, and of all parts the one that has it says more.
+An index may be ``elsewhere``, in another part of its row: a forward pass then gives -inf (or +inf for a loss), and the largest
+value (the least) of all parts is that of the row.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ class Finish:
     Attributes
     ----------
     find
-        Finds the sums of rows, from the logits and what it takes beside them; None if they are among the arrays already.
+        The operation that gives `row_sums`, from the logits and what it takes beside them; None if they are among the arrays
+        already.
     rest
-        The direction with the sums as its last array.
+        The operation itself in the variant that takes the sums as its last array.
     beside
         How many of the last arrays go to ``find``, too: the temperature.
     at
@@ -47,7 +49,7 @@ class Finish:
 
 
 def finish_of(operation: Operation) -> Finish | None:
-    """How an operation is finished by kernels, if it asks nothing but the sums of whole rows."""
+    """How kernels finish an operation, if it needs nothing of whole rows but their sums; else None."""
     forward = operation.family.get("forward")
     name, *given = [""] if forward is None else forward.name.split("_with_")
     operator = every().get(name)
@@ -70,9 +72,10 @@ def finish_of(operation: Operation) -> Finish | None:
 
 
 def takes(finish: Finish, part: Part, arrays: Arrays, axis: Any, options: Options) -> bool:
-    """Whether it can be given a call: kernels know nothing of the classes of other parts, and count along one axis.
+    """Whether kernels can finish a call: they know no classes of other parts, and indices count along one axis.
 
-    In rounds, which are to be few, what an index picks is asked for together with the sums, and so by the definition.
+    Where parts answer in rounds, the definition asks for the picked elements in the same round as for the sums: kernels would need
+    one more round.
     """
     if options.get("label_smoothing") or (finish.at is not None and len(finish.rest.axes(arrays, axis)) != 1):
         return False
@@ -80,7 +83,7 @@ def takes(finish: Finish, part: Part, arrays: Arrays, axis: Any, options: Option
 
 
 def with_total(operation: Operation, arrays: Arrays, axis: Any, total: Words) -> Arrays:
-    """The arrays of a gradient, and of whole rows the sum of its vector, as `RowGradient` takes them."""
+    """The arrays of a gradient with the sum of its vector over whole rows, as `RowGradient` takes them."""
     g, at, *sums = arrays
     axes, ndim = operation.axes(arrays, axis), len(at.shape)
     ops = ops_of(at)
@@ -103,7 +106,7 @@ def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array
         local, inside = xp.where(index == ignored, index, local), inside | (index == ignored)
     given, options = list(arrays), {**options, "elsewhere": True}
     given[finish.at] = local
-    if not finish.sign:  # of a row with an index outside of it the gradient is NaN
+    if not finish.sign:  # the gradient of a row whose index is outside of the whole row is NaN
         g = given[0]
         given[0] = xp.where(xp.reshape(inside, g.shape), g, xp.full_like(g, NAN))
         return rest.compute(tuple(given), axis, where, options, None)

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from lsmx._call.operator import Operator
 
 operators: dict[str, Operator] = {}
-"""Those that there are already."""
+"""Those that are registered so far."""
 later: list[Callable[[], object]] = []
-"""What registers more of them, when it is called: some are loaded when they are first asked for."""
+"""Called when all functions are asked for: each imports a module that registers more."""
 
 
 def every() -> dict[str, Operator]:
@@ -39,5 +39,5 @@ def registered() -> dict[str, Operator]:
 
 
 def by_full_name() -> dict[str, Operator]:
-    """The same with those whose options are arrays, each by the name of its operations."""
+    """The same with a variant of each for options that are arrays, by names such as ``log_prob_with_temperature``."""
     return {variant.full_name: variant for operator in every().values() for variant in operator.variants.values()}

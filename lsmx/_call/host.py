@@ -97,7 +97,7 @@ def mean_plans(memory: HostMemory) -> dict[str, Callable[..., Found]]:
         if tuple(g.shape) or g.dtype != v.dtype:
             return "a cotangent of another shape or dtype"
         found = check(g, divisor, axis, len(v.shape), where)
-        return found if isinstance(found, str) else (lambda: mean(found, tuple(v.shape), v, True))  # the mean of one number
+        return found if isinstance(found, str) else (lambda: mean(found, tuple(v.shape), v, True))  # of a single number
 
     return {"forward": forward, "backward": backward}
 
@@ -106,7 +106,7 @@ def runner(memory: HostMemory) -> Runner:
     """How the passes of the losses are run on arrays in a memory."""
 
     def views(given: Operands) -> tuple[dict[str, View], View | None, View | None, View | None] | str:
-        """Of the arrays in the format and the mask, by name; of the index; of a temperature for each row; of sums."""
+        """Views of the arrays of numbers and of the mask, by name; of the index; of the temperatures; of ``row_sums``."""
         floats = {name: x for name in IN_FORMAT if (x := getattr(given, name)) is not None}
         listed = views_of(memory, list(floats.values()), given.where)
         if isinstance(listed, str):
@@ -136,7 +136,7 @@ def runner(memory: HostMemory) -> Runner:
         arrays, index, each, sums = found
         z, one = arrays["z"], arrays.get("one")
         reduces, double = "_backward" not in passname, z[1] % SWAPPED == FLOAT64
-        if "numbers" in arrays:  # of several that lie together, the first
+        if "numbers" in arrays:  # several numbers a row, one after the other: the core is given the first
             address, kind, sizes, strides = arrays["numbers"]
             one = address, kind, sizes[:-1], strides[:-1]
         number = None
@@ -204,7 +204,7 @@ def planned(
     one: bool,
     row_sums: Array | None = None,
 ) -> Found:
-    """What runs a pass on arrays of which the last one has all of a row; ``check`` raises, or says the shape of the result."""
+    """The plan of a pass on arrays, the last of which has the rows; ``check`` raises, or returns the shape of the result."""
     module = core()
     if module is None:
         return missing() or "no core"

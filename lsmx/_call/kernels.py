@@ -1,4 +1,4 @@
-"""The compiled kernels of a backend: whether they take a call, how they walk its arrays, what they save, where the result goes."""
+"""Plans of compiled kernels: whether they take a call, how they walk its arrays, what they save, and where the result goes."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def offered(memory: Memory, out: Array | None, shape: tuple[int, ...], like: Arr
 def walked(
     memory: Memory, engine: Engine, like: Array, axis: Any, axes: Axes, operands: list[Any], out: Array | None
 ) -> tuple[str, Geometry | None, Array | None] | str:
-    """The dtype of the rows ``like``, how the operands lie (None: one row after the other), where the result goes; or a refusal.
+    """The dtype of the rows ``like``, how to walk the operands, and where the result goes; or the reason why they cannot be walked.
 
-    The last operand is the shape of the result, which is put into ``out`` where that can be walked with the others, else into a
-    new array. Other shapes stand for arrays that are yet to be made.
+    How to walk is None where rows lie one after the other. The last operand is the shape of the result, which is put into ``out``
+    if that can be walked with the others, else into a new array. Other shapes stand for arrays that are yet to be made.
     """
     shape = tuple(like.shape)
     arrays = [x for x in operands if x is not None and not isinstance(x, tuple)]
-    made = len(arrays) < sum(x is not None for x in operands[:-1])  # some are copies, in C order
+    made = len(arrays) < sum(x is not None for x in operands[:-1])  # whether some are new: those are in C order
     lies = in_rows(memory, shape, axis, arrays if out is None else [*arrays, out])
     if lies is not None and not made:
         return (lies, None, out) if (reason := engine.limit(lies, shape[-1], None)) is None else reason
@@ -156,7 +156,8 @@ def derivative(memory: Memory, engine: Engine, name: str, function: type[Functio
     """The plan of a VJP or JVP, at the one array of a function's residual."""
     passname = f"{name}_{'backward' if name == 'softmax' else direction}"
     reverse, reduces = direction.startswith("backward"), FUNCTIONS[name].reduces
-    one, gives_one = reduces and reverse, reduces and not reverse  # the vector, and the result, have one number a row
+    # whether the vector, and whether the result, has one number a row
+    one, gives_one = reduces and reverse, reduces and not reverse
     has = (Has.ONE if one else Has.ALL, Has.ALL, Has.NOTHING, Has.ONE if gives_one else Has.ALL)
     absent = -float("inf") if function.residual == ("z",) else function.absent
 

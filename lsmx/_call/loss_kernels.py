@@ -1,6 +1,6 @@
-"""The compiled kernels of the losses: which calls the passes of the core take, and what is made of their results.
+"""Plans of the losses' compiled kernels: which calls their passes take, and how the result is made of what these give.
 
-They are written for a ``Runner``, which gives a pass its arrays in one library's way. Those of cross-entropy are in
+They are written for a ``Runner``, which calls a pass on the arrays of one library. Those of cross-entropy are in
 ``cross_entropy_kernels``.
 """
 
@@ -49,12 +49,12 @@ LOSSES: dict[str, type[Function]] = {
 }
 """The functions of rows that kernels may be given, by name."""
 SEVERAL = {"log_prob": "log_probs", "rank": "ranks"}
-"""What the passes of functions are called that take several indices for each row."""
+"""Names of the passes for several indices a row, where there is a pass of its own for one."""
 
 
 @dataclass(frozen=True)
 class Operands:
-    """What a pass of a loss is given: arrays, or what there is not.
+    """The operands of a pass of a loss; what a call does not have is at its default.
 
     Attributes
     ----------
@@ -75,13 +75,13 @@ class Operands:
     softcap
         A number, 0 for none.
     row_sums
-        What the pass of this name found of the rows.
+        What the function of this name gave for the rows.
     w
         Other logits beside them.
     numbers
         Several numbers for each row, along a last axis, in the format that is computed in.
     probabilities
-        Of each class, that the logits are compared with; or a vector.
+        The probability of each class that the logits are compared with; in a JVP or ``row_gradient``, the vector.
     weight
         Numbers for each class, so that they broadcast to the rows.
     smoothing
@@ -124,8 +124,8 @@ class Runner:
     refuse
         Why a pass cannot take its operands, or None.
     run
-        A pass on its operands, with a result of a shape: in the format that is computed in for one number a row, else in the
-        dtype of the logits. Called with a place for it too, or None.
+        Runs a pass: called with its name, the operands, the shape of the result, and ``out`` or None. The result is in the format
+        that is computed in if it is one number a row, else in the dtype of the logits.
     """
 
     refuse: Callable[[Operands], str | None]

@@ -1,4 +1,4 @@
-"""What the losses do beside their rules: options as rules take them, classes that are none, and the mean over rows."""
+"""What the losses do before and after their rules: check options and classes, and take the mean over rows."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def positive(name: str, value: object) -> float:
 
 
 def number_of(value: object) -> float:
-    """An option as a float; NaN for what is no number, or one that is beyond the range of floats."""
+    """An option as a float; NaN if it is not a number, or beyond the range of floats."""
     try:
         return math.nan if isinstance(value, bool | str) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -122,20 +122,20 @@ def checked_sums(sums: Any, z: Array, dtype: Any) -> Array:
 
 
 def of_a_row(options: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Those that are arrays of one number a row, and the others."""
+    """Options that are arrays of one number a row, and the others."""
     each = {name: value for name, value in options.items() if hasattr(value, "shape")}
     return each, {name: value for name, value in options.items() if name not in each}
 
 
 def where_is(bad: Any) -> str:
-    """Where the first True of an array is."""
+    """The index of the first True, in words for a message."""
     return f"at {', '.join(map(str, np.argwhere(bad)[0]))} " if bad.ndim else ""
 
 
 def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | None = None) -> int | None:
-    """Raise if an index is outside of its row, where the indices can be looked at; elsewhere results are NaN, and this is None.
+    """Raise if an index is outside of its row, and return how many are not ignored.
 
-    How many are not ignored; None if there are more of them elsewhere.
+    None, without a check, where the values cannot be read now: results are NaN there. None also if other ranks have more rows.
     """
     serving("z", z)
     backend = serving(name, index)
@@ -191,7 +191,7 @@ class Reduced(NamedTuple):
         return MEAN.derivative("backward", {"grad_output": g}, {"v": v, "divisor": self.over(v)}, None)
 
     def over(self, v: Array) -> Array:
-        """What is divided by."""
+        """The divisor of the sum, as an array that goes with ``v``."""
         divisor: Any = self.divisor if self.reduction == "mean" else 1.0
         if not hasattr(divisor, "shape"):
             return full_like(v, divisor)
@@ -215,7 +215,7 @@ def checked_normalizer(normalizer: Any, reduction: str) -> Any:
 
 
 def class_weights(name: str, weight: Any) -> dict[str, Array]:
-    """The option of the rules, if there is one."""
+    """The class weights as the rules take them."""
     if weight is None:
         return {}
     if not hasattr(weight, "shape"):
@@ -256,7 +256,7 @@ def ranks(counts: Array) -> Array:
 
 
 def short_stats(z: Array, index: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array, Array] | None:
-    """What `token_stats` returns, by the short ways of its parts, if there are and the logits are few."""
+    """What `token_stats` returns, by the short ways of its four functions; None if there are none, or for large logits."""
     kind = type(z)
     short = shortcut("rank", "forward", kind)
     if short is None or math.prod(z.shape) >= FEW_ELEMENTS or dtype_name(z.dtype) not in ("float32", "float64"):

@@ -1,7 +1,7 @@
 """Notices that a library is imported after lsmx, so that it learns of lsmx's operators before it is asked for them.
 
-A library that saves programs names operators in them, and has to know these when it loads such a program: maybe before lsmx is
-first called. Which of the two is imported first must not matter, nor whether and how lsmx has been installed.
+A saved program of PyTorch names the operators that it calls, and they have to be defined when it is loaded, perhaps before the
+first call of lsmx. This must work whichever of the two is imported first, and however lsmx is installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def when_imported(name: str, tell: Callable[[], object]) -> None:
 
 
 class Notice:
-    """Finds one module, as the other finders do, and goes when that has been imported."""
+    """A finder for one module, which asks the others, and removes itself once the module has been imported."""
 
     def __init__(self, name: str, tell: Callable[[], object]) -> None:
         self.name, self.tell = name, tell

@@ -1,7 +1,7 @@
-"""What an autograd is told: operations on arrays, with VJPs and JVPs that are made of such operations again.
+"""Operations on arrays as autograds see them: with VJPs and JVPs that are made of such operations again.
 
-So each derivative of a derivative is known too, and each in the portable arithmetic. An autograd needs one thing for itself:
-``bind``, which computes an operation on its own arrays so that it remembers doing so.
+So derivatives of derivatives are operations too, with the same bits everywhere. An autograd has to bring one function of its own:
+``bind``, which computes an operation on its arrays and records it.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ JACOBIAN = Kind(
 
 
 class Compute(Protocol):
-    """Computes the value: arrays in, array out, seen by no autograd."""
+    """Computes the value of an operation from plain arrays, which no autograd follows."""
 
     def __call__(self, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
         """The value; may be put into ``out``."""
 
 
 class Bind(Protocol):
-    """Computes an operation so that an autograd remembers it, or so that none sees it."""
+    """Computes an operation: recorded by an autograd, or without one."""
 
     def __call__(self, operation: Operation, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options) -> Array:
         """The value."""
 
 
 class Beforehand(Protocol):
-    """Computes what derivatives ask for beside the arguments."""
+    """Computes what the derivatives of an operation need beside its arguments."""
 
     def __call__(
         self, bind: Bind, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options
@@ -80,15 +80,16 @@ class Operation:
     widens
         Whether the result has the dtype that is computed in: float32 for 16-bit rows.
     inert
-        Arguments whose numbers do not matter, but only their shape, or that hold none: nothing changes as they move.
+        Arguments that have no derivative: only their shape matters, or they hold no floats.
     family
         The operations of its function, by direction; itself among them.
     each
-        Whether its rows are not those of logits, but the numbers that there are of each: whole, also where rows lie in parts.
+        Whether it computes on one number (or a few) for each row of logits: those are whole even where rows lie in parts.
     narrow
         The same with other ``saves``, ``pull`` and ``push``, for 16-bit rows; or None.
     beforehand
-        What an autograd computes first, and then differentiates in place of this one: with the same bits, in fewer walks; or None.
+        Called by an autograd first: returns an operation and arrays to differentiate in place of this one, with the same bits and
+        fewer walks over the rows. Or None.
     """
 
     name: str
@@ -108,7 +109,7 @@ class Operation:
     beforehand: Beforehand | None = None
 
     def on(self, arrays: Sequence[Array]) -> Operation:
-        """The operation whose rules, and what they ask for, are those of arrays of this dtype."""
+        """The operation with the rules and the residual for the dtype of these arrays: ``narrow`` for 16 bits."""
         narrow = self.narrow
         return self if narrow is None or float_name(self.rows, arrays[self.at]) not in NARROW else narrow
 
@@ -153,7 +154,7 @@ class Operation:
         return FORMAT_OF[name].dtype if self.widens else name
 
     def check(self, arrays: Sequence[Array], axis: Any, where: Array | None) -> None:
-        """Raise as the computation would, where that is too late: an autograd or a compiler has its own way to fail."""
+        """Raise what the computation would: inside an autograd or a compiler the same error would come in another form."""
         rows = arrays[self.at]
         float_name(self.rows, rows)
         shape, axes = tuple(rows.shape), self.axes(arrays, axis)

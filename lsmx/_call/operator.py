@@ -41,11 +41,11 @@ class Operator:
     function
         Its rules.
     given
-        Those of its options that are arrays, as they may be: see ``Function.optional``.
+        Names of the options that this variant takes as arrays: see ``Function.optional``.
     operations
         Its directions, as autograds know them.
     variants
-        The operators of the same function by the options that are arrays; itself for none.
+        The operators of the same function for options that are arrays, by their names; itself for no such option.
     unknown
         Those of ``axis`` and ``where`` that its forward pass does not take.
     """
@@ -58,9 +58,7 @@ class Operator:
     unknown: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "__name__", self.full_name
-        )  # a program that is written down names it as a function beside its class
+        object.__setattr__(self, "__name__", self.full_name)  # saved programs name it so, in the module of its class
         object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "operations", operations_of(self))
         known = inspect.signature(self.function.forward).parameters
@@ -73,7 +71,7 @@ class Operator:
 
     @property
     def full_name(self) -> str:
-        """The name of its operations: with that of the options that are arrays."""
+        """The name of its operations, such as ``log_prob_with_temperature`` for options that are arrays."""
         return "_with_".join((self.name, *self.given))
 
     def rule(self, direction: str) -> Callable[..., Any]:
@@ -144,7 +142,7 @@ class Operator:
         """``backward``, ``jvp`` or ``jacobian`` at a residual, both given by the names of the arguments.
 
         Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``. Arrays
-        ``beside`` the residual go together with it, but no number depends on them.
+        ``beside`` the residual are checked to go together with it, but not computed with.
         """
         options = options or {}
         if self.function.optional and not self.given:
@@ -190,7 +188,7 @@ class Operator:
 
 
 def at_once(backend: Backend) -> Callable[..., Array]:
-    """Computes an operation for which there are no derivatives: an autograd that would follow it is refused."""
+    """A ``bind`` for operations without derivatives: it refuses arrays that an autograd follows."""
 
     def bind(operation: Operation, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Mapping[str, Any]) -> Array:
         apart = replace(operation, pull={}, push={}, narrow=None, beforehand=None)
@@ -202,7 +200,7 @@ def at_once(backend: Backend) -> Callable[..., Array]:
 
 
 def beside_output(short: Callable[..., Array | None], v: Array, z: Array, output: Array, *given: Any, along: bool) -> Array | None:
-    """A derivative at ``z`` the short way, ``along`` a tangent or back from a cotangent; None unless ``output`` goes with it."""
+    """A derivative at ``z`` the short way, a JVP if ``along``, else a VJP; None if ``output`` does not go with the other arrays."""
     if type(output) is not type(z) or output.dtype != z.dtype:
         return None
     if not along:
@@ -216,7 +214,7 @@ def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, 
     float_name(name, x)
     try:
         shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
-    except RuntimeError:  # PyTorch's, of tensors without a shape: what is wrong with them is said where they are computed on
+    except RuntimeError:  # PyTorch's, of nested tensors, which have no shape: they are refused later, by name
         return {}
     if all(type(n) is int for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes, and tracers stand for them
         PER_ROW.check(other, y, x.dtype, shape, axes)
@@ -283,7 +281,7 @@ def enroll(name: str, function: type[Function]) -> Operator:
 
 
 def check_traits(function: type[Function]) -> None:
-    """Raise unless what a function says of its arrays holds together."""
+    """Raise unless the traits of a function are consistent."""
     takes, what = function.takes, f"register: {function.__qualname__}"
     if not isinstance(takes, Mapping) or not takes or not all(isinstance(kind, Kind) for kind in takes.values()):
         raise BackendError(f"{what}: takes = {takes!r} is not a mapping from names to kinds, as in {{'z': ROWS}}")
@@ -300,7 +298,7 @@ def check_traits(function: type[Function]) -> None:
 def tell(backend: Backend, operator: Operator) -> None:
     """Have a library know the operations of a function before they are called."""
     if backend.define is not None:
-        with contextlib.suppress(BackendError):  # options that the library cannot take: it says so when it is called
+        with contextlib.suppress(BackendError):  # of options that the library cannot take: raised again when the function is called
             for variant in operator.variants.values():
                 for operation in variant.operations.values():
                     backend.define(operation)
@@ -385,5 +383,5 @@ def together(name: str, x: Array, **others: Array) -> Backend:
             )
         if theirs[1] != place[1]:
             raise DeviceError(f"{other}: on {theirs[1]}, but {name} is on {place[1]}; move one of them")
-        backend = backend if serves.bind is None else serves  # an autograd of the library that follows only some of the arrays
+        backend = backend if serves.bind is None else serves  # wrapped arrays of an autograd among plain ones
     return backend

@@ -1,7 +1,8 @@
-"""Sums of whole rows whose parts are in several places: by two walks over each part, with kernels.
+"""Sums of whole rows that lie in parts, by kernels that walk each part twice.
 
-Called with what makes the numbers of the whole rows of those of the parts, see ``Part.merged``, and with what says them where they
-are known already, so that no part is looked at for them again. What is unknown yet stays so.
+Both functions are called with ``merged``, which merges numbers of this part with those of the others (see ``Part.merged``), and
+with ``heard``, which returns the merged numbers if they are known already: then the part need not be walked for them. Where numbers
+of whole rows are not known yet, the result is ``UNKNOWN``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NONE: Mapping[str, Any] = {}
 
 
 def operation_of(name: str, given: tuple[str, ...] = ()) -> Operation:
-    """The forward pass of a function of the library, whose options some are arrays of."""
+    """The forward pass of one of the library's functions, in the variant for the options that are given as arrays."""
     return every()[name].variants[given].operations["forward"]
 
 

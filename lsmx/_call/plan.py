@@ -77,7 +77,7 @@ def plan(
 
 
 def given_rule(operator: Operator, direction: str) -> Callable[..., Array]:
-    """The static method of a direction; of one that the function does not give, what says so when it is called."""
+    """The static method of a direction; if the function does not give it, a stand-in that says so when it is called."""
     rule, name = operator.rule(direction), direction.partition("_")[0]
     return partial(lacking, operator, name) if rule is getattr(Function, name) else rule
 
@@ -90,7 +90,7 @@ def lacking(operator: Operator, name: str, *_: Any, **__: Any) -> Never:
 
 
 def quietly(backend: Backend, compute: Callable[[], Array]) -> Callable[[], Array]:
-    """A computation without the warnings that the contract makes needless."""
+    """The computation inside ``Backend.quiet``, without warnings about values that are defined."""
     if backend.quiet is nullcontext:
         return compute
 

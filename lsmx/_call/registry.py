@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 
 GROUP = "lsmx.backends"
 PARTS = "parts"
-"""What is forced while arrays are parts of larger ones: that calls take none of the short ways."""
+"""The name given to ``forcing`` while arrays are parts of larger ones, so that calls take no short way."""
 IN_TREE = {
     "numpy": "lsmx_numpy",
     "torch": "lsmx_torch",
     "jax": "lsmx_jax",
-    "jaxlib": "lsmx_jax",  # arrays are of jaxlib, what stands for them in a trace is of jax
+    "jaxlib": "lsmx_jax",  # where array types are; those of tracers are in jax
     "autograd": "lsmx_autograd",
     "cupy": "lsmx_cupy",
     "dask": "lsmx_dask",
 }
 EXTRAS = frozenset({"torch", "jax", "autograd", "cupy", "dask"})
-"""The libraries that an extra of the same name brings; of no other is it said how to install it."""
+"""The libraries that are installed by an extra of the same name, for messages."""
 
 _registered: dict[str, Backend] = {}  # by root module
 _loaded: dict[str, Backend | str] = {}  # plugins by root module, or the reason why one is left out
 _served = SimpleNamespace()
-"""The backends in use, as attributes: compiled code is guarded on the one that it uses, whatever others come to it."""
-_by_type: WeakKeyDictionary[type, str] = WeakKeyDictionary()  # their names there; types that are made on the fly may go again
-_own: dict[type, Backend] = {}  # of the types that a library itself has made, which stay
+"""The backends in use, as attributes: ``torch.compile`` guards its code on the one that it reads, so others may be added."""
+_by_type: WeakKeyDictionary[type, str] = WeakKeyDictionary()  # their names there; weak, as types may be made and go
+_own: dict[type, Backend] = {}  # by types of the library itself, which exist as long as it does
 computed: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
-"""What ``Kernel.direct`` gives, by function, direction and array type, of types that the library itself has made."""
+"""The short ways that ``Kernel.direct`` gives, by function, direction and array type, for types of the library itself."""
 shortcuts: dict[tuple[str, str, type], Callable[..., Array | None]] = {}
-"""The same for calls as users make them, which an autograd may follow."""
+"""The same behind ``Backend.unfollowed``, for calls by users, whose arrays an autograd may follow."""
 at_work = SimpleNamespace(compiling=lambda: False)
 """Whether a compiler traces what runs, as the backend that has one says (``Backend.compiling``)."""
 _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
@@ -59,7 +59,7 @@ _forced: ContextVar[str | None] = ContextVar("lsmx_using", default=None)
 
 @contextlib.contextmanager
 def forcing(name: str) -> Iterator[None]:
-    """Compute as ``using`` would say."""
+    """A context like ``using``, without checking the name."""
     token = _forced.set(name)
     try:
         yield
@@ -140,7 +140,7 @@ def load_plugin(entry: EntryPoint) -> Backend | str:
         reason = f"it is {backend!r}, not a lsmx.extend.Backend record"
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a plugin that exits ends itself, not the program
+    except BaseException as error:  # also SystemExit: a plugin that exits must not end the program
         reason = f"{type(error).__name__}: {error}"
     source = f" of {entry.dist.name}" if entry.dist else ""
     reason = f"backend plugin {entry.name!r} ({entry.value}){source} is left out: {reason}"
@@ -197,7 +197,7 @@ def backend_for(x: AnyArray, /) -> Backend:
 
 
 def backend_at_work(x: Array) -> Backend:
-    """`backend_for`, where no compiler looks on: by the quicker of two tables."""
+    """`backend_for`, which uses the quicker of two tables unless a compiler is tracing."""
     return _own.get(type(x)) or backend_for(x)
 
 
@@ -211,7 +211,7 @@ def name_for(kind: type) -> str:
 def _get_to_know(kind: type) -> str:
     """The first backend that owns the type, of those that its own module and its bases' modules lead to; or the standard's.
 
-    The library that a type is from knows which of its types are arrays; that of a base class does not.
+    If the type is of a library with a backend, that backend decides; a base class from another library does not make it an array.
     """
     reasons = []
     own, *others = dict.fromkeys(base.__module__.partition(".")[0] for base in kind.__mro__)

@@ -32,7 +32,7 @@ def computed_by(step: Callable[..., Array]) -> Compute:
 
 
 def no_sum_over_rows(d: Calculus, w: Array, at: Mapping[str, Array]) -> Array:
-    """Numbers a class are constants of second derivatives."""
+    """Stands for the VJP along numbers of classes, which is not needed: they are constants in all second derivatives."""
     raise NotImplementedError("row_across: numbers a class are not followed here; detach them from the autograd first")
 
 

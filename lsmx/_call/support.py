@@ -1,4 +1,4 @@
-"""The classes that a sampler kept: logits and an index among them alone, which have the bits of the whole row with a mask."""
+"""``support=``: the logits of the classes that a sampler kept, gathered, give the same bits as the whole row with a mask."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
 
 
 def check_support(values: Any, n: int) -> None:
-    """Raise for a class that rows of ``n`` have not: a sampler that names one has counted them otherwise."""
+    """Raise for a class that is not in rows of ``n``: whoever names one means other rows than these."""
     bad = (values < -1) | (values >= n)
     if bad.any():
         raise ClassError(
@@ -84,7 +84,7 @@ def check_support(values: Any, n: int) -> None:
 
 
 def among(xp: Any, classes: Array, counts: Array, index: Array, a: int, shape: tuple[int, ...]) -> Array:
-    """Where each index is among the classes; one past them for an index that is none of them."""
+    """The place of each index among the classes; one past the last for an index that is not among them."""
     each = tuple(index.shape)
     one = len(each) < len(shape)
     found = []

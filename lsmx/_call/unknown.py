@@ -1,7 +1,7 @@
-"""Numbers of whole rows that are not known yet: whatever is computed of them is as unknown, and all the rest goes on.
+"""Numbers of whole rows that are not known yet: what is computed from them is unknown too, and everything else is computed.
 
-So one run of a rule over a part of the rows finds all that it has to hear from the other parts next. Arrays are in boxes meanwhile,
-as libraries differ in what they make of an operator beside a stranger.
+So one run of a rule over a part of the rows finds all the numbers that it needs from the other parts next. During such a run arrays
+are wrapped in a ``Box``, whose operators know what to do with ``UNKNOWN``; libraries' own operators would each do something else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lsmx._definition.ops import Ops
 
 
 class Unknown:
-    """What takes part in any expression, which is unknown then. There is one of it."""
+    """A placeholder: any expression that it takes part in is the placeholder again. There is one instance, ``UNKNOWN``."""
 
     def __getattr__(self, name: str) -> Unknown:
         if name.startswith("__"):
@@ -23,7 +23,7 @@ class Unknown:
         return self
 
     def __call__(self, *args: Any, **options: Any) -> Unknown:
-        """What a method of it gives."""
+        """The result of any of its methods."""
         return self
 
     def __repr__(self) -> str:
@@ -44,19 +44,19 @@ class Box:
 
 
 def is_unknown(x: Any) -> bool:
-    """Whether something is, or has in it, what is unknown."""
+    """Whether something is ``UNKNOWN``, or a tuple or list that contains it."""
     return x is UNKNOWN or (isinstance(x, tuple | list) and any(map(is_unknown, x)))
 
 
 def opened(x: Any) -> Any:
-    """Something without boxes."""
+    """The same with arrays in place of their boxes."""
     if isinstance(x, Box):
         return x.array
     return type(x)(map(opened, x)) if type(x) in (tuple, list) else x
 
 
 def patient(function: Callable[..., Any], boxes: bool = True) -> Callable[..., Any]:
-    """The function on what is in boxes, whose result is unknown where an argument is, and else in a box."""
+    """A function that opens the boxes of its arguments; its result is unknown if one of them is, and in a box otherwise."""
 
     def run(*args: Any, **options: Any) -> Any:
         if is_unknown(args) or is_unknown(tuple(options.values())):
@@ -82,7 +82,7 @@ for _name in ("neg", "invert", "lt", "le", "gt", "ge", "eq", "ne", "getitem"):
 
 
 class Patient:
-    """An array namespace of such functions."""
+    """An array namespace whose functions are ``patient``."""
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
@@ -94,7 +94,7 @@ class Patient:
 
 
 def patiently(ops: Ops) -> Ops:
-    """The same operations on what is known and what is not."""
+    """The same operations, on boxes and on ``UNKNOWN``."""
 
     def power(own: Ops, k: Any) -> Any:
         return UNKNOWN if k is UNKNOWN else Box(ops.power(ops, opened(k)))

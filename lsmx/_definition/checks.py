@@ -110,7 +110,7 @@ def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool)
 
 
 def same_shape(name: str, given: tuple[int, ...], *accepted: tuple[int, ...], of: str, others: str = "") -> None:
-    """Raise unless ``given`` is one of ``accepted``; ``others`` says what else would have been."""
+    """Raise unless ``given`` is one of ``accepted``; ``others`` names further shapes that are, for the message."""
     if given not in accepted:
         wanted = " or ".join([*map(str, dict.fromkeys(accepted)), *([others] if others else [])])
         raise ShapeError(f"{name}: shape {given}, but {of} asks for {wanted}")

@@ -109,7 +109,7 @@ class CrossEntropyOf(OfScaledLogits):
 
 
 def by_probabilities(d: Any) -> Callable[[Array], Array]:
-    """What multiplies by ``dq_c/dp_c = w_c (1 - eps)``, for second derivatives."""
+    """A function that multiplies by ``dq_c/dp_c = w_c (1 - eps)``, for second derivatives."""
     weight, kept = d.option("weight", 1.0), 1.0 - d.option("label_smoothing", 0.0)
 
     def moves(a: Array) -> Array:

@@ -1,4 +1,4 @@
-"""How far two softmaxes ``p = softmax(z)`` and ``q = softmax(w)`` are apart: of all terms none is negative, so that none cancels.
+"""Divergences of ``p = softmax(z)`` and ``q = softmax(w)``, as sums of terms of which none is negative, so that nothing cancels.
 
 ``KL = sum(p ln(p / q)) = sum(p (e^d - 1 - d))``, with ``d = ln q - ln p``, since ``sum(p (e^d - 1)) = sum(q - p) = 0``.
 ``JS = sum((p + q)/2 psi(d/2))``, with ``psi(h) = h tanh h - ln cosh h``.
@@ -22,7 +22,7 @@ from lsmx._definition.second_of_kl import SecondOfKL
 from lsmx._definition.words import Words, fast_two_sum, two_sum
 
 LN2 = 0.6931471805599453
-FAR, LEAST = 32.0, -0.75  # of close rows: the largest f, and the least R
+FAR, LEAST = 32.0, -0.75  # two rows are close if f <= FAR in all of them, and R >= LEAST
 
 
 class Divergence(OfScaledLogits):
@@ -103,19 +103,19 @@ class Pair(NamedTuple):
     p: Array
     q: Array
     d: Words  # ln q - ln p; 0 where either is absent
-    only_z: Array  # in the support of p alone
+    only_z: Array  # True where p > 0 and q = 0
     only_w: Array
     defined: Array
 
     @classmethod
     def at(cls, ctx: Any) -> Pair:
-        """Of what a forward pass has saved."""
+        """The pair of the logits that a forward pass has saved."""
         z, w = ctx.saved_tensors
         return cls.of(Row.at(ctx, z), Row.at(ctx, w, "w"))
 
     @classmethod
     def of(cls, z: Row, w: Row) -> Pair:
-        """Both probabilities, and the logarithm of their ratio.
+        """Both probabilities, and ``d``, the logarithm of their ratio.
 
         ``d = e - (L_w - L_z)`` with ``e = (w - max w) - (z - max z)``. In close rows, of one support, ``d = f - ln(1 + R)`` with
         ``f = e - e(at z's maximum)`` and ``R = sum(p (e^f - 1))``: nothing is lost where the two are nearly one.

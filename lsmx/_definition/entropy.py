@@ -87,7 +87,7 @@ class Entropy(OfScaledLogits):
 def mean_distance(row: Row) -> Words:
     """``E = sum(s D) = sum(t D) / sum(t)`` with ``t = exp(-D) = 2^k (1 + e)``, ``D = max - x``; ``t D = 2^k (D + e D)``.
 
-    The sum's grid goes by the second largest logit's ``t2 max(D2, 1)``, above which no term lies.
+    The grid of the sum is set by ``t2 max(D2, 1)`` of the second largest logit, which no term exceeds.
     """
     rows, ops, second = row.rows, row.rows.ops, row.sums.second
     t, (D, low) = row.sums.terms, row.distance()

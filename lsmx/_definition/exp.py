@@ -12,7 +12,7 @@ class Exponential(NamedTuple):
     """``(1 + expm1) * 2^k`` where it is ``normal``, else 0."""
 
     expm1: Array  # e^r - 1, |r| <= ln2 / 2
-    low: Array  # what its last addition rounded off
+    low: Array  # the rounding error of its last addition
     k: Array  # an integer, as a float
     normal: Array  # False where the value would be below the normal numbers
 
@@ -31,14 +31,14 @@ class Exponential(NamedTuple):
 
 
 def difference(ops: Ops, x: Array, m: Array) -> Words:
-    """``x - m`` exactly, for finite ``m``; -inf where its exponential would be 0, and for NaN."""
+    """``x - m`` as a double word, exactly, for finite ``m``; -inf where its exponential would be 0, and for NaN."""
     counts = x - m > ops.format.underflow
     high, low = two_sum(ops.xp.where(counts, x, m), -m)
     return ops.where(counts, high, -float("inf")), low
 
 
 def exp(ops: Ops, x: Words) -> Exponential:
-    """``exp`` of a double word: what is left of the second word is added where it counts, to ``r``. NaN counts as -inf."""
+    """``exp`` of a double word, whose second word is added to the reduced argument ``r``. NaN counts as -inf."""
     fmt = ops.format
     normal = x[0] > fmt.underflow
     high, low = ops.where(normal, x[0], fmt.underflow), ops.where(normal, x[1], 0.0)

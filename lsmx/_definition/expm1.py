@@ -28,7 +28,7 @@ def expm1(ops: Ops, d: Words) -> Expm1:
     near = xp.abs(d[0]) <= 1.0
     n = ops.where(near, d[0], 0.0), ops.where(near, d[1], 0.0)
 
-    u, v = two_sum(scale - 1.0, -d[0])  # 2^k - 1 is exact up to 2^precision, and beyond that 1 does not count
+    u, v = two_sum(scale - 1.0, -d[0])  # exact while k <= precision; beyond that, 1 is below the last bit of 2^k
     s, t = two_sum(u, E)
     far = s + (t + (v + (low - d[1])))
     h, rest = half_square(ops, n)
@@ -39,7 +39,7 @@ def expm1(ops: Ops, d: Words) -> Expm1:
     h, error = two_sum(scale - 1.0, E)
     small, large = fast_two_sum(n[0], rest + n[1]), fast_two_sum(h, error + low)
     value = xp.where(near, small[0], large[0]), xp.where(near, small[1], large[1])
-    h, error = two_sum(e.expm1, xp.ones_like(e.expm1))  # not (1, E): XLA makes (1 + E) - 1 into E
+    h, error = two_sum(e.expm1, xp.ones_like(e.expm1))  # in this order, as XLA simplifies (1 + E) - 1 to E
     return Expm1(settled(ops, *value), ops.flush(rest), settled(ops, h * scale, (error + e.low) * scale))
 
 

@@ -26,7 +26,7 @@ class Format:
     limbs
         Bits of the two limbs of a scaled term: multiples of ``2**-limbs[0]``, and of ``2**-(limbs[0] + limbs[1])``.
     underflow
-        ``exp(underflow)`` is still a normal number; from there on down a probability is zero.
+        ``exp(underflow)`` is still a normal number; a probability whose logarithm is lower counts as zero.
     log2e, ln2_hi, ln2_lo
         ``ln2_hi + ln2_lo = ln 2``; ``j * ln2_hi`` is exact for every exponent ``j`` that occurs.
     exp, log, inv

@@ -24,7 +24,7 @@ class Kind:
     floating
         Whether it holds numbers in the rows' format, so that it is cast with them and may have a gradient.
     shapes
-        Those that it may have, the usual one first: called with the shape of the rows, and the axes along which they lie.
+        The shapes that it may have, the usual one first: called with the shape of the rows, and the axes along which they lie.
     aligned
         Its shape with an axis for each of the rows', so that it broadcasts to them: called with its own shape, the number of the
         rows' axes, and the axes along which they lie. For arrays that have lost none this is the shape itself.
@@ -85,7 +85,7 @@ def _along(shape: Shape, ndim: int, axes: Axes) -> Shape:
 
 
 PARTS = 4
-"""Numbers that the sum of exponentials of a row is kept in."""
+"""How many numbers `row_sums` gives of each row."""
 
 
 def _parts(rows: Shape, axes: Axes) -> list[Shape]:
@@ -97,7 +97,7 @@ ROWS = Kind("rows", True, lambda rows, axes: [rows])
 PER_ROW = Kind("one number a row", True, _reduced)
 """The rows' shape without the reduced axes, or with ones there."""
 PER_CLASS = Kind("one number a class", True, lambda rows, axes: [tuple(rows[a] for a in axes)], _along, _every_axis)
-"""The reduced axes alone; or one of every size, with ones along the others."""
+"""Of the shape of the reduced axes alone; or of as many axes as the rows, with length 1 along those that are not reduced."""
 INDEX = Kind("an integer index into the row", False, _reduced)
 """Integers, shaped as one number a row; into the reduced axes flattened, where they are several."""
 INDICES = Kind("integer indices into the row", False, _reduced, also=_several, others="any number along the axis")

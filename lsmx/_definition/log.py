@@ -40,7 +40,7 @@ def normalise(ops: Ops, rest: Words) -> Normal:
     i = ops.integer(index)
     c = ops.look_up(TABLE, i)
     half = 2.0 ** ((ops.format.precision - 1) // 2)
-    upper = xp.round(high * half) * (1 / half)  # short enough for an exact product with c
+    upper = xp.round(high * half) * (1 / half)  # so few bits that the product with c is exact
     f, error = two_sum(upper * c - 1.0, (high - upper) * c)
     f, low = fast_two_sum(f, error + ops.rounded(low * c))
     first = (e == 0.0) & (index == 0.0)
@@ -50,7 +50,7 @@ def normalise(ops: Ops, rest: Words) -> Normal:
 def log(ops: Ops, s: Normal) -> Words:
     """``ln(1 + R)``: ``(e ln2_hi + hi[i]) + f`` without error, and all that is smaller added to the second word.
 
-    What would be so small as to be subnormal on some hardware, and 0 on other, counts as 0.
+    What is so small that it would be subnormal, which some hardware flushes to 0, counts as 0 everywhere.
     """
     fmt = ops.format
     f, low = s.f

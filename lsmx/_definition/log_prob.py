@@ -20,8 +20,9 @@ from lsmx._definition.words import Words
 class LogProb(OfScaledLogits):
     """Saves its input and the indices.
 
-    With ``elsewhere``, of a part of each row whose ``row_sums`` are given: an index outside of it belongs to another part. The
-    value is -inf there, so that the largest of all parts is that of the row; and ``g_c`` is 0 in a gradient, ``G`` the same.
+    With ``elsewhere``, ``z`` is a part of each row, and ``row_sums`` those of the whole row: an index outside of the part is in
+    another one. The value is -inf there, so that the largest value of all parts is that of the row; in a gradient ``g_c`` is 0, and
+    ``G`` what it is for the whole row.
     """
 
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
@@ -93,7 +94,7 @@ class LogProb(OfScaledLogits):
 
 
 class Indices:
-    """One index for each row, or several along the row's one axis: as a list of arrays with one each, with ones along the row."""
+    """One index for each row, or several along the one reduced axis: a list of arrays that have one index a row each."""
 
     def __init__(self, rows: Rows, index: Array, elsewhere: bool = False) -> None:
         self.rows, self.shape = rows, tuple(index.shape)
@@ -103,7 +104,7 @@ class Indices:
         self.inside = [rows.inside(i) | elsewhere for i in each]
 
     def split(self, x: Array) -> list[Array]:
-        """What belongs to each of them."""
+        """An array with one number for each index as a list of arrays with one number a row."""
         if self.shape == self.ones or len(self.shape) < len(self.ones):
             return [self.rows.ops.xp.reshape(x, self.ones)]
         at = (slice(None),) * self.rows.axes[0]
@@ -117,7 +118,7 @@ class Indices:
         return self.split(ops.where(ops.xp.isfinite(g), g, NAN))
 
     def pick(self, x: Array) -> list[Array]:
-        """What a row has at each of them, NaN where that is outside, or -inf where it is elsewhere."""
+        """The element of a row at each index: NaN for an index outside of the row, or -inf if it is in another part of it."""
         return [self.rows.picks(chosen, inside, x)[0] for chosen, inside in zip(self.chosen, self.inside, strict=True)]
 
     def place(self, g: list[Array]) -> Array:

@@ -17,9 +17,9 @@ from lsmx._errors import ArgumentError
 class Scaling(NamedTuple):
     """The options of a call."""
 
-    temperature: Any = 1.0  # a number, or an array of one a row
+    temperature: Any = 1.0  # a number, or an array with one number for each row
     softcap: float = 0.0  # none
-    row_sums: Any = None  # what is known of the rows: an array, as the function of this name gives it
+    row_sums: Any = None  # None, or what the function of this name has found of the rows
 
     @classmethod
     def of(cls, ctx: Any) -> Scaling:

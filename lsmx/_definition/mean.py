@@ -14,7 +14,7 @@ from lsmx._definition.totals import total
 
 
 class Mean(Function):
-    """Of ``v``, all of whose axes are reduced but those of ``vmap``; a divisor of 0 gives NaN or 0, with a gradient of 0."""
+    """The mean of ``v`` over all axes but those of ``vmap``. A divisor of 0 gives NaN or 0, as asked for, and a gradient of 0."""
 
     takes = {"v": ROWS, "divisor": PER_ROW}  # noqa: RUF012
     gradients = ("v",)
@@ -66,13 +66,13 @@ def flat(rows: Rows, x: Array) -> Array:
 
 
 def share(rows: Rows, g: Array, divisor: Array) -> Array:
-    """``[g / d]``, 0 where d is 0, NaN where it is no divisor."""
+    """``[g / d]``, 0 where d is 0, and NaN where it is negative, too small or too large."""
     ops, d = rows.ops, rows.expand("divisor", divisor)
     some = divides(rows, d)
     return ops.where(some, quotient(ops, g, ops.where(some, d, 1.0)), ops.where(d == 0.0, 0.0, NAN))
 
 
 def divides(rows: Rows, d: Array) -> Array:
-    """Whether a number can be divided by."""
+    """Whether a number is a positive divisor that the quotient is defined for."""
     fmt = rows.ops.format
     return (d >= fmt.least) & (d < 2.0**fmt.huge)

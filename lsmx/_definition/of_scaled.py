@@ -15,7 +15,7 @@ Change = Callable[[Array], Array]
 
 
 class OfScaledLogits(Function):
-    """``F(z) = f(x(z))``: subclasses write f's ``by_residual`` and ``jvp_along``, as ``by_logits`` and ``along_logits``.
+    """``F(z) = f(x(z))``: subclasses give ``f``'s ``by_residual`` and ``jvp_along``, called ``by_logits`` and ``along_logits``.
 
     Attributes
     ----------
@@ -89,9 +89,9 @@ class Chain:
     Attributes
     ----------
     f
-        What rules at ``x`` are written in: the function of logits as they are.
+        The `Calculus` of the function without temperature and soft cap, in which the rules at ``x`` are written.
     tangents, residual
-        What they are given: with ``x`` in place of ``z``.
+        The arguments of those rules: tangents and residual, with ``x`` in place of ``z``.
     """
 
     def __init__(self, d: Any, function: type[OfScaledLogits], arrays: tuple[Any, ...]) -> None:
@@ -108,11 +108,11 @@ class Chain:
         self.tangents = [v if v is None or name not in self.logits else self.tangent(name, v) for name, v in self.v.items()]
 
     def by(self, name: str) -> str:
-        """An argument, as functions of several ask for it."""
+        """The name of an argument for ``Calculus.backward(by=...)``, which functions with one gradient leave empty."""
         return name if self.several else ""
 
     def bends(self, name: str) -> bool:
-        """Whether ``x`` has a second derivative, along which it is asked for."""
+        """Whether ``x`` is curved in this argument (there is a soft cap), and the argument has a tangent."""
         return self.capped is not None and self.v.get(name) is not None
 
     def over_temperature(self, name: str, dy: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What the law may use of an array library: its namespace, and three things that a backend may do in its own way."""
+"""The array operations that the definition is written in: a library's namespace, and three steps that a backend may replace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Namespace = Any
 
 
 def identity(product: Array) -> Array:
-    """``rounded`` for a library that computes one operation at a time."""
+    """``rounded`` for a library that computes one operation at a time, and so contracts nothing."""
     return product
 
 
@@ -51,11 +51,12 @@ class Ops:
     integers
         The widest integer dtype of the device, and its bits.
     rounded
-        Marks a rounded product that feeds an addition: whatever keeps a compiler from contracting the two.
+        Called with a product that enters an addition: returns it, and keeps a compiler from making one fused multiply-add of the
+        two, which would round once instead of twice.
     power
-        ``2**k`` for integer-valued ``k`` with ``tiny <= k <= huge``; exact by any means.
+        Gives ``2**k`` for integer-valued ``k`` with ``tiny <= k <= huge``, exactly.
     eager
-        Whether the library never traces, so that a constant that was made once can be used again.
+        Whether the library never traces a program, so that a constant that was made once can be used again.
     part
         What the arrays are a part of, where they have parts of rows; None where rows are whole.
     dtype
@@ -79,12 +80,12 @@ class Ops:
     def constant(self, value: float) -> Array:
         """A 0-d array in the format."""
         made = self.xp.asarray(value, dtype=self.dtype, device=self.device)
-        if self.eager and (value == value or value is NAN):  # another NaN is never found again
+        if self.eager and (value == value or value is NAN):  # NaN is not equal to itself: only this one object is found again
             self._made[value] = made
         return made
 
     def floating(self, x: Array) -> Array:
-        """``x`` in the format; exact for what it is used on."""
+        """``x`` cast to the format: used only where that is exact."""
         if self.eager and x.dtype == self.dtype:
             return x
         return self.xp.astype(x, self.dtype)
@@ -103,15 +104,15 @@ class Ops:
         return self.xp.where(condition, a, b)
 
     def of_whole(self) -> Ops:
-        """The same for arrays that are whole, also where rows lie in parts."""
+        """The same operations for arrays with whole rows, inside a computation on parts of rows."""
         return self if self.part is None else replace(self, part=None)
 
     def merged(self, how: str, *arrays: Array) -> tuple[Array, ...]:
-        """Numbers of parts of rows as those of whole rows: see `MERGE`."""
+        """Numbers of each row, such as its maximum, merged over all parts of the row: ``how`` is a name in `MERGE`."""
         return arrays if self.part is None else self.part.merged(how, arrays)
 
     def flush(self, x: Array) -> Array:
-        """+0 for zeros of either sign and for all below twice the least normal number, where hardware that flushes would differ."""
+        """``x``, but +0 where it is -0 or below twice the least normal number, as hardware that flushes subnormals would differ."""
         return self.where(self.xp.abs(x) < self.format.least, 0.0, x)
 
     def look_up(self, table: Sequence[float], index: Array) -> Array:
@@ -168,7 +169,7 @@ def widest_integers(xp: Namespace, device: Any) -> tuple[Any, int]:
 
 
 def integers_told(xp: Namespace, ask: Callable[[], Any], device: Any) -> dict[int, Any]:
-    """The signed integer dtypes by their bits, as a namespace tells them; not all take the options that the standard has."""
+    """The signed integer dtypes by their bits, as a namespace lists them; some namespaces lack options that the standard has."""
     wanted = {"device": device, "kind": "signed integer"}
     for options in (wanted, {"device": device}, {"kind": "signed integer"}, {}):
         try:
@@ -182,7 +183,7 @@ def integers_told(xp: Namespace, ask: Callable[[], Any], device: Any) -> dict[in
 
 
 def integers_tried(xp: Namespace, device: Any) -> dict[int, Any]:
-    """The widest signed integer dtype by its bits, of a namespace that tells nothing: the first that arrays can be made in."""
+    """The widest signed integer dtype by its bits, of a namespace without such a list: the first that an array can be made in."""
     for bits in (64, 32):
         dtype = getattr(xp, f"int{bits}", None)
         if dtype is not None:
@@ -196,7 +197,7 @@ _finder: list[Callable[[Array, Format], Ops]] = [standard_ops]
 
 
 def ops_for(x: Array, fmt: Format) -> Ops:
-    """The operations that the definition uses on ``x``: the standard's, or what whoever joins it with libraries finds."""
+    """The operations that the definition uses on ``x``: the standard's, or what the function given to ``find_ops_by`` finds."""
     ops, part = _finder[0](x, fmt), present.get()
     if part is None:
         return ops

@@ -16,7 +16,7 @@ Arrays = tuple[Array, ...]
 
 
 def merge_two_largest(xp: Any, a: Arrays, b: Arrays) -> Arrays:
-    """Of the two largest of either, repetition counted, the two largest."""
+    """The two largest of a row, from the two largest of each of two parts of it; equal ones count twice."""
     between = xp.minimum(a[0], b[0])
     return xp.maximum(a[0], b[0]), xp.maximum(between, xp.maximum(a[1], b[1]))
 
@@ -27,7 +27,7 @@ MERGE: dict[str, Callable[[Any, Arrays, Arrays], Arrays]] = {
     "sum": lambda xp, a, b: tuple(x + y for x, y in zip(a, b, strict=True)),
     "two largest": merge_two_largest,
 }
-"""What two parts make of their numbers, called with an array namespace: each is associative and commutative; NaN is the largest."""
+"""How the numbers of two parts become those of both, by name. Each is associative and commutative; NaN counts as the largest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Part:
     start
         The place of the part's first element in the whole array, for each axis.
     merged
-        Makes the numbers of the whole rows of those of this part: called with a name in `MERGE`, and the arrays.
+        Merges numbers of this part with those of all others: called with a name in `MERGE`, and the arrays.
     row_sums
         Finds what `RowSums` gives, of an array along some axes, and with its mask, the temperature, and options; None if there is
         no better way than the definition's.
@@ -49,7 +49,7 @@ class Part:
         Finds the sum of each row of an array along some axes, without what a mask leaves out, as two words: exactly, as
         `Rows.sum` does; None if there is no better way than the definition's.
     adapted
-        Makes of the operations of a library those that rules are to compute with; None if they are the same.
+        Replaces the operations of a library by those that rules are to compute with; None to leave them.
     """
 
     shape: tuple[Any, ...]
@@ -61,12 +61,12 @@ class Part:
 
 
 present: ContextVar[Part | None] = ContextVar("lsmx_part", default=None)
-"""What the arrays that rules are given now are a part of; None if they are whole."""
+"""The part of rows that rules are computing on now; None if rows are whole."""
 
 
 @contextmanager
 def in_part(part: Part | None) -> Iterator[None]:
-    """Have rules compute on a part of every row; on arrays that are whole, if that is None."""
+    """A context in which rules compute on a part of every row; with None, on whole rows."""
     token = present.set(part)
     try:
         yield

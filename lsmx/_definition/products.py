@@ -14,7 +14,7 @@ INF = float("inf")
 
 
 def settled(ops: Ops, high: Array, low: Array) -> Words:
-    """A double word whose second word counts as 0 where it, or what it is made of, could be subnormal: there libraries differ."""
+    """A double word, its second word 0 where that, or what it was computed from, could be subnormal: there libraries differ."""
     fmt = ops.format
     small = ops.xp.abs(high) < 2.0 ** (fmt.tiny + 2 * fmt.precision + 2)
     return high, ops.where(small, 0.0, ops.flush(low))
@@ -51,8 +51,8 @@ def half_square(ops: Ops, d: Words) -> Words:
 def quotient(ops: Ops, a: Array, b: Array) -> Array:
     """``a / b`` for ``b > 0``, rounded once as IEEE does, and flushed. What is 0 or not finite stays.
 
-    By the reciprocal, two exact residuals, and one comparison that settles the last bit: compilers make ``a / b`` into a product
-    with a reciprocal, or into something quicker, and this into nothing else.
+    By the reciprocal, two exact residuals, and a comparison that settles the last bit. A plain ``a / b`` would not do: compilers
+    may replace it by a product with a reciprocal, or by something quicker, which rounds differently.
     """
     xp, fmt = ops.xp, ops.format
     usual = (xp.abs(a) < INF) & (a != 0.0)
@@ -71,7 +71,7 @@ def quotient(ops: Ops, a: Array, b: Array) -> Array:
     unit = binade * 2.0 ** (1 - fmt.precision)
     below = ops.where(q == binade, unit * 0.5, unit)
     q = xp.where(rest + rest > unit * d, q + unit, xp.where(rest + rest < -(below * d), q - below, q))
-    # of two exact scalings the second may overflow; what would be subnormal is flushed
+    # scaled by 2^s in two exact steps, of which the second may overflow to infinity; what would be subnormal is flushed
     s = ea - eb
     half = xp.floor(s * 0.5)
     q = ((0.5 * q) * ops.power(ops, half)) * ops.power(ops, s - half)

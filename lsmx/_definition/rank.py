@@ -13,7 +13,7 @@ from lsmx._definition.rows import Rows
 
 
 class Rank(Function):
-    """Has no gradient: it moves in steps. As a float, which is exact for rows of up to 2^24 (2^53) classes."""
+    """Has no gradient, as it changes in steps. A count as a float: exact for rows of up to 2^24 classes, in float64 2^53."""
 
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
@@ -43,7 +43,7 @@ class Rank(Function):
         x = scaled(rows, rows.enter("z", z, absent), by)
         at = Indices(rows, index)
         maximum = rows.max(x, empty=absent) if row_sums is None else rows.parts(row_sums)[0]
-        undefined = maximum != maximum  # as it is where there is a NaN
+        undefined = maximum != maximum  # True where the row has a NaN
 
         # the number of c with x_c > x_i; -1 in a row with NaN, and for an index outside of it
         counts = [ops.floating(rows.count(x > x_i)) for x_i in at.pick(x)]

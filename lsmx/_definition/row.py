@@ -1,4 +1,4 @@
-"""What losses need of a row of logits ``x``: ``log s = (x - m) - L``, ``s = softmax(x)``, ``D = m - x``, and ``g - s G``."""
+"""What the losses share: of rows of logits ``x``, ``log s = (x - m) - L``, ``s = softmax(x)``, ``D = m - x``, and ``g - s G``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Row:
         return softmax_of(self.rows, self.x, self.sums)
 
     def distance(self) -> Words:
-        """``D = m - x`` exactly; 0 where x is -inf, and in rows that are not defined."""
+        """``D = m - x`` as a double word, exactly; 0 where x is -inf, and in rows whose maximum is not finite."""
         ops = self.rows.ops
         x = ops.xp.where(self.sums.defined & ops.xp.isfinite(self.x), self.x, self.sums.m)
         return two_sum(self.sums.m, -x)

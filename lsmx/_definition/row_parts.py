@@ -1,7 +1,8 @@
 """Rows in parts, each with kernels: the two largest logits of a part, its sum as an integer, and `row_sums` of the whole row.
 
-A part says its two largest logits; those of all parts are merged, as `MERGE` has it. Then it says its share of the integer that
-the row's sum of exponentials is, in digits, which are added up; and of these `row_sums_of` makes what `row_sums` gives of the row.
+First each part gives its two largest logits; merged over all parts they set the grid of the row's sum of exponentials. Then each
+part gives the sum of its exponentials on that grid, an integer in a few digits. The digits of all parts are added up, and
+`row_sums_of` makes of them what `row_sums` gives of the whole row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lsmx._definition.rows import Rows, Second, parts_of, together
 
 
 class RowTop(Function):
-    """The two largest logits of each row, repetition counted, and two zeros: NaN counts as the largest, -inf as none."""
+    """The two largest logits of each row, and two zeros. Equal ones count twice, NaN as the largest; -inf where there is none."""
 
     gradients = ()
     optional = {"temperature": PER_ROW}  # noqa: RUF012
@@ -82,12 +83,12 @@ class RowDigits(Function):
 
 
 def are_packed(ops: Ops) -> bool:
-    """Whether two digits go into one integer: else three digits are enough, and the first of the four is 0."""
+    """Whether two digits go into one integer, as in float32. In float64 three digits are enough, and the first of the four is 0."""
     return 4 * (ops.format.precision - 4) < 96
 
 
 def in_digits(ops: Ops, number: list[sums.Digit]) -> list[Array]:
-    """A carried number in four digits, coarse to fine: none is negative but the first of those that count, which has the sign."""
+    """A carried number in four digits, coarse to fine: none is negative but the first of those in use, which has the sign."""
     size, count = ops.format.precision - 4, PARTS if are_packed(ops) else PARTS - 1
     found = [value for value, _ in sums.pieces(ops, number)]
     while len(found) < count:
@@ -107,7 +108,7 @@ def packed(ops: Ops, digits: Array, axis: int) -> list[Array]:
 
 
 def unpacked(ops: Ops, packed: Sequence[Array], axis: int, ndim: int) -> Array:
-    """And back: the lower of two has no more than its bits, and the upper all that has come together."""
+    """The reverse of ``packed``, after parts were added up: the lower digit has its bits, and the upper one all above them."""
     size, found = ops.format.precision - 4, list(packed)
     if len(found) == 2:
         found = [part for x in found for part in (x >> size, x & (2**size - 1))]
@@ -115,7 +116,7 @@ def unpacked(ops: Ops, packed: Sequence[Array], axis: int, ndim: int) -> Array:
 
 
 def places(ops: Ops, digits: Sequence[Array]) -> list[sums.Digit]:
-    """Digits as a number in units of its grid, carried."""
+    """Digits as an integer in units of its grid, carried."""
     size, last = ops.format.precision - 4, sum(ops.format.limbs)
     return sums.carry([sums.Digit(x, last - size * (PARTS - 1 - k), size - 1) for k, x in enumerate(digits)])
 
@@ -138,7 +139,7 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
     of = Second.of(ops, maximum, second)
     t2, e = of.term.value(ops), of.term.exponent(ops)
 
-    # R = V - t(z2), digit by digit: the first has room for what is carried
+    # R = V - t(z2), digit by digit; carries go into the first digit, which has room for them
     number = [ops.integer(x) for x in parts_of(digits, to)]
     for k, (piece, _) in enumerate(sums.pieces(ops, sums.one_of(ops, t2, e))[::-1], 1):
         number[-k] = number[-k] - piece

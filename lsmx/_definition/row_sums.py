@@ -45,7 +45,7 @@ class RowSums(Function):
 def unsigned(ops: Ops, maximum: Array, second: Array) -> tuple[Array, Array]:
     """The two largest logits, the second -inf where the first is not finite.
 
-    Of equal zeros, whose signs libraries choose among in their own ways, the positive one.
+    Of zeros with different signs, which libraries order in their own ways, the positive one.
     """
     second = ops.where(ops.xp.isfinite(maximum), ops.where(second == 0.0, 0.0, second), -INF)
     return ops.where((maximum == 0.0) & (second == 0.0), 0.0, maximum), second

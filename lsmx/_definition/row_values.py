@@ -1,7 +1,8 @@
-"""Sums of any values over rows in parts, each with kernels: the largest magnitude, the sum as an integer, and ``g - s sum(g)``.
+"""Exact sums of any values over rows that lie in parts, in steps that kernels can compute: and from them ``g - s sum(g)``.
 
-A part says its largest magnitude; that of the whole row is the largest of all. Then it says its share of the integer that the sum
-is on the grid of that, in digits, which are added up; and of these `row_sum_of` makes what ``Rows.sum`` gives of the row.
+First each part gives its largest magnitude; the largest of all parts sets the grid of the sum. Then each part gives the sum of its
+values on that grid, an integer in a few digits. The digits of all parts are added up, and `row_sum_of` makes of them what
+``Rows.sum`` gives of the whole row.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lsmx._definition.words import Words
 
 
 class RowMagnitude(Function):
-    """The largest magnitude of each row, and three zeros: NaN counts as the largest."""
+    """The largest magnitude of each row, NaN counting as the largest; in the first of four numbers, of which the others are 0."""
 
     takes = {"v": ROWS}  # noqa: RUF012
     gradients = ()
@@ -43,8 +44,8 @@ class RowMagnitude(Function):
 class RowInteger(Function):
     """``sum(v)`` of each row on the grid of the largest ``|v|``: an integer, in four digits, of which the first has the sign.
 
-    ``largest`` is what `RowMagnitude` gives, the largest of all parts of the row. The digits are those of `RowDigits`, but that the
-    first one may be negative, in float64 the second one; all are 0 where the largest is not finite.
+    ``largest`` is what `RowMagnitude` gives, merged over all parts of the row. The digits are as in `RowDigits`, but that the first
+    of those in use may be negative (the second of the four in float64); all are 0 where the largest is not finite.
     """
 
     takes = {"v": ROWS, "largest": ROW_SUMS}  # noqa: RUF012
@@ -87,9 +88,9 @@ def row_sum_of(largest: Array, digits: Array, *, axis: Any = -1) -> Words:
 
 
 class RowGradient(Function):
-    """``g - s sum(g)`` of a part of each row, whose sum is known: ``total`` has its two words, and two numbers that do not count.
+    """``g - s sum(g)`` of a part of each row, where the sum over the whole row is known: the first two numbers of ``total``.
 
-    ``s`` is ``exp(log_p)``; of logits, with their ``row_sums``, it is their softmax.
+    ``s`` is ``exp(log_p)``; where ``row_sums`` are given, ``log_p`` are logits, and ``s`` is their softmax.
     """
 
     takes = {"log_p": ROWS, "grad_output": ROWS, "total": ROW_SUMS}  # noqa: RUF012

@@ -15,11 +15,11 @@ from lsmx._definition.words import Words, two_sum
 
 
 class SumExp(NamedTuple):
-    """``sum(exp(x - m))`` of each row, in parts: ``1 + R``."""
+    """``sum(exp(x - m))`` of each row as ``1 + R``, with the terms that it was made of."""
 
     m: Array  # the row's maximum; 0 where that is not finite
-    defined: Array  # where it is finite
-    maximum: Array  # as it is
+    defined: Array  # where the maximum is finite
+    maximum: Array  # the row's maximum, finite or not
     terms: exp.Exponential  # exp(x - m)
     second: Array  # the second largest logit, and its term
     t2: Array
@@ -37,10 +37,10 @@ class SumExp(NamedTuple):
 
 
 class Second(NamedTuple):
-    """The second largest logit of each row, whose term is what the sum's grid goes by."""
+    """The second largest logit of each row, whose term ``exp(z2 - m)`` sets the grid of the sum."""
 
     defined: Array  # where the maximum is finite
-    m: Array  # that, and the logit, 0 where it is not
+    m: Array  # the maximum and the second largest logit, 0 where the maximum is not finite
     logit: Array
     term: exp.Exponential  # exp(z2 - m)
 
@@ -53,13 +53,13 @@ class Second(NamedTuple):
 
 
 def parts_of(x: Array, axis: int) -> list[Array]:
-    """Each of the numbers of a row that lie along an axis."""
+    """The `PARTS` numbers of each row that lie along an axis, one array for each."""
     at = (slice(None),) * axis
     return [x[(*at, slice(k, k + 1), ...)] for k in range(PARTS)]
 
 
 def together(ops: Ops, parts: Sequence[Array], axis: int, ndim: int) -> Array:
-    """Numbers of a row, one after the other along an axis, and zeros up to `PARTS`."""
+    """The reverse of ``parts_of``: numbers of each row, one after the other along an axis, filled up with zeros to `PARTS`."""
     none: list[Array] = [ops.xp.zeros_like(parts[0])] * (PARTS - len(parts))
     first, *others = (*parts, *none)
     number = ops.xp.arange(PARTS, device=ops.device)
@@ -104,7 +104,7 @@ class Rows:
         return x if self.where is None else self.ops.where(self.where, x, absent)
 
     def result(self, x: Array) -> Array:
-        """``x`` in the result's dtype, in which there is one NaN only."""
+        """``x`` in the result's dtype, with all NaNs replaced by one bit pattern."""
         ops = self.ops
         if not (ops.eager and x.dtype == self.dtype):
             x = ops.xp.astype(x, self.dtype)
@@ -115,7 +115,7 @@ class Rows:
         return x if self.shape else ops.xp.asarray(x)  # NumPy makes scalars of 0-d arrays
 
     def max(self, x: Array, empty: float) -> Array:
-        """The maximum of each row, ``empty`` for rows without entries; NaN wins."""
+        """The maximum of each row, ``empty`` for rows without entries, NaN where there is one."""
         (largest,) = self.ops.merged("max", self.max_here(x, empty))
         return largest
 
@@ -159,7 +159,7 @@ class Rows:
         return ops.where(finite & ops.xp.isfinite(high), high, NAN), low
 
     def two_largest(self, x: Array) -> tuple[Array, Array]:
-        """The two largest of each row, repetition counted; -inf where there is none."""
+        """The two largest of each row, equal ones counted twice; -inf where a row has fewer than two."""
         ops, none = self.ops, -float("inf")
         m = self.max_here(x, empty=none)
         largest = x == m
@@ -170,8 +170,8 @@ class Rows:
     def sum_exp(self, x: Array, parts: Array | None = None) -> SumExp:
         """``sum(exp(x - m))``, ``m = max(x)``: 1 + R with ``R = sum(t(min(x, z2))) - t(z2)``, ``t(x) = exp(x - m)``.
 
-        ``z2`` is the second largest logit, and the power of two under ``t(z2)`` is what the sum's grid goes by. Where its ``parts``
-        are given, they are not looked for.
+        ``z2`` is the second largest logit; the largest power of two up to ``t(z2)`` sets the grid of the sum. ``parts`` are what
+        `row_sums` found of the rows before, from which the sum is taken if they are given.
         """
         ops = self.ops
         given = self.found_by_kernels(x) if parts is None else self.parts(parts)
@@ -189,12 +189,12 @@ class Rows:
         return SumExp(m, defined, maximum, terms, second, t2, rest, log.normalise(ops, rest))
 
     def found_by_kernels(self, x: Array) -> list[Array] | None:
-        """What `row_sums` finds of whole rows, where ``x`` is a part of them and there are kernels for that."""
+        """What `row_sums` gives of whole rows, by kernels on the part ``x``; None if rows are whole or there are no kernels."""
         part = self.ops.part
         return None if part is None or part.row_sums is None else part.row_sums(x, self.axes)
 
     def parts(self, x: Array, name: str = "row_sums") -> list[Array]:
-        """What `row_sums` found of these rows, one number a row each."""
+        """The numbers of an array as `row_sums` gives it, one array for each."""
         x = self.ops.floating(self.check(name, x, ROW_SUMS))
         return parts_of(x, max(self.axes))
 
@@ -207,7 +207,7 @@ class Rows:
         return p._replace(expm1=ops.where(valid, p.expm1, NAN))
 
     def flush(self, x: Array) -> Array:
-        """+0 for what is zero or nearly below the normal numbers."""
+        """``x``, but +0 where it is -0 or below twice the least normal number."""
         return self.ops.flush(x)
 
     def product(self, a: Array, b: Array) -> Array:
@@ -215,9 +215,9 @@ class Rows:
         return self.flush(self.ops.rounded(a * b))
 
     def minus(self, a: Array, *terms: Array) -> Array:
-        """``a`` less ``terms``, of which the last is small: what two words hold is rounded once.
+        """``a`` less ``terms``, of which the last is small: rounding errors are summed in a second word and added at the end.
 
-        Errors of numbers so small that they would be subnormal are left out, as some hardware has none.
+        Rounding errors that would be subnormal count as 0, as some hardware flushes them.
         """
         ops, fmt = self.ops, self.ops.format
         least = 2.0 ** (fmt.tiny + fmt.precision + 1)
@@ -247,7 +247,7 @@ class Rows:
         return self.ops.xp.reshape(x, PER_CLASS.aligned(tuple(x.shape), len(self.shape), self.axes))
 
     def chosen(self, name: str, index: Array) -> Array:
-        """Where the row is at ``index``, an integer for each row: a mask with one True a row, or none if the index is outside."""
+        """A mask that is True at ``index`` of each row, and False in all of a row whose index is outside of it."""
         index = self.ops.integer(self.check(name, index, INDEX))
         index = self.ops.xp.reshape(index, reduced_shape(self.shape, self.axes, keepdims=True))
         return self.places(index.dtype) == index
@@ -264,16 +264,16 @@ class Rows:
         return place
 
     def inside(self, index: Array) -> Array:
-        """Whether an integer for each row is a place in it; of the rows' shape with ones along them."""
+        """Whether the index of each row is inside of it; of the rows' shape, with length 1 along the reduced axes."""
         index = self.ops.xp.reshape(index, reduced_shape(self.shape, self.axes, keepdims=True))
         return (index >= 0) & (index < self.length)
 
     def pick(self, chosen: Array, x: Array) -> Array:
-        """What ``x`` has where ``chosen`` is True, one number a row: NaN if that is nowhere."""
+        """The element of each row of ``x`` where ``chosen`` is True: NaN in a row where it is nowhere."""
         return self.flush(self.picks(chosen, self.any(chosen), x)[0])
 
     def picks(self, chosen: Array, inside: Array, *arrays: Array) -> list[Array]:
-        """What arrays have where ``chosen`` is True, as it is there, for rows where that is somewhere ``inside``; else NaN."""
+        """The elements of arrays where ``chosen`` is True, bit for bit; NaN in rows that are not ``inside``: there it is False."""
         ops, none = self.ops, -float("inf")
         values = ops.merged("max", *[self.max_here(ops.where(chosen, x, none), empty=none) for x in arrays])
         return [ops.where(inside, value, NAN) for value in values]

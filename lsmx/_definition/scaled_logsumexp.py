@@ -67,5 +67,5 @@ class ScaledLogSumExp(OfScaledLogits):
 
 
 def weights(row: Row) -> Array:
-    """``s``, 0 in a row of nothing but -inf."""
+    """The softmax, which is the gradient; 0 in a row of nothing but -inf."""
     return row.rows.ops.where(row.sums.maximum == -INF, 0.0, row.softmax())

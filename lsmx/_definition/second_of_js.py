@@ -10,7 +10,7 @@ from lsmx._definition.ops import Array
 
 
 class SecondOfJS(OfScaledLogits):
-    """What ``JSDivergence`` says of them, with ``h = p q / (p + q)``. JS is symmetric: by w it is as by z."""
+    """The rules of ``JSDivergence``, with ``h = p q / (p + q)``. JS is symmetric: by w they are those by z, with both exchanged."""
 
     @classmethod
     def by_logits(cls, d: Any, g: Array, v: Array | None, u: Array | None, /, z: Array, w: Array) -> tuple[Array | None, ...]:

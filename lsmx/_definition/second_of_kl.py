@@ -10,7 +10,7 @@ from lsmx._definition.ops import Array
 
 
 class SecondOfKL(OfScaledLogits):
-    """What ``KLDivergence`` says of them: with ``B(v, s) = (S - s s^T) v``, which is softmax's own Jacobian."""
+    """The rules of ``KLDivergence``, with ``B(v, s) = (S - s s^T) v``, the Jacobian of softmax times a vector."""
 
     @classmethod
     def by_logits(cls, d: Any, g: Array, v: Array | None, u: Array | None, /, z: Array, w: Array) -> tuple[Array | None, ...]:

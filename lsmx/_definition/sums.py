@@ -11,7 +11,7 @@ from lsmx._errors import DTypeError, ShapeError
 
 Axes = tuple[int, ...]
 LONGEST = 31
-"""Rows of up to 2^31 elements, where their length is not known yet: a symbol, in a program that is compiled for every length."""
+"""Bits of the longest row that there is room for where the length is a symbol, in a program that is compiled for every length."""
 
 
 class Digit(NamedTuple):
@@ -23,7 +23,7 @@ class Digit(NamedTuple):
 
 
 def limbs(ops: Ops, t: Array, widths: tuple[int, ...]) -> list[Array]:
-    """``t`` as integer-valued floats, coarse to fine, each the rounded rest of the one before; every step is exact."""
+    """``t`` as integer-valued floats, coarse to fine: each is the rounded rest that the one before leaves, which is exact."""
     out = []
     for width in widths:
         t = t * 2.0**width
@@ -33,7 +33,7 @@ def limbs(ops: Ops, t: Array, widths: tuple[int, ...]) -> list[Array]:
 
 
 def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Digit]:
-    """The exact sum of one limb over ``axes``: cut into as few pieces as its integers leave room for, each added up."""
+    """The exact sum of one limb over ``axes``: its bits are cut into as few pieces as the integers have room to add up."""
     whole = limb.shape if ops.part is None else ops.part.shape
     n = math.prod([whole[a] for a in axes])
     growth = max(n - 1, 0).bit_length() if isinstance(n, int) else LONGEST
@@ -56,7 +56,7 @@ def add_up(ops: Ops, limb: Array, weight: int, bits: int, axes: Axes) -> list[Di
 
 
 def carry(digits: list[Digit]) -> list[Digit]:
-    """The same number with every digit but the first in ``[0, 2**gap)``, where ``gap`` is its distance to the digit before."""
+    """The same number, carried: every digit but the first in ``[0, 2**gap)``, ``gap`` bits below the digit before."""
     out, over = [], None
     for digit, above in zip(digits[:0:-1], digits[-2::-1], strict=True):
         value = digit.value if over is None else digit.value + over
@@ -71,8 +71,8 @@ def carry(digits: list[Digit]) -> list[Digit]:
 def pieces(ops: Ops, digits: list[Digit]) -> list[tuple[Array, int]]:
     """A carried number in pieces of ``precision - 4`` bits, coarse to fine, each with the power of two of its last bit.
 
-    They are counted from the number's own last bit upwards, so that they do not depend on the digits. All are non-negative but the
-    first, which has the sign.
+    The pieces are cut from the number's last bit upwards, so that they do not depend on how it was divided into digits. None is
+    negative but the first, which has the sign.
     """
     size, first, last = ops.format.precision - 4, digits[0], digits[-1].weight
     out = []
@@ -109,12 +109,12 @@ def scaled(ops: Ops, v: Array, e: Array) -> list[Array]:
 
 
 def sum_scaled(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None) -> Words:
-    """``sum(v)`` over ``axes``, less one ``less``: each rounded two limbs below ``2^e``, then exact; its words are flushed."""
+    """``sum(v) - less`` over ``axes``: each value is rounded to the grid two limbs below ``2^e``, then the sum is exact."""
     return unscaled(ops, total_of(ops, v, e, axes, less), e)
 
 
 def total_of(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None) -> list[Digit]:
-    """That sum as an integer in units of two limbs below ``2^e``, carried."""
+    """The same sum as an integer in units of that grid, carried."""
     widths, digits, lowest = ops.format.limbs, [], []
     for i, limb in enumerate(scaled(ops, v, e)):
         digits += add_up(ops, limb, sum(widths[: i + 1]), widths[i] + (3 if i == 0 else 1), axes)
@@ -127,7 +127,7 @@ def total_of(ops: Ops, v: Array, e: Array, axes: Axes, less: Array | None = None
 
 
 def one_of(ops: Ops, v: Array, e: Array) -> list[Digit]:
-    """One value as such an integer, carried."""
+    """One value as an integer in units of that grid, carried."""
     widths = ops.format.limbs
     return carry(
         [
@@ -138,16 +138,17 @@ def one_of(ops: Ops, v: Array, e: Array) -> list[Digit]:
 
 
 def unscaled(ops: Ops, digits: list[Digit], e: Array) -> Words:
-    """Such an integer as a double word, flushed."""
+    """An integer in units of that grid as a double word, flushed."""
     high, low = words(ops, digits)
     scale = ops.power(ops, e)
     return ops.flush(high * scale), ops.flush(low * scale)
 
 
 def rest_of_sum(ops: Ops, t: Array, second: Array, e: Array, axes: Axes) -> Words:
-    """``sum(t) - second`` over ``axes`` for ``0 <= t < 2^(e + 1)``: the rest of a sum whose largest term is put down to the second.
+    """``R = sum(t) - second`` over ``axes``, for terms ``t`` in which the largest, 1, was replaced by the second largest one.
 
-    So the largest itself, which is 1, never enters, and what is small beside it has a grid of its own.
+    So ``R`` is the sum of all terms but the largest, on a grid that the second largest sets: terms far below 1 keep their bits. All
+    are below ``2^(e + 1)``.
     """
     return sum_scaled(ops, t, e, axes, less=second)
 
@@ -165,12 +166,12 @@ def exponent(ops: Ops, a: Array) -> Array:
 
 
 def grid_of(ops: Ops, largest: Array) -> Array:
-    """The exponent that the grid of a sum goes by: of the power of two under ``max|v|``."""
+    """The exponent that sets the grid of a sum: that of the largest power of two up to ``max|v|``."""
     e = exponent(ops, ops.where(largest > 0.0, largest, 1.0))
     top = float(ops.format.huge - 1)
-    return ops.where(e < top, e, top)  # 2^-e is to be a normal number too
+    return ops.where(e < top, e, top)  # so that 2^-e is a normal number too
 
 
 def exact_sum(ops: Ops, v: Array, largest: Array, axes: Axes) -> Words:
-    """``sum(v)`` over ``axes`` for finite, flushed ``v``, on the grid of the power of two under ``max|v|``."""
+    """``sum(v)`` over ``axes`` for finite, flushed ``v``, on the grid that ``grid_of`` takes from ``max|v|``."""
     return sum_scaled(ops, v, grid_of(ops, largest), axes)

@@ -16,14 +16,14 @@ from lsmx._errors import ArgumentError
 
 
 class Options(NamedTuple):
-    """What belongs to the targets."""
+    """The options of a call that concern its targets."""
 
-    weight: Any = 1.0  # none, or an array of one a class
+    weight: Any = 1.0  # 1.0 for none, or an array with one number for each class
     label_smoothing: float = 0.0
     z_loss: float = 0.0
     ignore_index: int = -100
     ignores: bool = True  # whether rows whose target is ignore_index count as 0
-    elsewhere: bool = False  # whether other targets outside of a row are in another part of it
+    elsewhere: bool = False  # whether a target outside of the row is in another part of it
 
     @classmethod
     def of(cls, ctx: Any) -> Options:
@@ -39,10 +39,10 @@ class Options(NamedTuple):
 class Target(NamedTuple):
     """What a row is compared with."""
 
-    q: Array  # of each class
+    q: Array  # the weight q_c of each class
     counted: Array  # rows that are not ignored
-    known: Array  # rows whose target is inside of them
-    chosen: Array | None = None  # where the only class is that counts, if there is one alone
+    known: Array  # rows whose target is one of their classes
+    chosen: Array | None = None  # a mask of the one class with q_c != 0, where each row has only one
 
 
 def kept(rows: Rows, options: Options) -> Array:
@@ -117,7 +117,7 @@ def q_by_p(rows: Rows, options: Options, like: Array) -> Array:
 
 
 class OfTarget(Function):
-    """One number for each target, that the logits do not move: only their shape matters."""
+    """One number for each target, which does not depend on the logits: of these only the shape matters."""
 
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
     gradients = ()
@@ -159,7 +159,7 @@ def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     n = row_length(rows.shape, rows.axes)
     if not n and ops.part is None:
         return xp.full(index.shape, NAN, dtype=ops.dtype, device=ops.device)
-    if math.prod(w.shape) != n or ops.part is not None:  # others for each row, or for classes of this part alone
+    if math.prod(w.shape) != n or ops.part is not None:  # weights that differ from row to row, or of the classes of this part alone
         return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
     inside = (index >= 0) & (index < n)
     at = xp.reshape(ops.integer(xp.where(inside, index, xp.zeros_like(index))), (-1,))

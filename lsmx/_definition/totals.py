@@ -1,6 +1,7 @@
-"""The sum over all rows, rounded once: numbers are added as integers over the whole range, so that any split gives the same.
+"""The sum of one number a row over all rows, rounded once: the same however the rows are split among batches, ranks or chunks.
 
-An integer in digits of 32 bits; the digits of batches, ranks or chunks add up in any order.
+Each number is an integer in units of the least normal number's last bit. These integers, in digits of 32 bits, add up exactly in
+any order.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from lsmx._errors import DTypeError
 
 INF = float("inf")
 BITS = 32
-LOW = 27  # bits of a significand's lower part, so that either part, moved within a digit, fits into 64 bits
+LOW = 27  # bits of a significand's lower part: either part, shifted by up to 31 bits within a digit, fits into 64
 
 
 def digits_of(ops: Ops, v: Array) -> Array:
-    """The sum of finite numbers along the last axis, as digits from fine to coarse: units of the least normal one's last bit."""
+    """The sum of finite numbers along the last axis as an integer, in units of the least normal's last bit: lowest digit first."""
     xp, fmt = ops.xp, ops.format
     i64, width = ops.integers
     if width < 2 * BITS:
@@ -46,12 +47,12 @@ def digits_of(ops: Ops, v: Array) -> Array:
 
 
 def count_of(fmt: Format) -> int:
-    """How many digits there are: of all numbers of the format, and above them those of a sum."""
+    """How many digits there are: enough for every number of the format, and three more for the growth of a sum."""
     return (fmt.huge - fmt.tiny + fmt.precision + 1) // BITS + 3
 
 
 def rounded_total(ops: Ops, digits: Array) -> Array:
-    """The number that digits make, rounded once to nearest-even: all of it in integers."""
+    """The number that the digits stand for, rounded once to nearest-even, by integer operations alone."""
     xp, fmt = ops.xp, ops.format
     every = carried([digits[k, ...] for k in range(count_of(fmt))])
     negative = every[-1] < 0
@@ -68,7 +69,7 @@ def rounded_total(ops: Ops, digits: Array) -> Array:
     bits = zero + 1
     for b in range(BITS + 1):
         bits = xp.where(first >= 2**b, zero + b + 1, bits)
-    # the first 62 bits, and whether any is left
+    # the 62 highest bits, and whether any bit below them is set
     left, right = xp.where(bits <= 30, 30 - bits, zero), xp.where(bits > 30, bits - 30, zero)
     window = (first << (62 - bits)) + ((second << left) >> right) + (third >> (bits + 2))
     one = zero + 1
@@ -95,7 +96,7 @@ def carried(digits: list[Array]) -> list[Array]:
 
 
 def total(ops: Ops, v: Array) -> Array:
-    """The sum along the last axis: NaN where that has one, or both infinities; an infinity where it has that."""
+    """The sum along the last axis: NaN if there is a NaN, or are both infinities; an infinity if there is one."""
     xp = ops.xp
     finite = xp.isfinite(v)
     value = rounded_total(ops, digits_of(ops, ops.where(finite, v, 0.0)))

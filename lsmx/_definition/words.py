@@ -1,7 +1,7 @@
 """Double words: a number as the unevaluated sum of two floats, the second below the first one's last bit.
 
 Exact by Dekker, "A floating-point technique for extending the available precision" (1971), and Knuth, TAOCP 2, 4.2.2.
-No products: nothing here can be contracted.
+There are no products, so a compiler has nothing to contract.
 """
 
 from __future__ import annotations
