@@ -50,6 +50,14 @@ def test_the_loss_is_cross_entropy_of_the_next_token(dtype: torch.dtype, count: 
         assert differing(array(got), array(again)) is None
 
 
+def test_another_label_may_be_ignored() -> None:
+    z, (tokens, _) = logits_of(torch.float32, 4, 9), batch()
+    got = adapter.causal_lm_loss(z, tokens, VOCABULARY, ignore_index=int(tokens[0, 3]))
+    want = lsmx.cross_entropy(z[:, :-1], tokens[:, 1:], ignore_index=int(tokens[0, 3]))
+    assert differing(array(got), array(want)) is None
+    assert differing(array(got), array(adapter.causal_lm_loss(z, tokens, VOCABULARY))) is not None
+
+
 def test_hard_inputs() -> None:
     z, (_, labels) = logits_of(torch.float32, 4, 9), batch()
     kept = labels.clone()
