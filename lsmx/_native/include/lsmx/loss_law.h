@@ -132,7 +132,7 @@ template <class N> LAW N small_psi(Words<N> h) {
     return h.high + (h.low - flush(flush(square * square) * Constants<N>::psi_polynomial(square)));
 }
 // else ln(1 + tanh h) - |d| u / (1 + u) with u = e^-|d|
-template <class N> LAW Psi<N> psi(Words<N> d) {
+template <class N> SHARED Psi<N> psi(Words<N> d) {
     auto negative = d.high < Element<N>(0);
     Words<N> a = {where(negative, Element<N>(0) - d.high, d.high), where(negative, Element<N>(0) - d.low, d.low)};
     Words<N> half = {a.high * Element<N>(0.5), a.low * Element<N>(0.5)};

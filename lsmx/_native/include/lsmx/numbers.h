@@ -4,8 +4,10 @@
 
 #ifdef __CUDACC__
 #define LAW __device__ __forceinline__
+#define SHARED LAW
 #else
 #define LAW inline __attribute__((always_inline))
+#define SHARED inline __attribute__((noinline))  // long, and called from several places: one copy of it
 #endif
 
 #ifndef LSMX_TARGET
