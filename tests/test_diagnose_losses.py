@@ -332,7 +332,7 @@ def test_log_probs_forward() -> None:
 @pytest.mark.parametrize(
     ("name", "why", "forward"),
     [
-        ("no result", "It returns a builtins.tuple, not an array: return the result itself.", lambda z, y: (lse(z) - at(z, y),)),
+        ("no result", "It returns a tuple, not an array: return the result itself.", lambda z, y: (lse(z) - at(z, y),)),
         (
             "wrong shape",
             "It returns shape (5, 1) for logits of shape (5, 7), where (5,) is right.",
@@ -438,7 +438,7 @@ def test_every_mistake_has_a_sentence_and_stands_once() -> None:
             "^options: 'smoothing' is not one of those of cross_entropy: reduction, ignore",
         ),
         (ValueError, {"options": {"weight": np.ones(3)}}, "^options: weight; let your function take it as a keyword"),
-        (ValueError, {"options": {"temperature": 0}}, "^options: temperature=0 is nothing"),
+        (ValueError, {"options": {"temperature": 0}}, "^options: temperature=0, but lsmx.cross_entropy takes a positive number"),
         (
             ValueError,
             {"options": {"temperature": 2}, "function": "softmax"},
@@ -447,7 +447,7 @@ def test_every_mistake_has_a_sentence_and_stands_once() -> None:
         (
             ValueError,
             {"forward": loss, "function": "softmax"},
-            "^forward: given for softmax, but it is looked at for cross_entropy, log_prob",
+            "^forward: given for softmax, but it is checked for cross_entropy, log_prob only",
         ),
         (TypeError, {"forward": 3}, "^forward: 3 is not callable"),
     ],

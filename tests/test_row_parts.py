@@ -166,7 +166,7 @@ def test_an_index_may_be_elsewhere(target: str, dtype: str, n: int) -> None:  # 
 def test_what_a_part_cannot_know_is_refused() -> None:
     z, index = np.zeros((2, 5), "float32"), np.asarray([-1, 3])
     for options in ({"label_smoothing": 0.1}, {"weight": np.ones(5, "float32")}):
-        with pytest.raises(TypeError, match="elsewhere: with label_smoothing or weight"):
+        with pytest.raises(TypeError, match="elsewhere: given with label_smoothing or weight"):
             lsmx.registered()["cross_entropy"](z, index, elsewhere=True, row_sums=lsmx.row_sums(z), **options)
     with pytest.raises(ValueError, match="shape \\(\\)"):
         top(np.asarray(1.0), axis=None)

@@ -12,6 +12,7 @@ from typing import Any
 from lsmx._call.functions import every
 from lsmx._call.operation import Operation, Options
 from lsmx._definition.checks import ops_of
+from lsmx._definition.function import OfParts
 from lsmx._definition.kinds import INDEX, INDICES
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.parts import Arrays, Part
@@ -34,8 +35,8 @@ class Finish:
         How many of the last arrays go to ``find``, too: the temperature.
     at
         Which of the arrays is an index into the row, if one is.
-    sign
-        Of forward passes with an index: 1 if the largest of all parts is the row's, and -1 if the least is. 0 without.
+    of_parts
+        How the values of all parts become that of the row: the largest or the least of them in a forward pass with an index.
     total
         Whether it is ``g - s sum(g)`` and asks for the sum of its vector, too: then ``rest`` is `RowGradient`.
     """
@@ -44,7 +45,7 @@ class Finish:
     rest: Operation
     beside: int
     at: int | None
-    sign: int
+    of_parts: OfParts
     total: bool = False
 
 
@@ -58,17 +59,17 @@ def finish_of(operation: Operation) -> Finish | None:
         at_logits, row_gradient = operator.function.by_total[direction], every()["row_gradient"]
         find = every()["row_sums"].operations["forward"] if at_logits and "row_sums" not in given else None
         rest = row_gradient.variants[("row_sums",) if at_logits else ()].operations["forward"]
-        return Finish(find, rest, 0, None, 0, total=True)
+        return Finish(find, rest, 0, None, OfParts.EACH_ITS_OWN, total=True)
     if operator is None or direction not in operator.function.by_sums or "weight" in given:
         return None
     temperature = tuple(option for option in given if option == "temperature")
     index = [i for i, kind in enumerate(operation.takes.values()) if kind in (INDEX, INDICES)]
-    sign = operator.function.by_sums[direction]
+    of_parts = operator.function.by_sums[direction]
     if "row_sums" in given:
-        return Finish(None, operation, 0, index[0] if index else None, sign)
+        return Finish(None, operation, 0, index[0] if index else None, of_parts)
     find = every()["row_sums"].variants[temperature].operations["forward"]
     rest = operator.variants[(*given, "row_sums")].operations[direction]
-    return Finish(find, rest, len(temperature), index[0] if index else None, sign)
+    return Finish(find, rest, len(temperature), index[0] if index else None, of_parts)
 
 
 def takes(finish: Finish, part: Part, arrays: Arrays, axis: Any, options: Options) -> bool:
@@ -79,7 +80,7 @@ def takes(finish: Finish, part: Part, arrays: Arrays, axis: Any, options: Option
     """
     if options.get("label_smoothing") or (finish.at is not None and len(finish.rest.axes(arrays, axis)) != 1):
         return False
-    return not (finish.sign and part.adapted is not None) and not (finish.total and part.row_sum is None)
+    return not (finish.of_parts and part.adapted is not None) and not (finish.total and part.row_sum is None)
 
 
 def with_total(operation: Operation, arrays: Arrays, axis: Any, total: Words) -> Arrays:
@@ -106,10 +107,11 @@ def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array
         local, inside = xp.where(index == ignored, index, local), inside | (index == ignored)
     given, options = list(arrays), {**options, "elsewhere": True}
     given[finish.at] = local
-    if not finish.sign:  # the gradient of a row whose index is outside of the whole row is NaN
+    if finish.of_parts is OfParts.EACH_ITS_OWN:  # the gradient of a row whose index is outside of the whole row is NaN
         g = given[0]
         given[0] = xp.where(xp.reshape(inside, g.shape), g, xp.full_like(g, NAN))
         return rest.compute(tuple(given), axis, where, options, None)
     value = rest.compute(tuple(given), axis, where, options, None)
-    (largest,) = part.merged("max", (finish.sign * value,))
-    return xp.asarray(ops.where(inside, finish.sign * largest, NAN))
+    sign = finish.of_parts.value
+    (largest,) = part.merged("max", (sign * value,))
+    return xp.asarray(ops.where(inside, sign * largest, NAN))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._definition.function import keep
+from lsmx._definition.function import OfParts, keep
 from lsmx._definition.kinds import INDEX, PER_CLASS, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.logsumexp import lse_of
@@ -29,7 +29,7 @@ class CrossEntropy(OfScaledLogits):
     takes = {"z": ROWS, "target": INDEX}  # noqa: RUF012
     optional = {"weight": PER_CLASS, "temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "target")
-    by_sums = {"forward": -1, "backward": 0}  # noqa: RUF012
+    by_sums = {"forward": OfParts.LEAST, "backward": OfParts.EACH_ITS_OWN}  # noqa: RUF012
     plain = "cross_entropy"
     reduces = True
     widens = True

@@ -7,10 +7,19 @@ those of the array libraries through their backends, and one written by hand, wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from typing import Any, ClassVar
 
 from lsmx._definition.kinds import PER_ROW, ROWS, Kind
 from lsmx._definition.ops import Array
+
+
+class OfParts(IntEnum):
+    """How the results that parts of a row give become that of the whole row; the value is the sign to take the largest with."""
+
+    EACH_ITS_OWN = 0  # each part keeps its part of the result
+    LARGEST = 1
+    LEAST = -1
 
 
 class Context:
@@ -68,18 +77,18 @@ class Function:
     shaped
         The name of the array whose shape the result has, where ``gives`` does not tell.
     linear
-        Whether its derivatives are the same wherever they are taken: the residual is saved for its shapes and for constants.
+        Whether it is linear, so that its derivatives do not depend on the residual's values: only on its shapes, and on constants.
     widens
         Whether the result is in the format that is computed in: float32 for 16-bit rows.
     by_sums
-        Those of its directions that ask nothing of whole rows but their ``row_sums``, and how the values of parts are merged: 0 if
-        they are not, 1 if the largest is that of the row, and -1 if the least is.
+        Those of its directions that need nothing of whole rows but their ``row_sums``, each with how the results on parts of a row
+        become that of the whole row.
     by_total
-        Those of its directions that are `RowGradient`, ``g - s sum(g)``, and so ask of whole rows for the sum of their vector; and
-        whether they are taken at logits, and so ask for ``row_sums``, too.
+        Those of its directions that are `RowGradient`, ``g - s sum(g)``, and so need the sum of their vector over whole rows; True
+        if they are taken at logits, and so need ``row_sums`` too.
     narrow
-        Its derivatives with another residual, for 16-bit rows: a function with ``residual``, ``backward``, ``jvp``, and rules of
-        second derivatives; or None. Autograds save that residual in place of this one, and take those derivatives.
+        A function with the derivatives for 16-bit rows, if these are taken from another residual: ``residual``, ``backward``,
+        ``jvp``, and rules of second derivatives. Autograds then save that residual and take those derivatives. Or None.
     """
 
     takes: ClassVar[Mapping[str, Kind]] = {"z": ROWS}
@@ -92,7 +101,7 @@ class Function:
     shaped: ClassVar[str] = ""
     linear: ClassVar[bool] = False
     widens: ClassVar[bool] = False
-    by_sums: ClassVar[Mapping[str, int]] = {}
+    by_sums: ClassVar[Mapping[str, OfParts]] = {}
     by_total: ClassVar[Mapping[str, bool]] = {}
     narrow: ClassVar[type[Function] | None] = None
 

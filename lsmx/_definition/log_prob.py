@@ -7,7 +7,7 @@ from typing import Any
 
 from lsmx._definition import sums
 from lsmx._definition.checks import reduced_shape, same_shape
-from lsmx._definition.function import keep
+from lsmx._definition.function import OfParts, keep
 from lsmx._definition.kinds import EACH, INDICES, PER_ROW, ROW_SUMS, ROWS
 from lsmx._definition.logits import Scaling
 from lsmx._definition.of_scaled import OfScaledLogits
@@ -28,7 +28,7 @@ class LogProb(OfScaledLogits):
     takes = {"z": ROWS, "index": INDICES}  # noqa: RUF012
     optional = {"temperature": PER_ROW, "row_sums": ROW_SUMS}  # noqa: RUF012
     residual = ("z", "index")
-    by_sums = {"forward": 1, "backward": 0}  # noqa: RUF012
+    by_sums = {"forward": OfParts.LARGEST, "backward": OfParts.EACH_ITS_OWN}  # noqa: RUF012
     plain = "log_prob"
     reduces = True
     gives = EACH

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._definition.function import Function, recall, remember
+from lsmx._definition.function import Function, OfParts, recall, remember
 from lsmx._definition.kinds import ROW_SUMS
 from lsmx._definition.ops import NAN, Array
 from lsmx._definition.rows import Rows
@@ -89,7 +89,7 @@ class LogSoftmax(Function):
     absent = -float("inf")
     narrow = OfLogits
     optional = {"row_sums": ROW_SUMS}  # noqa: RUF012
-    by_sums = {"forward": 0}  # noqa: RUF012
+    by_sums = {"forward": OfParts.EACH_ITS_OWN}  # noqa: RUF012
     by_total = {"backward": False, "backward_z": True}  # noqa: RUF012
 
     @staticmethod
