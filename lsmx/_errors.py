@@ -44,7 +44,7 @@ class OutputError(LsmxError, ValueError):
 
 
 class BackendError(LsmxError, ValueError):
-    """A backend record that does not hold together, or a backend that cannot serve the call."""
+    """A backend or a function that is not valid, or a library that cannot compute the call."""
 
 
 class BackendWarning(UserWarning):
@@ -52,7 +52,7 @@ class BackendWarning(UserWarning):
 
 
 class ThreadsError(LsmxError, ValueError):
-    """A number of threads that is none."""
+    """Something given as a number of threads that is not an integer of at least 1."""
 
 
 class TargetError(LsmxError, ValueError):

@@ -178,8 +178,8 @@ class LossOfProduct(NamedTuple):
     """How cross-entropy is computed of each chunk, and reduced."""
 
     options: dict[str, Any]
-    each: dict[str, Array]  # those that are one number a row
-    counted: dict[str, Any]  # those that say which rows count, and how much
+    each: dict[str, Array]  # options that are arrays with one number for each row
+    counted: dict[str, Any]  # options that determine how much each row counts
     reduction: str
     normalizer: Any
 
@@ -277,7 +277,7 @@ def linear_cross_entropy_backward(
     chunks = [slice(i, i + step) for i in range(0, max(flat.shape[0], 1), step)]
 
     def counted() -> Array:
-        """How much each row counts, for which no logits are needed, but arrays of their shape."""
+        """How much each row counts, found from arrays of the logits' shape without computing logits."""
         parts = []
         for at in chunks:
             like = xp.broadcast_to(of_rows(flat[at]), (targets[at].shape[0], weight.shape[0]))
@@ -310,7 +310,7 @@ def check_grad_output(grad_output: Array, h: Array, reduction: str) -> None:
 
 
 def of_rows(h: Array) -> Array:
-    """Rows of one number, as many as there are of ``h``: what options of one number a row go with."""
+    """An array with a row of one number for each of ``h``, to check options of one number a row against."""
     return h[..., :1]
 
 

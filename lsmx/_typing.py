@@ -1,4 +1,4 @@
-"""What the public annotations are made of. NumPy's own types are in ``_api.pyi``: nothing here imports an array library."""
+"""Types for the annotations of public functions. Nothing here imports an array library; NumPy's types are in ``_api.pyi``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """An operation on Dask arrays: planned now, computed later on each block by the library that the block is of.
 
-A row's bits are its own, so blocks of whole rows are independent of each other. Blocks of rows that are cut hear from each other.
+The bits of a row depend on nothing else, so blocks of whole rows are independent. Blocks of rows that are cut exchange numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lsmx_dask.rounds import Given, by_rounds, goes_by_rounds
 from lsmx_dask.task import Task
 
 Options = Mapping[str, Any]
-UNKNOWN = float("nan")  # one object, which equals itself in a tuple
+UNKNOWN = float("nan")  # one object: tuples that contain it compare equal, though NaN does not
 
 
 @dataclass(frozen=True)

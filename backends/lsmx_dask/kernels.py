@@ -12,7 +12,7 @@ from lsmx_dask.blocks import on_blocks, runs_by_rounds
 
 FUNCTIONS = ("log_softmax", "softmax", "logsumexp")
 WAYS = {"whole rows by blocks": False, "parts of rows, by rounds": True}
-"""By name, and whether it is for rows that are cut."""
+"""The ways by name, and whether each is for rows that are cut."""
 REASON = {
     False: "the rows are cut into parts that tell each other numbers",
     True: "blocks have whole rows, or are given them first",

@@ -16,7 +16,7 @@ Index = tuple[int, ...]
 
 
 def letters(kind: Kind, ndim: int, rows: int, axes: Index) -> Index:
-    """Which axes of the rows those of an array are, as ``dask.array.blockwise`` asks for: ``rows`` is the number of the former."""
+    """Which axes of the rows those of an array are, as indices for ``dask.array.blockwise``; ``rows`` is how many rows have."""
     if kind is MASK:
         return tuple(range(rows - ndim, rows))
     if ndim == rows:

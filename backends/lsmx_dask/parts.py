@@ -1,4 +1,4 @@
-"""What is computed on the blocks of rows that are cut: in each round what a block says of its part, and then its result.
+"""Tasks on the blocks of rows that are cut: in each round the numbers of a block's part, and at the end its result.
 
 A block is walked in tiles: the definition, which runs on parts, holds some twenty arrays of the size of what it is given.
 """
@@ -62,7 +62,7 @@ class PartTask:
 
 @dataclass(frozen=True)
 class Ask(PartTask):
-    """What a part says in a round."""
+    """The task that finds the numbers of a part for a round."""
 
     def __call__(self, *blocks: Any) -> Said:
         """Numbers of the rows, by their place in the computation; each with an axis for each of the rows'."""
@@ -97,7 +97,7 @@ class Finish(PartTask):
     Attributes
     ----------
     reduces
-        Whether that is one number a row, or the like: then whole rows have said all, no elements are looked at, nor any place.
+        Whether the result is one number a row or the like: then the merged numbers determine it, and no element is read again.
     """
 
     reduces: bool = False
@@ -129,7 +129,7 @@ class Finish(PartTask):
 
 
 def all_of(rounds: Sequence[Said]) -> Heard:
-    """What whole rows have said in several rounds."""
+    """The merged numbers of several rounds, as one mapping."""
     return {at: numbers for said in rounds for at, (_, numbers) in said.items()}
 
 

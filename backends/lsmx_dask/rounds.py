@@ -1,4 +1,4 @@
-"""Rows that are cut, by rounds: each block says some numbers of its part, a tree merges them, and at last each has its result.
+"""Rows that are cut, in rounds: each block gives some numbers of its part, a tree of tasks merges them; then blocks compute.
 
 No element of a row leaves its block, and the result has the blocks of the rows.
 """
@@ -37,14 +37,14 @@ Given = tuple[Kind, Any, Index]
 FAN_IN = 16
 """Blocks whose numbers one task merges."""
 SHORTEST = 64
-"""Elements of a row in a block, on average, below which rows are put together: numbers of rows would be nearly as large."""
+"""With fewer elements of a row in a block, on average, rows are put together: the numbers to merge would be nearly as large."""
 
 
 def goes_by_rounds(operation: Operation, kind: Kind, rows: Any, axes: Index) -> bool:
     """Whether an operation with a result of some kind is computed on the blocks of rows as they are cut.
 
-    Not where there is nothing to merge, nor where a block has a few elements only of each of several rows. A Jacobian asks for all
-    pairs of elements; a function of somebody's own may ask for sums of rows by means of which parts know nothing.
+    Not if rows are whole, nor if blocks have only a few elements of each row. Not for Jacobians, which need all pairs of elements,
+    nor for functions that are not lsmx's, whose rules may sum over rows in ways that know nothing of parts.
     """
     blocks = [len(rows.chunks[a]) for a in axes]
     if max(blocks, default=1) < 2 or kind in (JACOBIAN, PER_CLASS):
@@ -77,7 +77,7 @@ def by_rounds(task: Task, given: list[Given], rows: Any, axes: Index, reduces: b
         )
         found += [in_a_tree(said, axes, f"lsmx-{task.operation.name}-merged-{number}"), every]
     finish = Finish(task, axes, ask.sizes, reduces)
-    if reduces:  # any block could tell the result: the first of each row does
+    if reduces:  # every block of a row would compute the same result: the first one does
         return finish, [y for _, x, index in given for y in (first(x, index, axes), index)] + found
     return finish, [*pairs, place, every, *found]
 
@@ -107,12 +107,12 @@ def in_a_tree(said: Any, axes: Index, token: str) -> Any:
 
 
 def as_it_is(said: Said, axis: Any, keepdims: bool) -> Said:
-    """What a part says."""
+    """The numbers of one part, unchanged."""
     return said
 
 
 def merge(said: Any, axis: Any, keepdims: bool) -> Said:
-    """What several parts say together."""
+    """The numbers of several parts, merged."""
     return reduce(merged_said, flat(said))
 
 

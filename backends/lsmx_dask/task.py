@@ -1,4 +1,4 @@
-"""What is computed on each block, in words, so that it can be sent to another process."""
+"""The operation that is computed on each block, by name, so that it can be sent to another process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Task:
 
     @property
     def operation(self) -> Operation:
-        """The same where the task runs."""
+        """The operation of this name, in the process where the task runs."""
         found: Operation = by_full_name()[self.function].operations[self.direction]
         return found
 

@@ -12,7 +12,7 @@ from lsmx.extend import EACH, INDEX, INDICES, MASK, PER_CLASS, PER_ROW, ROW_SUMS
 Index = tuple[int, ...]
 T = TypeVar("T")
 ELEMENTS, BY_KERNELS = 2**17, 2**20
-"""Of a tile: for the definition, whose intermediate arrays stay in the cache; and for kernels, which make none."""
+"""Elements of a tile: for the definition, whose intermediate arrays then stay in the cache, and for kernels, which make none."""
 OF_ROWS = (EACH, INDEX, INDICES, PER_ROW, ROW_SUMS)
 
 

@@ -25,7 +25,7 @@ def owns(kind: type) -> bool:
 
 
 def ops(x: Any, fmt: Format) -> Ops:
-    """JAX's operations; 64-bit integers are there while an operation is lowered, whatever the user's setting."""
+    """JAX's operations. Operations are lowered with 64-bit types switched on, whatever the user's setting."""
     bits = 64 if jax.config.jax_enable_x64 else 32
     integers = jnp.dtype(f"int{bits}"), bits
     return Ops(xp=namespace, device=None, format=fmt, integers=integers, rounded=namespace.rounded, power=power_from_bits)
@@ -58,7 +58,7 @@ def at_hand(x: Any) -> bool:
 
 
 FOLLOWED = ("JVPTracer", "LinearizeTracer")
-"""What stands for an array where JAX differentiates."""
+"""The tracers that JAX differentiates with."""
 
 
 def apart(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: Mapping[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """An operation on arrays that are divided among devices of the host: each computes its part of the rows.
 
-XLA asks how, once it knows along which axes they are divided. Where that is along rows, the definition adds up parts of them.
+XLA calls back once it knows along which axes the arrays are divided. If rows themselves are divided, each device computes on parts
+of rows, and the parts are merged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lsmx_jax.parts import part_of
 from lsmx_jax.place import Place, at
 
 Along = tuple[int | None, ...]
-"""For each axis of an array, that of the rows which it goes along; None if it has length 1 there."""
+"""For each axis of an array, the axis of the rows that it belongs to; None where it has length 1."""
 
 
 def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any, options: dict[str, Any], here: Place) -> Any:
@@ -65,7 +66,7 @@ def divide(operation: Operation, arrays: tuple[Any, ...], axis: Any, where: Any,
 
 
 def along(kind: Kind, shape: Sequence[int], rows: tuple[int, ...], axes: tuple[int, ...]) -> Along:
-    """How an array lies to the rows."""
+    """Which axes of the rows those of an array are."""
     kept = [a for a in range(len(rows)) if a not in axes]
     if kind is MASK:
         lies: list[int | None] = list(range(len(rows) - len(shape), len(rows)))

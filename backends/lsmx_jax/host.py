@@ -21,7 +21,9 @@ Found = str | Callable[[], Any]
 
 def kernels() -> tuple[Kernel, ...]:
     """The compiled core's passes, for JAX."""
-    others = {k.function for k in loss_kernels()} | {"mean_of_rows"}  # take other arrays, and have plans of their own, or none
+    others = {k.function for k in loss_kernels()} | {
+        "mean_of_rows"
+    }  # functions with other arrays, which have plans of their own or none
     cores = [k for k in backend_for(np.empty(0)).kernels if k.name == "core" and k.direct is not None]
     offered = [k for k in cores if k.function not in others]
     return tuple(
@@ -118,7 +120,7 @@ def call(
     }
     beside = (x for x in (where, row_sums) if x is not None)
     given = {name: np.uint64(value) for name, value in attributes.items()}
-    # a derivative takes the place of the array that it is taken at, if nothing else is to read that
+    # XLA may put a derivative into the memory of the array it is taken at, if that is not read again
     at = len(arrays) - 1
     place = {at: 0} if at and arrays[at].shape == shape and arrays[at].dtype == result.dtype else None
     return jax.ffi.ffi_call(TARGET, result, input_output_aliases=place)(*arrays, *beside, **given)

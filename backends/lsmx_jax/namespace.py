@@ -1,4 +1,4 @@
-"""``jax.numpy`` as the law needs it under XLA."""
+"""``jax.numpy`` for the definition: with exact casts, a maximum that keeps NaN, and products that XLA does not contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of which each device of a group has a part: what the devices hear from each other."""
+"""Rows of which each device of a group has a part: how the devices merge their numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def part_of(groups: Groups, tiles: Any, shape: Sequence[Any], here: Sequence[Any
 
 
 def nothing_heard() -> None:
-    """Devices compute at once: what others say is never known before."""
+    """Nothing: devices compute at the same time, so no answer is known before it is asked for."""
 
 
 def merged(groups: Groups, how: str, arrays: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Where a primitive is lowered for: the core's kernels are for the host, and for whole rows."""
+"""What is known of the devices that a primitive is lowered for: the core's kernels are for the host, and for whole rows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Place:
     Attributes
     ----------
     platform
-        Those of its devices.
+        The platform of its devices.
     devices
-        Among how many the arrays are divided yet by XLA: 1 if they are what one device has. 0 if that is not known.
+        The number of devices that XLA will divide the arrays among: 1 if arrays are one device's already, 0 if it is not known.
     cut
         Whether the rows themselves are divided among them.
     """
@@ -58,14 +58,16 @@ def lowering(compute: Callable[..., Any]) -> Callable[..., Any]:
     def rule(ctx: Any, *args: Any, **params: Any) -> Any:
         module = ctx.module_context
         here = Place(",".join(ctx.platforms or module.platforms), devices_of(module))
-        if here.devices > 1 and here.platform == "cpu":  # numbers of devices are all that matters here: any will do
+        if here.devices > 1 and here.platform == "cpu":  # any devices will do, as only their numbers matter here
             devices = tuple(jax.devices("cpu")[: here.devices])
             if len(devices) < here.devices:
                 here = Place(here.platform, 0)
             else:
                 mesh = jax.sharding.AbstractMesh((here.devices,), (AXIS,))
                 module = module.replace(axis_context=mlir.ShardingContext(here.devices, devices, mesh))
-        avals = [jax.core.ShapedArray(a.shape, a.dtype) for a in ctx.avals_in]  # XLA divides what is computed
+        avals = [
+            jax.core.ShapedArray(a.shape, a.dtype) for a in ctx.avals_in
+        ]  # arrays are whole here: XLA divides the computation later
         with at(here):
             return lower(ctx.replace(module_context=module, avals_in=avals), *args, **params)
 

@@ -85,7 +85,7 @@ def primitive_of(operation: Operation) -> Primitive:
         arrays, where = split(args)
         known = [
             jnp.zeros(x.aval.shape, x.aval.dtype) if ad.is_undefined_primal(x) else x for x in arrays
-        ]  # rules ask for its shape
+        ]  # of a cotangent that is zero: rules ask for its shape
         d, at = calculus(where, params["axes"], params["values"]), operation.saved(known, None)
         result: list[Any] = [None] * len(args)
         for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
@@ -132,7 +132,7 @@ def alike(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def like(rows: Any, shape: tuple[int, ...], axes: tuple[int, ...], dtype: str) -> Any:
-    """What is known of a result before it is there: it is divided among devices as the rows that it comes from are."""
+    """Shape and dtype of a result, divided among devices as the rows that it is computed from."""
     spec = [*rows.sharding.spec, *[None] * (rows.ndim - len(rows.sharding.spec))]
     if shape != rows.shape:
         spec = [None if i in axes else s for i, s in enumerate(spec) if i not in axes or len(shape) == rows.ndim]

@@ -14,7 +14,7 @@ Short = Callable[..., Any]
 
 
 def direct(operation: Operation) -> Short:
-    """An operation on arrays. What stands for arrays while a function is traced goes the long way, and so does what is wrong."""
+    """The short way of an operation on arrays. Tracers, and calls with something wrong, go the long way."""
     programs: dict[Any, Short] = {}
     count = len(operation.names)
 

@@ -40,7 +40,7 @@ def ops_in(fmt: Format) -> Ops:
 
 
 def quiet() -> Any:
-    """No warning, and no error, for infinities, NaN and underflow: the contract defines them."""
+    """A context without warnings or errors about infinities, NaN and underflow: their results are defined."""
     return np.errstate(all="ignore")
 
 
@@ -76,7 +76,7 @@ def view(x: Any) -> HostView | str:
 
 @functools.cache
 def type_of(dtype: Any) -> int | None:
-    """What the core calls a dtype, if it knows it; other libraries add bfloat16 to NumPy's."""
+    """The core's number for a dtype, if it computes in it; bfloat16 is not NumPy's own, but added by other libraries."""
     code = HOST_TYPES.get(dtype.name)
     return code if code is None or dtype.isnative else code + SWAPPED
 

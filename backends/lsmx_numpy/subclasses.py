@@ -14,7 +14,7 @@ HARMLESS = {
     *("__repr__", "__str__", "__format__", "__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__setstate__"),
     *("base", "ctypes", "dump", "dumps", "tobytes", "tofile", "tolist"),
 }
-"""What a subclass may have of its own without a meaning for computations: how it is made, shown and stored."""
+"""Attributes that a subclass may redefine without changing what computations mean: how it is made, shown and stored."""
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def serves(kind: type) -> bool:
             raise ArrayTypeError(reason)
     own = meanings(kind)
     if "__array_namespace__" in own:
-        return False  # it says itself by which functions it is served
+        return False  # the functions of its own namespace serve it
     if own:
         what = ", ".join(own[:3]) + (", ..." if len(own) > 3 else "")
         mask = ", with where=~z.mask" if hasattr(kind, "mask") else ""
@@ -50,7 +50,7 @@ def serves(kind: type) -> bool:
 
 
 def meanings(kind: type) -> list[str]:
-    """What a subclass has of its own in place of ``numpy.ndarray``'s: the protocols of NumPy first."""
+    """The attributes of ``numpy.ndarray`` that a subclass redefines, NumPy's protocols first."""
     own = [name for name in vars(np.ndarray) if name not in HARMLESS and owner(kind, name) not in PLAIN]
     return sorted(own, key=lambda name: not name.startswith("__array_"))
 

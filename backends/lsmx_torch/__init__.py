@@ -37,7 +37,7 @@ from lsmx_torch import namespace, onnx, short
 from lsmx_torch.bind import PLAIN, at_hand, bind, define
 from lsmx_torch.cuda import DEVICE, old
 
-LARGE = 2**20  # elements from which on the pages of a new tensor matter
+LARGE = 2**20  # elements from which on NumPy's allocation in large pages pays
 INTEGERS = (torch.int32, torch.int64)
 NAMES = {getattr(torch, name): name for name in ("float16", "bfloat16", "float32", "float64")}
 
@@ -60,7 +60,7 @@ def ops_on(device: torch.device, fmt: Format) -> Ops:
 
 
 def elsewhere(x: Any) -> str | None:
-    """Blocks are for the host's cache."""
+    """Why a tensor is not computed in blocks of rows, which fit the host's cache; None if it is in the host's memory."""
     return None if x.device.type == "cpu" else f"on {x.device}: blocks are for the host's cache"
 
 
@@ -115,7 +115,7 @@ def simple_by(refuse: Callable[[Any], str | None]) -> Callable[[Any], str | None
 
 
 def empty(shape: tuple[int, ...], like: Any, widens: bool = False) -> Any:
-    """A new tensor on the same device. NumPy asks for large pages, which take a fraction of the time to come by."""
+    """A new tensor on the same device. Large ones on the host are made by NumPy, whose large pages come much faster."""
     if widens and like.element_size() == 2:
         return like.new_empty(shape, dtype=torch.float32)
     if math.prod(shape) >= LARGE and like.is_cpu:
@@ -146,7 +146,7 @@ def memory(device: str) -> Memory:
 def apart(
     operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: torch.Tensor | None, options: Mapping[str, Any]
 ) -> Any:
-    """An operation that autograd does not follow, and so must not look at."""
+    """An operation on parts of rows, which autograd cannot follow: refused for tensors that require grad."""
     if torch.is_grad_enabled() and any(x.requires_grad for x in arrays):
         raise NotImplementedError(
             f"{operation.name}: what parts of rows say has no derivatives; call this under torch.no_grad(), and the backward "
@@ -157,7 +157,7 @@ def apart(
 
 
 def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function inside of PyTorch's checkpoint, if anything follows it."""
+    """The function inside PyTorch's checkpoint, if autograd follows one of its arguments."""
 
     def run(*tensors: Any) -> Any:
         if not torch.is_grad_enabled() or not any(isinstance(x, torch.Tensor) and x.requires_grad for x in tensors):
@@ -166,7 +166,7 @@ def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
 
         return checkpoint(inside, *tensors, use_reentrant=False, preserve_rng_state=False)
 
-    context = contextvars.copy_context()  # of the call, as inside ``using``: it is computed again when that is over
+    context = contextvars.copy_context()  # that of the call: the recomputation may come after a ``using`` block has ended
 
     def inside(*tensors: Any) -> Any:
         return context.copy().run(function, *tensors)

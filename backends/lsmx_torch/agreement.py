@@ -1,4 +1,4 @@
-"""Before processes compute together they say what they are about to do: if one of them cannot, or does another thing, all raise."""
+"""Processes compare their calls before they compute together: if they differ, or one of them fails, all raise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FUNCTIONS = (
 )
 Said = dict[str, Any]
 _tried: set[str] = set()
-"""What has been found to be a call that can be computed, in this process."""
+"""Calls that this process has tried once, without an error."""
 
 
 def agreed(group: Any, name: str, arrays: tuple[Any, ...], axis: Any, options: dict[str, Any]) -> list[int]:
@@ -64,7 +64,7 @@ def agreed(group: Any, name: str, arrays: tuple[Any, ...], axis: Any, options: d
 
 
 def described(name: str, arrays: tuple[Any, ...], axis: Any, options: dict[str, Any]) -> tuple[Said, int]:
-    """What all processes have to say alike, and how long a row's part is here."""
+    """What has to be the same in all processes, and the length of this process's part of a row."""
     if name not in FUNCTIONS:
         raise ArgumentError(f"function: {name!r} is none that can be divided; accepted are {', '.join(FUNCTIONS)}")
     linear = name.startswith("linear_")
@@ -88,7 +88,7 @@ def described(name: str, arrays: tuple[Any, ...], axis: Any, options: dict[str, 
 
 
 def tried(name: str, arrays: tuple[Any, ...], axis: Any, options: dict[str, Any]) -> None:
-    """Raise what the call would raise, before others wait for it: it is made once on tensors without numbers."""
+    """Raise what the call would raise, before other processes wait for this one: it is run once on meta tensors."""
     tensors = [(k, tuple(x.shape), x.dtype) for k, x in (*enumerate(arrays), *options.items()) if isinstance(x, torch.Tensor)]
     call = repr((name, tensors, axis, {k: x for k, x in options.items() if not isinstance(x, torch.Tensor)}))
     if call in _tried:

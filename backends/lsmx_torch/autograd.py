@@ -34,7 +34,7 @@ def pull(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
 
 
 def refuse_compiled_autograd(operation: Operation) -> tuple[Any, ...]:
-    """A compiled backward pass would be traced through what its rules decide."""
+    """Raise: a compiled backward pass would trace through decisions that the rules take at run time."""
     raise NotImplementedError(f"{operation.name}: PyTorch's compiled autograd is not supported; torch.compile alone is")
 
 
@@ -62,7 +62,7 @@ def beforehand(operation: Operation, arrays: tuple[torch.Tensor, ...]) -> Any:
 def computed(
     operation: Operation, arrays: tuple[torch.Tensor, ...], axis: Any, where: torch.Tensor | None, options: Mapping[str, Any]
 ) -> torch.Tensor:
-    """An operation that no autograd sees."""
+    """An operation without autograd."""
     result: torch.Tensor = operation.compute(arrays, axis, where, options, None)
     return result
 
@@ -140,7 +140,7 @@ def differentiable(operation: Operation, op: Any, bind: Bind) -> Callable[..., t
             axes, where, *values = inputs[n:]
             if not operation.moving:
                 ctx.mark_non_differentiable(output)
-            ctx.set_materialize_grads(False)  # a tangent that is not there is None, and no array of zeros
+            ctx.set_materialize_grads(False)  # so that a missing tangent is None, and not an array of zeros
             ctx.first, ctx.bind, ctx.axis = 0, bind, operation.axis(inputs[:n], axes)
             ctx.operation = operation.on(inputs[:n])
             ctx.options, ctx.shape = operation.named(values), output.shape

@@ -1,4 +1,4 @@
-"""Numbers of rows merged among the processes of a group: maxima and integers, which every engine of PyTorch has."""
+"""Numbers of rows merged among the processes of a group, by maxima and sums of integers, which all of PyTorch's backends have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lsmx_torch import namespace
 
 Tensors = tuple[torch.Tensor, ...]
 GATHERED = 64
-"""Up to so many processes the two largest logits of each are gathered: one message less, where they are few bytes."""
+"""With no more processes than this, the two largest logits of each are gathered: a message less than by maxima alone."""
 BITS = {torch.float32: (torch.int32, 0x7FFFFFFF), torch.float64: (torch.int64, 0x7FFFFFFFFFFFFFFF)}
 
 
@@ -40,9 +40,10 @@ def merged(group: Any, how: str, tensors: Tensors) -> Tensors:
 
 
 def two_largest(group: Any, m: torch.Tensor, second: torch.Tensor) -> Tensors:
-    """The two largest of all processes by maxima alone: the process that has the largest tells its second then, the others theirs.
+    """The two largest of all processes, by two all-reduces of maxima.
 
-    Of processes with equal maxima the one of the highest rank has it, so that the second is as large.
+    The first finds the largest, and the highest rank that has it. For the second, that process gives its second largest, the others
+    their largest: so of two equal maxima in different processes the other one is found, too.
     """
     rank, key = dist.get_rank(group), ordered(m)
     if key.dtype is torch.int32:  # the rank goes below the key in one integer
@@ -73,13 +74,13 @@ def gathered(group: Any, x: torch.Tensor) -> list[torch.Tensor]:
 
 
 def ordered(x: torch.Tensor) -> torch.Tensor:
-    """Floats as integers in the same order, with NaN on top: engines differ in what a maximum makes of NaN."""
+    """Floats as integers in the same order, NaN the largest: PyTorch's backends differ in the maximum of NaN."""
     integer, mask = BITS[x.dtype]
     bits = torch.where(x == x, x, torch.nan).view(integer)
     return torch.where(bits < 0, bits ^ mask, bits)
 
 
 def from_ordered(key: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """And back."""
+    """The reverse of ``ordered``."""
     _, mask = BITS[dtype]
     return torch.where(key < 0, key ^ mask, key).view(dtype)

@@ -15,7 +15,7 @@ from lsmx.extend import CudaDevice, cuda_source, cuda_too_old
 INSTALL = 'pip install "lsmx[cuda]"'
 _kernels: dict[tuple[int, str], Any] = {}
 NOTHING = contextlib.nullcontext()
-_here = threading.local()  # .devices: those whose context this thread has seen
+_here = threading.local()  # .devices: those whose CUDA context is current in this thread already
 
 
 @functools.cache
@@ -97,7 +97,7 @@ def starter() -> Any:
 def on(device: int) -> contextlib.AbstractContextManager[Any]:
     """Makes a device the current one while it lasts."""
     seen = _here.__dict__.setdefault("devices", set())
-    if device not in seen:  # a thread in which PyTorch has called nothing of CUDA has no context yet
+    if device not in seen:  # a thread without a call of CUDA has no context yet
         from cuda.core import Device
 
         with torch.cuda.device(device):

@@ -1,6 +1,6 @@
 """DTensors of ``torch.distributed``: each process computes the rows, or the parts of rows, that it has.
 
-Where rows are divided, processes tell each other numbers of rows, and never elements.
+Where rows are divided, processes exchange a few numbers for each row, never its elements.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def on_local(
         return [Replicate() if dim is None else Shard(dim) for dim in dims]
 
     def summed(placed: list[Any]) -> bool:
-        """Whether something is the same for rows in several processes, so that its gradient, or itself, is a sum over them."""
+        """Whether rows in several processes share an array, so that its gradient, or itself if it is one, is a sum over them."""
         return any(d is not None and d not in axes and p.is_replicate() for d, p in zip(splits, placed, strict=True))
 
     def local(name: str, kind: Kind, x: Any) -> torch.Tensor:
@@ -119,7 +119,7 @@ def check_all_distributed(operation: Operation, arrays: tuple[Any, ...]) -> None
 def divided(operation: Operation, rows: Any) -> list[int | None]:
     """Along which dimension the rows are divided among processes, for each dimension of the mesh.
 
-    None where all have them all, or shall have, as for sums that are pending.
+    None for a dimension of the mesh along which all processes have all rows, or are to have them (a placement ``Partial``).
     """
     from torch.distributed.tensor import Replicate, Shard
 

@@ -1,4 +1,4 @@
-"""Operations on parts of rows, and PyTorch's autograd of them: what they have to hear from other processes, they ask for."""
+"""Operations on parts of rows in several processes, as PyTorch's autograd sees them: they communicate where they need to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def uncompiled(function: F) -> F:
-    """A function that PyTorch's compiler calls as it is: what is heard from other processes is not to be traced."""
+    """A function that ``torch.compile`` calls as it is: communication is not to be traced."""
     apart: F = torch.compiler.disable(function, recursive=True)
     return apart
 
@@ -53,7 +53,7 @@ def bind(
 
 
 def refuse_transforms(name: str, arrays: tuple[Any, ...]) -> None:
-    """Raise where a transform would follow integers that are summed over processes, which have no derivatives, to a wrong one."""
+    """Raise inside transforms: they would differentiate sums of integers over processes, and get wrong derivatives."""
     tensors = [x for x in arrays if isinstance(x, torch.Tensor)]
     dual = forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(x).tangent is not None for x in tensors)
     if dual or torch._C._are_functorch_transforms_active():

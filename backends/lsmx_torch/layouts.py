@@ -1,4 +1,4 @@
-"""Tensors whose entries do not lie in a grid: what to do with them."""
+"""Sparse and nested tensors, which have no rows to walk: refused, with what to pass."""
 
 from __future__ import annotations
 

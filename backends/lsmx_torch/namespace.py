@@ -1,4 +1,4 @@
-"""PyTorch's functions by the standard's names, as far as the definition uses them: without a layer in between."""
+"""PyTorch's functions by the standard's names, as far as the definition uses them: quicker than a wrapper of all."""
 
 from __future__ import annotations
 

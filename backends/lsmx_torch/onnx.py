@@ -1,4 +1,4 @@
-"""What ``torch.onnx.export`` sees of an operation: operations that ONNX has, in place of our operator.
+"""Operations inside ``torch.onnx.export``: made of operations that ONNX has, in place of our operators.
 
 The three functions become PyTorch's own, for which ONNX has operators: the same values to a few ulp. Everything else, and all
 inside ``using("reference")``, is the definition in standard operations.
@@ -19,7 +19,7 @@ from lsmx.extend import Operation, constant_when_compiled, forced
 from lsmx_torch import namespace
 
 translating: ContextVar[bool] = ContextVar("lsmx_torch_onnx", default=False)
-"""Whether the definition is being written down, in the operations of ``NAMESPACE``."""
+"""Whether the definition is being exported, by the operations of ``NAMESPACE``."""
 INFINITY = float("inf")
 NARROW = (torch.float16, torch.bfloat16)
 
@@ -55,7 +55,7 @@ def logsumexp(z: torch.Tensor, axes: tuple[int, ...], *, keepdims: bool) -> torc
 
 
 def maximum(x: torch.Tensor, *, axis: Any, keepdims: bool) -> torch.Tensor:
-    """The maximum, NaN if there is any, of which ONNX's own says nothing."""
+    """The maximum, NaN if there is one: for ONNX's own operator that is not specified."""
     undefined = torch.any(torch.isnan(x), axis, keepdim=keepdims)
     return torch.where(undefined, float("nan"), torch.amax(x, axis, keepdim=keepdims))
 

@@ -18,7 +18,7 @@ NARROW = (torch.float16, torch.bfloat16)
 _operators: dict[str, tuple[Operation, Any, torch.library.Library]] = {}
 _outlived: dict[
     Operation, tuple[Any, torch.library.Library]
-] = {}  # of functions that have been unregistered, and whose names others have now
+] = {}  # operators of unregistered functions whose names have been taken again
 
 
 def operator_of(operation: Operation, bind: Bind) -> Any:
@@ -50,7 +50,7 @@ def define(operation: Operation, bind: Bind) -> Any:
 
     def compute(*args: Any) -> torch.Tensor:
         axes, where, *values = args[n:]
-        serving(operation.rows, args[at])  # compiled programs run inside `using` too
+        serving(operation.rows, args[at])  # raises inside `using`, which compiled programs must obey too
         axis = operation.axis(args[:n], axes)
         result: torch.Tensor = operation.compute(args[:n], axis, where, operation.named(values), None)
         return result.contiguous()

@@ -70,7 +70,7 @@ def vocabulary_parallel(
     """
     name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
     linear = name.startswith("linear_")
-    refuse_transforms(name, arrays)  # before anything is told, which a transform would look at too
+    refuse_transforms(name, arrays)  # before anything is sent, which a transform would follow too
     sizes = agreed(group, name, arrays, axis, options)
     rank = dist.get_rank(group)
     division = division_by(bind, merged_by(group), (sum(sizes),), (sum(sizes[:rank]),))

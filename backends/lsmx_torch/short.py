@@ -27,7 +27,7 @@ LOSSES = {
     "mean_of_rows_forward": 2,
     "mean_of_rows_backward": 3,
 }
-"""How many tensors each takes."""
+"""The passes of losses that have a short way, with how many tensors each takes."""
 tracing, modes = torch._C._get_tracing_state, torch._C._len_torch_dispatch_stack
 transformed, wrapped = torch._C._are_functorch_transforms_active, torch._C._functorch.is_functorch_wrapped_tensor
 follows, moved = torch.is_grad_enabled, torch.autograd.graph.increment_version
@@ -44,7 +44,7 @@ def readable(x: Any) -> bool:
 
 
 def direct(core: Any, passname: str) -> Way | None:
-    """The pass on tensors, if this PyTorch has the table. The core cannot see a sign that is not in memory."""
+    """The pass on tensors, if this PyTorch has the table. Not for conjugate or negative views, whose sign is not in memory."""
     if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__") or not core.set_up_tensors(TYPES, threads):
         return None
     call = getattr(core, f"tensor_{passname}")
@@ -130,7 +130,7 @@ def unfollowed(short: Way, function: str, direction: str) -> Way:
         return put(out, v, y, axis, where, dtype, out, *options)
 
     def put(out: Any, *given: Any) -> Any:
-        """Into ``out``, which somebody may have saved."""
+        """Put the result into ``out``, and have autograd notice, which may have saved it."""
         if type(out) not in TYPES or (out.requires_grad and follows()):
             return None
         result = short(*given)

@@ -25,7 +25,7 @@ _warned = False
 
 
 class Status(TypedDict):
-    """What there is of the core: the target in use, those of this machine, or a sentence about what is missing."""
+    """The state of the core: the target in use and those that this machine has, or a sentence on why there is no core."""
 
     target: str | None
     targets: list[str]
@@ -39,7 +39,7 @@ def _loaded() -> ModuleType | str:
         return importlib.import_module(NAME)
     except ModuleNotFoundError as error:
         return NOT_BUILT if error.name == NAME else f"the compiled core cannot be loaded: {error}"
-    except Exception as error:  # of another platform, cut short, refused by an interpreter: whatever it is, there is the definition
+    except Exception as error:  # a file for another platform, or cut short: whatever it is, the definition computes everything
         return f"the compiled core cannot be loaded: {type(error).__name__}: {error}"
 
 
@@ -75,7 +75,7 @@ def core() -> ModuleType | None:
     if isinstance(ready, ModuleType):
         return ready
     if not _warned:
-        _warned = True  # first, as a filter may make it an exception
+        _warned = True  # set first, as a filter may turn the warning into an exception
         warnings.warn(f"lsmx runs without its compiled core, with the same bits, but slowly: {ready}", CoreWarning, stacklevel=2)
     return None
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from lsmx._native.geometry import Geometry
 
-LIMBS = 2**22  # elements of a float64 row from which on its limbs, added up, may not fit into 64 bits
+LIMBS = 2**22  # elements of a float64 row from which on the sum of its limbs may not fit into 64 bits
 
 
 class Has(IntEnum):
-    """What an operand of a pass has of a row."""
+    """What an operand of a pass has for each row."""
 
     NOTHING = 0
     ONE = 1
@@ -40,9 +40,9 @@ class Engine:
     limit
         Called with a dtype, the length of the rows, and how they lie or None if one after the other: why that is too much, or None.
     run
-        Called with the pass, the memory, the dtype, the shape of the rows, the operands and last the result, what each of them
-        has of a row, how they lie or None if one after the other, and perhaps more numbers for the pass. A number for all rows may
-        be an operand, as the bits of it.
+        Called with the pass, the memory, the dtype, the shape of the rows, the operands with the result as the last one, what each
+        of them has for each row, how they lie (None: one row after the other), and perhaps further numbers for the pass. An operand
+        may be a single number for all rows, given by its bits.
     """
 
     name: str

@@ -11,14 +11,14 @@ OPERANDS = 4
 
 
 class Axis(NamedTuple):
-    """A number of steps, and what each means for every operand."""
+    """An axis: the number of its steps, and the stride of each operand along it."""
 
     size: int
     strides: Strides
 
 
 class Geometry(NamedTuple):
-    """``outer x inner`` rows of ``length`` elements, once for every offset of ``loops``."""
+    """``outer x inner`` rows of ``length`` elements, at every combination of steps along the axes of ``loops``."""
 
     length: Axis
     outer: Axis
@@ -52,7 +52,7 @@ def _offsets(loops: tuple[Axis, ...], at: Strides) -> Iterator[Strides]:
 
 
 def merged(axes: Sequence[Axis]) -> list[Axis]:
-    """The same steps in fewer axes."""
+    """The same elements by fewer axes: neighbours that lie like one axis are joined."""
     out: list[Axis] = []
     for axis in axes:
         if out and all(s == axis.size * t for s, t in zip(out[-1].strides, axis.strides, strict=True)):

@@ -29,7 +29,7 @@ class Memory:
     width
         The bytes of an element, of any dtype.
     simple
-        The name of its dtype if it is in C order without gaps, and nothing speaks against it; else None.
+        The name of its dtype if it can be read as it is and lies in C order without gaps; else None.
     is_writable
         Whether it may be written to.
     empty
@@ -79,7 +79,7 @@ def walk_of(
 ) -> Geometry | str:
     """How to walk the operands, or why the walks cannot.
 
-    Some may be missing, or be shapes of arrays that are yet to be made in C order.
+    An operand may be None, or the shape of an array that is still to be made, in C order.
     """
     strides = [(0,) * len(shape)] * OPERANDS
     for i, x in enumerate(operands):
@@ -99,7 +99,7 @@ def expanded(strides: tuple[int, ...], ndim: int, axes: tuple[int, ...], shape: 
 
 
 def overlap(memory: Memory, a: Array, b: Array) -> bool:
-    """Whether two arrays overlap without being element for element the same."""
+    """Whether two arrays overlap, other than with every element in its own place."""
     if a is b:
         return False
     here, there = span(memory, a), span(memory, b)

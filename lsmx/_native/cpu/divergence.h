@@ -46,7 +46,7 @@ template <class F> struct Together {
     bool only_z, only_w;
     F largest;
 };
-// The same, and f is kept: of a pair that is taken as close
+// The same, which also stores f: for a pair that is tried as close
 template <class F> ALONE Together<F> line_together(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, int64 n) {
     using N = One<F>;
     N most = spread<N>(-infinity<F>());
@@ -89,7 +89,7 @@ template <class F> LAW AtPair<F> pair_at(const PairOf<F>& pair, const F* z, cons
 template <class F> ALONE void line_divergence(const PairOf<F>& pair, const F* z, const F* w, const Kept<F>& kept, F* out, int64 n) {
     each_vector<F>(n, [&](int64 i) __attribute__((always_inline)) { store(out + i, pair.term(pair_at(pair, z, w, kept, i))); });
 }
-// What pair.h makes of a vector of classes: calls, as each is long, and would be there four times in every loop
+// Not inlined: their code is long, and every loop would contain it four times
 template <class F> ALONE One<F> vector_by_z(const PairOf<F>& pair, const AtPair<F>& c, F kl, F g) { return canonical(pair.by_z(c, kl, g)); }
 template <class F> ALONE One<F> vector_by_w(const PairOf<F>& pair, const AtPair<F>& c, F g) { return canonical(pair.by_w(c, g)); }
 template <class F>

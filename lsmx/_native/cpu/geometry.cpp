@@ -96,7 +96,7 @@ const char* lay_out(Call& c, Pass pass, Type format, const View* const arrays[OP
         axis.size = rows.shape[k];
         for (int o = 0; o < OPERANDS; ++o) axis.stride[o] = strides[o][k];
     }
-    c.along_count = joined(c.along, c.along_count, s.index);  // which counts along the axes as they are given
+    c.along_count = joined(c.along, c.along_count, s.index);  // an index counts along the axes in the order given
     c.across_count = joined(c.across, c.across_count, false);
     return nullptr;
 }

@@ -40,7 +40,7 @@ struct Cursor {
             for (int o = 0; o < lsmx::OPERANDS; ++o) offset[o] += index[k] * c.across[k].stride[o];
         }
     }
-    // Past so many rows, at most those that are left along the innermost axis
+    // Advances by so many rows, at most those that are left along the innermost axis
     LAW void skip(int64 rows) {
         for (int k = c.across_count - 1; k >= 0; --k, rows = 1) {
             const lsmx::Axis& axis = c.across[k];

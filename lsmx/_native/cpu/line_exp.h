@@ -49,7 +49,7 @@ template <class F> ALONE Range<F> line_range(const F* x, int64 n) {
     return {top[0], second[0], smallest<F>(least), any(one.nan) || any(four.nan)};
 }
 
-// The least alone, of whole vectors: of what is left the walk below takes nothing for granted
+// The least of the whole vectors of a row; the elements after them are not looked at, and are treated as if anything could be there
 template <class F, int U> struct LeastPacks {
     Pack<F, U> least = spread<Pack<F, U>>(infinity<F>());
     LAW void add(Pack<F, U> x) { least = smaller(x, least); }

@@ -4,7 +4,7 @@
 
 namespace LSMX_TARGET {
 
-// How far from 0 outputs are, by their bits as integers: those of 0 and of positive floats, then those of negative ones, -infinity, NaN
+// How far from 0 outputs are, by their bits as unsigned integers: positive floats come first, then negative ones by magnitude, -infinity, NaN
 template <class N> struct Depths {
     using F = Element<N>;
     using B = With<N, Unsigned<F>>;
@@ -44,7 +44,7 @@ template <class F, Way WAY, int U> ALONE void line_gradient(const F* g, const F*
     }
 }
 
-// Few outputs of a row are near 0, as they are probabilities: the gradients of their vectors, found before out takes the place of g or y
+// Few outputs of a row are near 0, as their exponentials sum to 1. Gradients of vectors with one are computed before out overwrites g or y
 template <class F> struct LineNear {
     static constexpr int MOST = 8;
     int count = 0;

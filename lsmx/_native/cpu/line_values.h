@@ -18,7 +18,7 @@ template <class F, int U> struct MagnitudePacks {
     LAW Pack<F, U> largest() const { return floats(most >> 1); }
 };
 
-// No value but 0 is so small that it, or what it is subtracted from, could need flushing; and 2^-e is normal
+// Whether no value but 0 is so small that it, or a difference with it, could need flushing, and 2^-e is normal
 template <class F> LAW bool are_plain(F most, Unsigned<F> least) {
     using C = Format<F>;
     return least >= Unsigned<F>(bits(C::plain) * 2 - 1) && most >= C::plain && most < C::plain_most;

@@ -42,7 +42,7 @@ template <class F> LAW One<F> load_or(const F* x, int64 i, int64 n, F absent) {
     return i + W <= n ? load<One<F>>(x + i) : where(last_lanes<F>(n - i), load<One<F>>(x + n - W), absent);
 }
 
-// Adds a row's vectors to what is found of it, by four and then by one: how many elements they have
+// Calls add with the whole vectors of a row, four at a time and then one at a time; returns how many elements they have
 template <class F, class Four, class One_> LAW int64 add_vectors(const F* x, int64 n, Four& four, One_& one) {
     constexpr int W = lanes<F>;
     int64 i = 0;
@@ -51,12 +51,12 @@ template <class F, class Four, class One_> LAW int64 add_vectors(const F* x, int
     return i;
 }
 
-// How many elements there are before the first that begins a vector in memory
+// How many elements there are before the first aligned vector
 template <class F> LAW int64 before_vectors(const F* p) {
     return int64(-reinterpret_cast<unsigned long long>(p) % BYTES / sizeof(F));
 }
 
-// body(N(), i) over a row, by packs of U vectors that are whole in memory, then by one; the first and the last vector overlap those
+// body(N(), i) over a row, by packs of U aligned vectors, then by one; the first and the last vector overlap those
 // beside them and are stored at the end, so that the result may take the place of an operand
 template <class F, int U, class Body> LAW void map_line(F* out, int64_t n, Body body) {
     constexpr int W = lanes<F>, S = W * U;

@@ -22,7 +22,7 @@ template <class F> struct Lines {
     F numbers[lanes<F>][lsmx::NUMBERS];
     F sums[lanes<F>][lsmx::PARTS];  // of a result, or given
     bool given;
-    F *q[lanes<F>], *mask[lanes<F>];  // what rows are compared with, from their weights, which are 1 where there are none; or null
+    F *q[lanes<F>], *mask[lanes<F>];  // q of each class, in the place of its weight (1 without weights), and the mask; or null
     F smoothing;
     bool weighted;
     // in memory: the rows of a and of b after these, what is read after a, and where the results go

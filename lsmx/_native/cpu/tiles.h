@@ -16,7 +16,7 @@ template <class F> using Wide = Pack<F, TILE>;
 // What comes after a tile in memory, of one operand or two, and where its result goes: hints for the caches
 struct Ahead {
     const void *next, *other, *out;
-    int64 step;  // 1, or 0 where rows do not follow each other, so that nothing is known
+    int64 step;  // 1, or 0 where rows do not follow each other, and there is nothing to fetch
     template <class F> LAW void at(int64 i) const {
         fetch<SIZE<F>>(static_cast<const char*>(next) + i * step * SIZE<F>);
         fetch_to_write<SIZE<F>>(static_cast<const char*>(out) + i * step * SIZE<F>);

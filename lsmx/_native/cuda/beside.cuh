@@ -5,7 +5,7 @@ namespace lsmx {
 // What numbers of a row are in memory; NUMBER: no memory, but one number for all rows, as its bits in the place of the address
 enum Type { NO_NUMBERS, FLOAT16, BFLOAT16, FLOAT32, FLOAT64, INT32, INT64, NUMBER };
 
-constexpr long long OUTSIDE = -1, IGNORED = -2;  // what stands for an index that is not in the row, or counts as 0
+constexpr long long OUTSIDE = -1, IGNORED = -2;  // in place of an index: it is not in the row, or its row counts as 0
 
 // Numbers that belong to a row, in what is computed in
 template <class F> struct Numbers {
@@ -49,7 +49,7 @@ struct Mask {
     LAW bool at(long long c) const { return !data || data[c * along] != 0; }
 };
 
-// Functions of their own: in the place of each call they would take a compiler its time
+// Not inlined, as that would take compilers much longer
 template <class F> RARE F quotient(F x, F temperature) { return divided(x, temperature); }
 template <class F> RARE F under_cap(F z, F cap) { return capped(z, cap); }
 template <class F> RARE F by_uncapped(F g, F z, F cap) { return uncapped(g, z, cap); }

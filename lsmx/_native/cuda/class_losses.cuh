@@ -14,7 +14,7 @@ template <class F, class Values, class Row> LAW long long present_in(const Team&
 
 template <class F, class Row> LAW F weight_of(const Row& row, long long c) { return row.weight.any() ? row.weight.at(c) : F(1); }
 
-// What is made of a class is made by functions: a thread has many classes, and in the place of each call there would be every type of numbers.
+// Not inlined: a thread computes many classes, and each inlined call would contain the code for every type of numbers.
 
 // q_c of an index; that of an absent class counts at the index alone
 template <class F, class Row> RARE F class_target(const Row& row, const Smoothed<F>& by, long long c) {
@@ -87,7 +87,7 @@ struct OfBackwardTarget : OfOne {
 
 // ---- log_prob at several indices
 
-constexpr long long EVERY = -3;  // in the place of a class
+constexpr long long EVERY = -3;  // in place of a class: all of them
 
 // The cotangents of one class, or of all, in the order of their indices
 template <class F, class Row> struct Chosen : Walks<F, Chosen<F, Row>> {

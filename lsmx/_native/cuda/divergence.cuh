@@ -34,7 +34,7 @@ template <class F, class Values> LAW Words<F> base_of(const Team& team, const Va
     return finite(high) ? Words<F>{high, low} : Words<F>{F(0), F(0)};
 }
 
-// What is made of each class, as functions: many times in the place of a call, it takes compilers a quarter of a minute
+// Not inlined: inlined, the code for each class takes compilers a quarter of a minute
 template <class F> RARE F moved(const PairOf<F>& pair, F x, F y) { return pair.moved(pair.p(x), pair.ahead(x, y)); }
 template <class F> RARE F term(const PairOf<F>& pair, F x, F y) { return pair.term(pair.at(x, y)); }
 template <class F> RARE F by_z(const PairOf<F>& pair, F x, F y, F kl, F g) { return pair.by_z(pair.at(x, y), kl, g); }
@@ -68,7 +68,7 @@ template <class F, class Values> LAW PairOf<F> pair_of(const Team& team, const V
             largest_f = unordered(f) ? infinity<F>() : larger(f, largest_f);
         },
         Nothing());
-    // teams side by side wait for each other: all of them get here, whatever their rows are
+    // teams of one warp synchronise with each other, so all must get here, whatever their rows are
     alone = team.any(alone);
     largest_f = team.largest(largest_f);
     pair.only_z = alone & 1;
@@ -91,7 +91,7 @@ template <class F, class Values> LAW F kl_of(const Team& team, const Values& val
 struct OfTwo : OfOne {
     static constexpr int operands = 2;
     static constexpr bool caps = false;
-    static constexpr int held = 4;  // each takes many operations, and a compiler its time
+    static constexpr int held = 4;  // fewer than other passes have, as the code for each is long to compile
 };
 
 struct KlForward : OfTwo {

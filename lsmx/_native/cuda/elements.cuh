@@ -1,5 +1,5 @@
 // What lies in memory: T is a float, a double, or 16 bits that are computed in float. Widening is exact, narrowing rounds to
-// nearest-even and knows one NaN.
+// nearest-even, with one bit pattern for NaN.
 
 #define RARE __device__ __noinline__
 

@@ -30,7 +30,7 @@ template <class T, int OPERANDS, int V> LAW void stage(const Team& team, Row<T, 
 struct Turns {
     long long n, rows, inner, size, side_by_side, staged;
 
-    // Blocks take rows in turns: body(o, i, mine) with the place of a team's row. Threads that have none go along with the first one.
+    // Blocks take rows in turn: body(o, i, mine) with the place of a team's row. A team without one computes the first, not its own (mine).
     template <class Body> LAW void each(const Team& team, Body body) const {
         const long long step = (long long)gridDim.x * team.rows;
         for (long long first = (long long)blockIdx.x * team.rows; first < rows; first += step) {

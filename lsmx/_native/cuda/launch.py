@@ -15,13 +15,13 @@ from lsmx._native.geometry import Axis, Geometry, Strides
 from lsmx._native.memory import WIDTH, Memory
 
 HELD = 16  # elements of each operand that a thread has in registers
-FEWER = 4  # the same of passes on two rows of logits
+FEWER = 4  # the same, for passes on two rows of logits
 FEWEST = 128  # threads of a block that has many rows
 WARP = 32
 RESERVED = 1024  # bytes of shared memory that the device takes for each block
-BLOCKS = 2**31 - 1  # of a grid, at most: they take rows in turns
+BLOCKS = 2**31 - 1  # of a grid, at most; each takes several rows in turn
 OLDEST = (7, 5)  # compute capability that device.cuh takes
-LAUNCHES = 64  # for axes that are kept and do not lie as two: more are not worth it
+LAUNCHES = 64  # at most, where the kept axes cannot be walked as two; with more, the definition is quicker
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def too_old(capability: tuple[int, int]) -> str | None:
 
 
 class Launch(NamedTuple):
-    """A launch, but for the addresses."""
+    """All of a launch but the addresses."""
 
     kernel: str
     blocks: int
@@ -70,7 +70,7 @@ def power_of_two(n: int) -> int:
 
 
 def pack_of(dtype: str, full: Sequence[int], aligned: Sequence[bool], way: Geometry) -> int:
-    """How many elements are loaded together: those of 16 bytes, where all rows lie so, or one."""
+    """How many elements are loaded at once: 16 bytes of them if all rows are aligned to that, else one."""
     many, _ = packs(dtype)
     steps = [axis.strides for axis in (way.outer, way.inner) if axis.size > 1]
     lies = all(way.length.strides[i] == 1 and aligned[i] and all(step[i] * WIDTH[dtype] % 16 == 0 for step in steps) for i in full)
@@ -93,11 +93,11 @@ def launch_for(passname: str, dtype: str, has: tuple[Has, ...], aligned: tuple[b
     size = power_of_two(math.ceil(math.ceil(n / pack) / max(elements // pack, 1)))
     held = size <= most
     size = min(size, most)
-    # more than a warp wait for each other at barriers of the block: they have one of their own
+    # a team of more than a warp waits at barriers of its block, and so has the block to itself
     threads = max(FEWEST, size * WARP) if side_by_side else FEWEST if size <= WARP else size
     room = 8 * threads if side_by_side or size > WARP else 0
     stage = len(reads) * math.ceil(n * WIDTH[dtype] / 16) * 16
-    # as much as leaves room for the blocks that there are registers for
+    # so little that as many blocks fit as there are registers for
     fits = (limit + RESERVED) // RESIDENT[dtype] - RESERVED
     staged = not (held or side_by_side) and 8 * threads + stage <= fits
     if staged:

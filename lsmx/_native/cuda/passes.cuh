@@ -3,7 +3,7 @@
 
 namespace lsmx {
 
-// ---- what a pass reads, and what stands for elements past the end of a row, where it changes nothing
+// ---- what a pass reads, and the value for elements past the end of a row, which does not change the result
 
 // Rows of logits z
 struct OfLogits {

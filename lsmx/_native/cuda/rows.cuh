@@ -33,7 +33,7 @@ template <class T, int OPERANDS> struct Row {
     T* out;
     long long out_along, n;
 
-    // How many elements there are from one on, as far as a batch can tell
+    // How many elements are left from `start` on, at most 2^30, which is more than a batch has
     LAW int left(long long start) const { return int(min(n - start, 1LL << 30)); }
 };
 
@@ -85,7 +85,7 @@ template <class T, int OPERANDS, int V, int S> struct Batch {
     }
 };
 
-// Walks of which body(a, b) is given what the operands have of each element, and not, as body(i, a, b), which one it is
+// Adds walks whose body(a, b) is not told the index of the element to those whose body(i, a, b) is
 template <class F, class Values> struct Walks {
     template <class Body, class Settle> LAW void each(Body body, Settle settle) const {
         values().each_at([&](long long, F a, F b) { body(a, b); }, settle);

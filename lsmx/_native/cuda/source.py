@@ -1,4 +1,4 @@
-"""The CUDA source of a pass in a dtype, the law's headers first: for NVRTC, and for a C++ compiler of the host."""
+"""The CUDA source of a pass in a dtype, as one text: for NVRTC, and in the tests for a C++ compiler of the host."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ LAW = ("numbers.h", "constants.h", "law.h")
 FILES = ("elements.cuh", "team.cuh", "rows.cuh", "sums.cuh", "passes.cuh", "kernels.cuh")
 OF_LOSSES = ("loss_law.h", "pair.h"), ("beside.cuh", "losses.cuh", "class_losses.cuh", "divergence.cuh", "loss_kernels.cuh")
 JOINED = re.compile(r'^#(pragma once|include "[\w.]+")\n', re.MULTILINE)
-"""What headers say to be found by each other, and once: here they are one text."""
+"""Lines of headers that are left out, as the headers are joined to one text."""
 THREADS = 512
 """The most threads of a block."""
 RESIDENT = {"float16": 2, "bfloat16": 2, "float32": 2, "float64": 1}
-"""Blocks of so many threads that a multiprocessor is to have registers for: two hide each other's waiting, float64 needs all."""
+"""Blocks of ``THREADS`` that a multiprocessor must have registers for: two hide each other's waiting; float64 needs all for one."""
 OPTIONS = ("--std=c++17", "--fmad=false")
 """What NVRTC is told, besides the architecture."""
 

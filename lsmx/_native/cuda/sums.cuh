@@ -61,7 +61,7 @@ template <class F, class Values, class Each> LAW LimbSums sum_limbs(const Team& 
 template <class F> struct SumExp {
     F maximum;
     bool defined;  // where the maximum is finite
-    F m, second;   // there both, else 0 and -inf
+    F m, second;   // the two largest where the maximum is finite, else 0 and -inf
     F t2;          // exp(second - m)
     Words<F> R;
     Normal<F> total;  // 1 + R
@@ -75,7 +75,7 @@ template <class F> struct SumExp {
     }
 };
 
-// The two largest logits, and what they make known
+// The two largest logits, and what follows from them alone
 template <class F, class Values> LAW SumExp<F> largest_of(const Team& team, const Values& values) {
     Two<F> top = {-infinity<F>(), -infinity<F>()};
     bool any_nan = false;
@@ -141,7 +141,7 @@ template <class F, class Values, class Value> LAW F largest_magnitude(const Team
 // Their sum in units of 2^e, where that is the scale of the largest
 template <class F, class Values, class Value> LAW LimbSums sum_values(const Team& team, const Values& values, Value value, F e) {
     const F scale = power_of(F(0) - e);
-    const bool large = e >= Format<F>::largest_exponent;  // which may be less than the exponent of the largest
+    const bool large = e >= Format<F>::largest_exponent;  // scale_of has reduced e, perhaps: see any_limbs
     return sum_limbs<F>(team, values, [&](F a, F b, Adder<F>& add) {
         const F v = value(a, b);
         if (large) any_limbs(v, scale, grid(F(1)), add);

@@ -70,7 +70,7 @@ struct Team {
         return reduce(v, [](F a, F b) { return smaller(a, b); });
     }
 
-    // Bits that any of the team has
+    // The bitwise or over the team
     LAW int any(int bits) const {
         return reduce(bits, [](int a, int b) { return a | b; });
     }

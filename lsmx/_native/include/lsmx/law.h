@@ -1,4 +1,4 @@
-// The law: what lsmx/_definition says of arrays, operation by operation, on a number type N: a float, a double, or a vector of them.
+// The arithmetic of lsmx/_definition, operation by operation, on a number type N: a float, a double, or a vector of them.
 // F is the element. Compiled with contraction off. Integers that may wrap around are unsigned.
 #pragma once
 #include "numbers.h"
@@ -40,17 +40,17 @@ template <class N> LAW auto finite(N x) { return x - x == Element<N>(0); }
 
 template <class N> LAW N canonical(N x) { return where(unordered(x), spread<N>(not_a_number<Element<N>>()), x); }
 
-// +0 for what is zero or nearly below the normal numbers, where hardware that flushes would differ
+// v, but +0 for -0 and below twice the least normal number, where hardware that flushes subnormals would differ
 template <class N> LAW N flush(N x) { return unless(magnitude(x) < Constants<N>::least, x); }
 template <class N> LAW N product(N a, N b) { return flush(a * b); }
 
 // ---- e^x = 2^k e^r,  e^r = 1 + (r + r^2 q(r)),  r = x - k ln 2 (exp.py)
 
 template <class N> struct Exponential {
-    N expm1, low, k, shifted;  // e^r - 1, what its last addition rounded off, k, and k in the low bits of a float
+    N expm1, low, k, shifted;  // e^r - 1, the rounding error of its last addition, k, and k in the low bits of a float
 };
 
-// For x.high >= underflow; otherwise anything
+// For x.high >= underflow; below that the result means nothing
 template <class N> LAW Exponential<N> exp(Words<N> x) {
     using C = Constants<N>;
     N shifted = x.high * C::log2e + C::one;
@@ -60,7 +60,7 @@ template <class N> LAW Exponential<N> exp(Words<N> x) {
     return {e.high, e.low, k, shifted};
 }
 
-// Of one word
+// The same of a single float
 template <class N> LAW Exponential<N> exp(N x) {
     using C = Constants<N>;
     N shifted = x * C::log2e + C::one;
@@ -141,7 +141,7 @@ template <class N> LAW Limbs<N> limbs(N v, Grid<N> g) {
     return {bits(first), bits(rest + g.second)};
 }
 
-// The limbs of any v: flushed, scaled by 2^-e, and in two parts, as |v| < 4 where that is not the power that was asked for
+// The limbs of any v, flushed and scaled by 2^-e. Where e had to be reduced (scale_of), |x| may reach 4, and limbs hold 2: so x is split.
 template <class N, class Add> LAW void any_limbs(N v, N scale, Grid<N> by, Add&& add) {
     N x = flush(v) * scale;
     N part = larger(smaller(x, spread<N>(2)), spread<N>(-2));
@@ -154,7 +154,7 @@ template <class N> struct Digits {
     Integers<N> top, high, middle, low;
 };
 
-// As two words: coarse to fine, in units of the grid
+// The integer as a double word in units of the grid, its pieces added coarse to fine
 template <class N> LAW Words<N> words(Digits<N> d) {
     using C = Constants<N>;
     Words<N> s = fast_two_sum(to_floats(d.top) * C::unit_top, to_floats(d.high) * C::unit_high);
@@ -171,7 +171,7 @@ template <class N> LAW N exponent_of(N v) {
     return to_floats(as_signed(bits(v) >> C::fraction) - Signed<N>(C::bias));
 }
 
-// The same, but the largest that has a normal 2^-e; 0 where v counts as 0 or is not finite
+// The same, but at most the largest e for which 2^-e is a normal number; 0 where v counts as 0 or is not finite
 template <class N> LAW N scale_of(N v) {
     using C = Constants<N>;
     return unless(!(finite(v) && (v >= C::least)), smaller(exponent_of(v), spread<N>(C::largest_exponent)));
@@ -214,7 +214,7 @@ template <class N> LAW Normal<N> normalise(Words<N> rest) {
     s = {s.high * scale, s.low * scale};
     auto i = as_signed(bits(s.high) >> (C::fraction - C::table_bits)) & ((Signed<N>(1) << C::table_bits) - 1);
     Entry<N> t = LookUp<N>::at(i);
-    N upper = (s.high + C::half_word) - C::half_word;  // short enough for an exact product with c
+    N upper = (s.high + C::half_word) - C::half_word;  // so few bits that the product with c is exact
     Words<N> f = two_sum(upper * t.c - Element<N>(1), (s.high - upper) * t.c);
     f = fast_two_sum(f.high, f.low + s.low * t.c);
     auto first = (exponent | i) == Signed<N>(0);
@@ -259,7 +259,7 @@ template <class N> LAW N logsumexp_value(N m, Words<N> L) {
     return flush(s.high + flush(flush(s.low) + L.low));
 }
 
-// a - b, and what that rounded off where it cannot be subnormal
+// a - b and its rounding error, the latter 0 where it could be subnormal
 template <class N> LAW Words<N> minus(N a, N b) {
     using C = Constants<N>;
     auto exact = (magnitude(a) >= C::least_exact) && (magnitude(b) >= C::least_exact);

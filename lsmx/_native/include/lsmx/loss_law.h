@@ -1,8 +1,8 @@
-// The law of the losses, as law.h is that of log-softmax: products of double words, e^d - 1, and the formulas of each.
+// The arithmetic of the losses, on the same number types as law.h: products of double words, e^d - 1, and the formula of each loss.
 #pragma once
 #include "law.h"
 
-#ifdef LSMX_SMALL  // a target whose code is to be small: what losses are made of are functions there
+#ifdef LSMX_SMALL  // set for targets whose code has to be small: building blocks of the losses are not inlined there
 #undef LAW
 #define LAW inline
 #endif
@@ -13,7 +13,7 @@ LAW bool any(bool x) { return x; }
 
 // ---- products of double words (products.py)
 
-// A double word whose second word counts as 0 where it, or what it is made of, could be subnormal
+// A double word, its second word 0 where that, or what it was computed from, could be subnormal
 template <class N> LAW Words<N> settled(N high, N low) { return {high, unless(magnitude(high) < Constants<N>::least_pair, flush(low))}; }
 
 // As two words of half the bits, whose products are exact

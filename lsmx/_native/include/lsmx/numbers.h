@@ -1,5 +1,5 @@
 // Numbers and their bits: float and double one at a time, as a CUDA thread has them. cpu/pack.h has the same operations on vectors.
-// What is to be read by every compiler, a device's too, includes no header.
+// Compilers for devices read this too, so no header is included.
 #pragma once
 
 #ifdef __CUDACC__

@@ -1,4 +1,4 @@
-// Two rows of logits side by side, p = softmax(z) and q = softmax(w): what lsmx/_definition/divergence.py says of each class.
+// Two rows of logits side by side, p = softmax(z) and q = softmax(w): the terms of lsmx/_definition/divergence.py for each class.
 //
 //     KL = sum(p (e^d - 1 - d)),  d = ln q - ln p
 //     JS = sum((p + q)/2 psi(d/2))
@@ -32,7 +32,7 @@ template <class F> struct Side {
 // d = e - (L_w - L_z) with e = (w - max w) - (z - max z); in close rows d = f - ln(1 + R) with f = e - e(at z's maximum) and
 // R = sum(p (e^f - 1)), of which nothing is lost where the two are nearly one
 template <class F> struct PairOf {
-    static constexpr F FAR = 32, LEAST = F(-0.75);  // of close rows: the largest f, and the least R
+    static constexpr F FAR = 32, LEAST = F(-0.75);  // two rows are close if f <= FAR in all of them, and R >= LEAST
 
     Side<F> z, w;
     Words<F> base, less;  // e at z's maximum; what d is less than e, or f, by
@@ -78,7 +78,7 @@ template <class F> struct PairOf {
     template <class N> LAW At<N> at(N x, N y, N p, Words<N> e) const { return {x, y, p, difference(x, y, e)}; }
     template <class N> LAW At<N> at(N x, N y) const { return at(x, y, p(x), ahead(x, y)); }
 
-    // p times what is made of d, or what is made of q where p is 0
+    // p times a function of d, or a function of q where p is 0
     template <class N, class Make, class Other> LAW N by_p(const At<N>& c, Make make, Other other) const {
         auto dead = !(c.p > F(0));
         N made = product(c.p, make(change_by(Words<N>{unless(dead, c.d.high), unless(dead, c.d.low)})));
