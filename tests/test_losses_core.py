@@ -34,7 +34,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def logits(rng: np.random.Generator, n: int, kind: str, dtype: str) -> Values:
-    """Rows of what goes wrong elsewhere."""
+    """Rows that other implementations get wrong."""
     z = rng.standard_normal((ROWS, n))
     wide = 1e37 if dtype != "float16" else 1e3
     made: dict[str, Callable[[], Values]] = {

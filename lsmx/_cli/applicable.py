@@ -30,7 +30,7 @@ FUNCTIONS = (
     "js_divergence",
     "row_sums",
 )
-"""Those that make one array, each row of which is of one row of the input."""
+"""Functions that make one array, each row of it from one row of the input."""
 
 ONE_ARRAY = "makes two arrays, and a file holds one; call it from Python"
 MANY = "makes n * n numbers of a row of n; call it from Python"

@@ -43,7 +43,7 @@ def apply(given: argparse.Namespace, progress: Progress) -> int:
 
 
 def request_of(work: Work, parts: Boxes) -> dict[str, Any]:
-    """What has to be the same for a part of the result to be of use later."""
+    """Everything that must be unchanged for an unfinished result to be continued."""
     options = {f"option {name}": repr(value) for name, value in work.options}
     files = {f"file {given.name}": stores.stamp(given.path) for given in work.arrays}
     kept = {"function": work.function, "rounded to bfloat16 first": work.narrows, "arithmetic version": work.arithmetic}
@@ -51,7 +51,7 @@ def request_of(work: Work, parts: Boxes) -> dict[str, Any]:
 
 
 def begin(work: Work, parts: Boxes, unfinished: Unfinished, progress: Progress) -> None:
-    """Have something to write to: what is there from before, or a new one."""
+    """Make the file to write to, or take the unfinished one."""
     if unfinished.done:
         progress.note(f"{unfinished.output}: goes on after an interruption, {unfinished.done} of {len(parts)} parts are done")
         return
@@ -63,7 +63,7 @@ def begin(work: Work, parts: Boxes, unfinished: Unfinished, progress: Progress) 
 
 
 def go_on(work: Work, parts: Boxes, unfinished: Unfinished, run: Run, many: int, progress: Progress) -> None:
-    """Do the boxes that are left, and write down every few how far it is."""
+    """Do the boxes that are left, and record the progress after every few."""
     done, sums = unfinished.done, unfinished.sums
     left = itertools.islice(parts, done, None)
     while few := tuple(itertools.islice(left, many)):

@@ -1,4 +1,4 @@
-"""What ``lsmx apply`` was asked for, looked at before any work is done: the library itself says what it thinks of one row."""
+"""Checks of what ``lsmx apply`` was asked for, before any work: the function is called on one row, and raises if that is wrong."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def along_of(name: str, shape: Shape, rows: Shape, axes: tuple[int, ...]) -> Alo
 
 
 def one_row(file: Reader, along: Along) -> npt.NDArray[Any]:
-    """An array as a file's, of one row; float16 in place of bfloat16, which NumPy lacks and everything treats alike."""
+    """An array of one row with the file's dtype; float16 in place of bfloat16, which NumPy lacks and errors do not depend on."""
     shape = [n if a is None else 1 for n, a in zip(file.shape, along, strict=True)]
     dtype = np.dtype(np.float16) if file.is_bfloat16 else file.dtype
     return (np.ones if dtype.kind in "fb" else np.zeros)(shape, dtype)

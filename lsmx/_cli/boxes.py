@@ -11,7 +11,7 @@ Box = tuple[slice, ...]
 Shape = tuple[int, ...]
 
 ELEMENTS = 2**22  # of a box, if no row has more: 16 MiB of float32
-LARGE = 2**26  # of a chunk that is read whole, and not once for each of many boxes in it
+LARGE = 2**26  # elements of a chunk up to which it is read whole, and not once for each box in it
 
 
 @dataclass(frozen=True)

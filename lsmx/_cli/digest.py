@@ -15,7 +15,7 @@ from lsmx.testing.bits import bits
 
 
 def line(sums: Sums, dtype: str, shape: Shape) -> str:
-    """What is the same wherever an array is."""
+    """The digest, dtype and shape in one line."""
     return f"{sums} {dtype} {shape}"
 
 

@@ -30,7 +30,7 @@ def refused(name: str, reason: object, own: bool) -> int:
     """Say in one line what is wrong."""
     complain(f"{name}: {' '.join(str(reason).split())}")
     if own:
-        drop_output()  # which may be what failed
+        drop_output()  # writing to it may be what has failed
     return BAD_INPUT
 
 
@@ -50,14 +50,14 @@ def reader_gone(own: bool) -> int:
 
 
 def drop_output() -> None:
-    """Send what is still to be written nowhere: Python would try once more at its end, and complain."""
+    """Redirect stdout to nowhere: else Python would try to write the rest when it exits, and complain."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
 
 
 def end_at_ctrl_c(name: str, progress: Progress) -> None:
-    """End the process where it is, wherever that is: raising would end up in what a library does with exceptions."""
+    """End the process at once on Ctrl-C: an exception might be caught by the library that happens to run."""
 
     def handler(number: int, frame: object) -> None:
         progress.abandon()

@@ -1,4 +1,4 @@
-"""What is computed on: the generated cases, or somebody's own logits."""
+"""The inputs that are computed on: the generated cases, or somebody's own logits."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from lsmx._cli.npy import layout
 
 
 def create(path: pathlib.Path, shape: Shape, dtype: np.dtype[Any]) -> None:
-    """A file of zeros that has its place on the disk: a full one is told of now, and not where a page of a map finds none."""
+    """A file of zeros whose space on the disk is allocated: a full disk is noticed now, not by a crash in a write to a map."""
     with path.open("wb") as file:
         described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, described)

@@ -1,4 +1,4 @@
-"""What a command says while it works: lines on stdout, and on a terminal one more on stderr that a thread redraws."""
+"""The output of a command at work: lines on stdout, and on a terminal a progress line on stderr that a thread redraws."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from lsmx._cli.ending import complain
 
 EVERY = 0.3  # seconds between two looks at what is to be drawn
-SOON = 5.0  # seconds from which on the time that is left is guessed
+SOON = 5.0  # after so many seconds the time that is left is estimated
 
 
 class Progress:

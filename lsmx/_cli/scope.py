@@ -1,4 +1,4 @@
-"""On which inputs a way is looked at: all, but for losses that it has no kernel for, or that take too long to compile."""
+"""The inputs that a way is compared on: all, but for losses that it has no kernel for or that take too long to compile."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Unfinished:
     done, sums
         How many boxes there are already, and their digest.
     changed
-        What of the request is another than that of the part that was found, which is then of no use.
+        Names of what differs between this request and that of the unfinished result that was found, which is then discarded.
     """
 
     def __init__(self, output: pathlib.Path, request: dict[str, Any], overwrite: bool) -> None:
@@ -58,7 +58,7 @@ class Unfinished:
             remove(self.folder)
 
     def refuse_existing(self, hint: str) -> None:
-        """Raise if the name is taken and nobody wants what is there replaced."""
+        """Raise if the output exists, unless it may be overwritten."""
         if self.output.exists() and not self.overwrite:
             raise InputError(f"{self.output}: exists; {hint}")
 

@@ -82,7 +82,7 @@ class Running:
                 self.wrong = f"{case.name} {found}"
 
     def row(self) -> Row:
-        """What came out."""
+        """The row of the table."""
         row = Row(self.way.name, self.function, self.dtype, partly=bool(self.left_out))
         if self.wrong is not None:
             row.result, row.why = "differs", self.wrong
@@ -129,7 +129,7 @@ def measured(
     """All rows, each said as soon as it is there, and the definition's digests."""
     rows: list[Row] = []
     definition: dict[str, str] = {}
-    idle: dict[tuple[str, str], list[Row]] = {}  # kernels that took none of the inputs of a loss, by way and dtype
+    idle: dict[tuple[str, str], list[Row]] = {}  # rows of kernels that took none of a loss's inputs, by way and dtype
 
     def show(row: Row) -> None:
         rows.append(row)

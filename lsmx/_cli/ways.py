@@ -44,7 +44,7 @@ class Way:
     version
         Of the library.
     around
-        Confines it.
+        A context in which only this way is used.
     joins
         Whether blocks of rows are given to it as one array.
     tally

@@ -1,4 +1,4 @@
-"""What somebody's own gradient gave for a probe, and how far that is from given lines."""
+"""The result that somebody's own gradient gave for a probe, and its distance from the results of lines of NumPy code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lsmx.testing.gradients import evaluate_lines
 from lsmx.testing.inputs import Values
 from lsmx.testing.probes import Probe
 
-ULPS = 8  # why so many: in the docstring of ``diagnose``
+ULPS = 8  # the reason for this number is in the notes of ``diagnose``
 EPS_AND_TINY = {  # one ulp of 1, and the smallest normal number, below which libraries may flush
     "float16": (2.0**-10, 2.0**-14),
     "bfloat16": (2.0**-7, 2.0**-126),
@@ -40,7 +40,7 @@ class Answer:
         return self.apart(self.lines) <= ULPS
 
     def errors(self, lines: str) -> Values | None:
-        """The distance of each entry from what ``lines`` give, in ulp; None if one of the two has no such entries."""
+        """The distance of each entry from the result of ``lines``, in ulp; None if one of the two is no array of that shape."""
         want = evaluate_lines(lines, self.given)
         if self.got is None or isinstance(want, Exception) or self.got.shape != want.shape:
             return None
@@ -65,7 +65,7 @@ class Answer:
 
 
 def size_of(lines: str, given: dict[str, Any]) -> Values:
-    """What the roundings of ``dz`` are relative to, of lines that do not raise."""
+    """The magnitude that roundings of ``dz`` are relative to: that of the numbers that the lines add up."""
     size = evaluate_lines(lines, given, size=True)
     assert not isinstance(size, Exception)
     return size
@@ -81,9 +81,9 @@ def distance(got: Values, want: Values, size: Values, dtype: str) -> Values:
 
 
 def slack(z: Values, axis: int) -> Values:
-    """The error that ``exp(z - lse)`` may have, as a multiple of that of ``exp``.
+    """By how much the error of ``exp(z - lse)`` may exceed that of ``exp`` itself, as a factor.
 
-    Its argument is rounded by half an ulp of ``z - lse`` and of ``lse``, which the exponential turns into a relative error.
+    The argument has errors of half an ulp of ``z - lse`` and of ``lse``; the exponential makes relative errors of these.
     """
     z = np.where(np.isfinite(z), z, 0.0)
     relative: Values = 1.0 + (4.0 + np.abs(z - np.max(z, axis=axis, keepdims=True))) / (2 * ULPS)

@@ -1,4 +1,4 @@
-"""The arguments of `diagnose`: those that are none raise."""
+"""Checks of the arguments of `diagnose`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLED = {  # what the second argument of a cross-entropy rule is, by its name
 
 
 def checked(backward: Any, forward: object, function: str, saves: str | Sequence[str] | None, shapes: Shapes) -> tuple[str, ...]:
-    """What is handed over beside the cotangent; raises for arguments that are none."""
+    """Raise for bad arguments; return what the gradient is called with beside the cotangent."""
     if not callable(backward) and (backward is not None or forward is None):
         raise TypeError(f"backward: {backward!r} is not callable; pass the function that computes your gradient")
     if forward is not None and not callable(forward):
@@ -42,7 +42,7 @@ def checked(backward: Any, forward: object, function: str, saves: str | Sequence
 
 
 def checked_options(options: Mapping[str, Any] | None, function: str) -> dict[str, Any]:
-    """Those that are not at their defaults; raises for others than `lsmx` has."""
+    """The options that are not at their defaults; raises for options that lsmx has not."""
     accepted = [name for name in ACCEPTED.get(function, ()) if name != "weight"]
     valid: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "reduction": ("'none', 'mean' or 'sum'", lambda x: isinstance(x, str) and x in ("none", *ONE_NUMBER)),

@@ -1,4 +1,4 @@
-"""Bit patterns: the only comparison there is between two of our own results."""
+"""Bit patterns, by which any two of lsmx's own results are compared: there is no tolerance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def quantise(values: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
 
 
 def to_odd_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """float64 to float32 so that rounding once more is as good as rounding once: an inexact result gets an odd last bit."""
+    """float64 to float32 by rounding to odd, so that rounding the result again gives what rounding once would."""
     single = values.astype(np.float32)
     if values.dtype == np.float32:
         return single
@@ -64,7 +64,7 @@ def digest(*results: tuple[npt.NDArray[Any], str]) -> str:
 
 
 def combined(marks: list[str]) -> str:
-    """One short hash of several."""
+    """Several hashes as one."""
     return hashlib.sha256("".join(marks).encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""Somebody's own gradient, called on probes: what it gave, and what it harmed."""
+"""Somebody's own gradient, called on probes: its results, and whether it has changed its inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lsmx.testing.tasks import Target, target_like
 
 
 def unusable(result: Any, z: Array, gives: str) -> str | None:
-    """Why a result is nothing of ``z`` at all, or None."""
+    """Why a result cannot be compared at all (another type or library), or None."""
     try:
         if backend_for(result) is backend_for(z):
             return None
@@ -88,7 +88,7 @@ class Candidate:
         return self.where.from_numpy(quantise(values, self.dtype), self.dtype)
 
     def raises(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """On how many ordinary inputs it raises."""
+        """How many ordinary inputs it raises on."""
         probes = [dressed(probe, self.built_in) for probe in ordinary(shapes, False, self.reduces)]
         return sum(bool(self.answer(probe).raised) for probe in probes)
 
@@ -155,7 +155,7 @@ class Candidate:
         try:
             with np.errstate(all="ignore"):
                 result = self.backward(*handed.values(), **options)
-        except Exception as error:  # whatever somebody's own code raises belongs to the diagnosis
+        except Exception as error:  # whatever it raises is reported in the diagnosis
             return Answer(probe, lines, given, self.dtype, None, f"{type(error).__name__}: {error}", tuple(changed()))
         if self.part != "gradient" and isinstance(result, np.generic):
             result = np.asarray(result)  # what NumPy makes of arrays without axes

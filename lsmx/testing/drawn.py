@@ -1,4 +1,4 @@
-"""What a function is called with on a case: its arrays and its options, drawn by their kinds."""
+"""The arguments that a function is called with on a case: its arrays and options, drawn according to their kinds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lsmx import registered
 from lsmx.extend import FORMAT_OF, INDEX, INDICES, MASK, PER_CLASS, ROW_SUMS, Kind, normal_axes
 from lsmx.testing.inputs import Case, normal, uniform
 
-SUMS = "row_sums"  # the function, and the option of others that takes what it gives
+SUMS = "row_sums"  # the name of the function, and of the option of others that takes its result
 
 
 def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
@@ -40,7 +40,7 @@ def arguments(function: str, case: Case) -> dict[str, npt.NDArray[Any]]:
 
 
 def of_longer_rows(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
-    """The two largest logits of rows that have one more than those of a case, above all others by more than they are rounded."""
+    """The two largest logits of longer rows, of which a case has a part: clearly above all that the case has."""
     z = case.z if case.where is None else np.where(case.where, case.z, -np.inf)
     with np.errstate(invalid="ignore"):
         second = np.max(z, axis=axes, keepdims=True, initial=-np.inf)
@@ -50,7 +50,7 @@ def of_longer_rows(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
 
 
 def magnitudes(case: Case, axes: tuple[int, ...]) -> npt.NDArray[Any]:
-    """The largest magnitudes of rows that have one more value than those of a case, above all others; infinite as in float16."""
+    """The largest magnitudes of longer rows, of which a case has a part: above all that the case has, infinite where float16 is."""
     z = case.z if case.where is None else np.where(case.where, case.z, 0.0)
     most = 1.5 * np.max(np.abs(z), axis=axes, keepdims=True, initial=0.0)
     most = np.where(most < 2.0**16, most, np.where(np.isnan(most), np.nan, np.inf))
@@ -85,7 +85,7 @@ def options_of(function: str, case: Case) -> dict[str, Any]:
 
 
 def takes_sums(function: str, case: Case) -> bool:
-    """Whether a function is to be given what is known of the rows."""
+    """Whether a function is called with ``row_sums``."""
     return SUMS in case.options and SUMS in registered()[function].function.optional
 
 

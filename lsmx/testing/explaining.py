@@ -1,4 +1,4 @@
-"""Which known mistakes give what a candidate gave."""
+"""Finds the known mistakes whose results are those of a candidate."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def explanation(right: str, answers: list[Answer], known: Sequence[Mistake]) -> 
 
 
 def exact(answers: list[Answer], candidates: Iterable[Edit]) -> Explanation | None:
-    """The edit that is nearest, and those that cannot be told from it."""
+    """The edit whose results are nearest, and those with the same results."""
     found = [(apart(answers, lines), lines, mistakes) for lines, mistakes in candidates]
     least, lines, mistakes = min(found, key=lambda one: one[0], default=(np.inf, "", ()))
     if least > ULPS:

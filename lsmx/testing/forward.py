@@ -1,4 +1,4 @@
-"""Somebody's own forward pass of a loss, called on probes as a gradient is."""
+"""Somebody's own forward pass of a loss, checked on probes in the way of a gradient."""
 
 from __future__ import annotations
 

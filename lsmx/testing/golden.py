@@ -1,4 +1,4 @@
-"""The digests that hold the promise across machines and releases: one per function or loss, dtype and generated case."""
+"""Stored digests of the results of each function, dtype and generated case, which hold on all machines and in all releases."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def digest_of(function: str, dtype: str, results: dict[str, Any]) -> str:
 
 
 def dtype_of(function: str, dtype: str, direction: str) -> str:
-    """That of a result: values and JVPs of a loss are in the format that is computed in."""
+    """The dtype of a result: values and JVPs of a loss are in the format that is computed in."""
     widens = registered()[function].function.widens and not direction.startswith(("backward", "jacobian"))
     return FORMAT_OF[dtype].dtype if widens else dtype

@@ -1,4 +1,4 @@
-"""The gradients as lines of NumPy, in float64: what `diagnose` prints is what it runs."""
+"""The correct gradients as lines of NumPy code in float64: `diagnose` runs these lines, and prints them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RULES = {
     "cross_entropy": f"{G} * (s - y)",
     "log_prob": f"{G} * (y - s)",
 }
-OF_CLASSES = ("cross_entropy", "log_prob")  # those that take a class of each row
+OF_CLASSES = ("cross_entropy", "log_prob")  # functions that take a class for each row
 OF_LOGITS, OF_LOG, OF_LSE = "softmax(z, axis)", "np.exp(out)", f"np.exp(z - {LSE})"
 PROBABILITIES: dict[
     str, dict[tuple[str, ...], str]

@@ -95,7 +95,7 @@ def far(seed: int, n: int) -> Values:
 
 
 def nasty() -> Values:
-    """Rows of what goes wrong elsewhere."""
+    """Rows that other implementations get wrong: infinities, NaN, huge and tiny numbers, ties."""
     inf, nan = np.inf, np.nan
     rows = [
         [1e8, 1e8, 0.0, -1e8],

@@ -1,4 +1,4 @@
-"""The losses: on which inputs and with which options their bits are held, and what takes too long to be looked at each time."""
+"""The losses: the inputs and options on which their bits are checked, and what takes too long to check each time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ QUICK = {
     ),
     "float64": ("rank", "row_sums", "row_top", "row_magnitude", "target_weight", "capped_logits", "divided_logits"),
 }
-"""What XLA compiles soon, by dtype, on these cases."""
+"""Functions that XLA compiles quickly, by dtype."""
 OF_PARTS = {
     "row_top": ("nasty", "masked", "axes-0-2", "scaled-nasty", "temperatures", "no-entries"),
     "row_digits": ("nasty", "masked", "axes-0-2", "blocks", "no-entries"),
@@ -102,7 +102,7 @@ def fits(function: str, case: Case) -> bool:
     rules, numbers = registered()[function].function, registered()[function].operations["forward"].options
     if function == "mean_of_rows":
         return case.axis is None or "zero_if_empty" in case.options
-    if rules.gives is ROW_SUMS and not case.z.ndim:  # no axis to put them along
+    if rules.gives is ROW_SUMS and not case.z.ndim:  # there is no axis for the numbers to lie along
         return False
     if function in OF_PARTS:
         return case.name in OF_PARTS[function]
@@ -112,12 +112,12 @@ def fits(function: str, case: Case) -> bool:
 
 
 def cases_of(function: str) -> list[Case]:
-    """The inputs on which a function's bits are held."""
+    """The inputs on which the bits of a function are checked."""
     return [case for case in loss_cases() if fits(function, case)] if function in LOSSES else cases()
 
 
 def looked_at(library: str, function: str, dtype: str) -> list[Case]:
-    """Those on which a library is looked at each time.
+    """The inputs on which a library is checked each time.
 
     XLA compiles some losses for seconds, and others for minutes; array-api-strict, which checks every step, has all in float32.
     """

@@ -1,4 +1,4 @@
-"""Inputs on which the known mistakes show: no square only, no cotangent of ones or of zero sum, every axis, every class."""
+"""Inputs on which the known mistakes show: not only squares, cotangents whose sum is not 0 or n, every axis, every class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MATRICES = ((5, 7), (6, 6), (7, 5))  # what rules with targets are written for
 class Probe:
     """Logits, cotangent, axis, a target for each row, a mask and options perhaps.
 
-    ``safe`` names what a right rule may still stumble over.
+    ``safe`` names the numerical trouble that a rule with the right formula may still have here.
     """
 
     z: Values
@@ -76,7 +76,7 @@ def ordinary(shapes: Sequence[tuple[int, ...]], every_axis: bool, reduces: bool)
 
 
 def dressed(probe: Probe, options: Mapping[str, Any]) -> Probe:
-    """It with options: every other row ignored, a weight for each class, one cotangent for all rows."""
+    """The probe with options: every other row ignored, a weight for each class, one cotangent for all rows."""
     n, target, given = probe.z.shape[probe.axis], probe.target.copy(), dict(options)
     if "ignore_index" in options:
         target[target == options["ignore_index"]] = (options["ignore_index"] + 1) % n
@@ -88,13 +88,13 @@ def dressed(probe: Probe, options: Mapping[str, Any]) -> Probe:
 
 
 def unknown_where_ignored(probe: Probe) -> Probe:
-    """It with NaN in the rows that are ignored."""
+    """The probe with NaN in the rows that are ignored."""
     ignored = np.expand_dims(probe.target == probe.options["ignore_index"], probe.axis)
     return replace(probe, z=np.where(ignored, np.nan, probe.z))
 
 
 def again(first: Probe, reduces: bool) -> list[Probe]:
-    """The first input once more, then others of its shape and axis: what was kept of the first does not fit them."""
+    """The first input again, then others of its shape and axis: a rule that keeps something of the first is wrong on them."""
     return [first, dressed(drawn(9001, first.z.shape, first.axis, reduces), first.options), first]
 
 
@@ -111,7 +111,7 @@ def masked(reduces: bool) -> list[Probe]:
 
 
 def hard(reduces: bool) -> list[Probe]:
-    """Rows on which rules that are right on paper come out as NaN."""
+    """Rows on which mathematically correct rules compute NaN."""
     rows: dict[str, Any] = {  # with the targets
         "logits of -inf": ([[0.5, -np.inf, 1.25, -0.75], [-np.inf, -np.inf, 2.0, 1.0]], [0, 3]),
         "one logit that leads by far": ([[0.5, 30.0, 1.25, -0.75], [-20.0, 1.0, -40.0, -20.0]], [1, 2]),

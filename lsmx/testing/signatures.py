@@ -1,4 +1,4 @@
-"""What the signature of somebody's own function tells, and rules with a context."""
+"""What can be read from the signature of somebody's own function; and rules that take a context."""
 
 from __future__ import annotations
 

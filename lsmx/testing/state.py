@@ -1,4 +1,4 @@
-"""What a rule keeps from one call to the next: it is right once, and wrong afterwards."""
+"""Finds rules that keep something from one call to the next: right at first, and wrong afterwards."""
 
 from __future__ import annotations
 

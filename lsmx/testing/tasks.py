@@ -107,7 +107,7 @@ def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, 
 
 
 def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
-    """The same by the definition on NumPy; in bfloat16, which NumPy lacks, results are rounded to it from float32.
+    """The results of the definition on NumPy; for bfloat16, which NumPy lacks, rounded to it from float32.
 
     Not those of a function that widens: they are in float32, and its gradients alone are in bfloat16.
     """
