@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lsmx._bench import changes
+from lsmx._bench import changes, measure
 from lsmx._bench.changes import Change, Drift, Shift
 from lsmx._cli import main
 
@@ -120,6 +120,11 @@ def test_a_shift_is_found_with_its_interval() -> None:
     assert not found.told(0.11)  # runs drift apart by more
 
 
+def test_what_is_stored_of_a_turn_is_its_mean() -> None:
+    assert measure.recorded([1.0, 3.0, 2.0, 4.0, 1 / 3, 1 / 3])["turns"] == [2.0, 3.0, 0.33333]
+    assert measure.recorded([1.0, 3.0], 1)["turns"] == [1.0, 3.0]
+
+
 # --- what is told ---------------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +140,14 @@ def test_a_slow_down_beyond_the_noise_is_told(compare: Any) -> None:
     assert [row["work"] for row in record["rows"]] == ["slow", "same", "quick"]  # the worst first
     assert [row["told"] for row in record["rows"]] == [True, False, True]
     assert record["rows"][0]["factor"] == pytest.approx(1.1)
+
+
+def test_the_worst_is_first(compare: Any) -> None:
+    """What is told to be slower by more; what is told at all; of the rest what may be slower; what is told to be faster."""
+    factors = {"faster": (0.5, 0.01), "same": (1.0, 0.01), "perhaps": (1.5, 0.8), "slow": (1.1, 0.01), "slower": (1.2, 0.01)}
+    before = run(*(entry(name, 1.0, noise) for name, (_, noise) in factors.items()))
+    *_, record = compare(before, run(*(entry(name, factor, noise) for name, (factor, noise) in factors.items())))
+    assert [row["work"] for row in record["rows"]] == ["slower", "slow", "perhaps", "same", "faster"]
 
 
 @pytest.mark.parametrize(("limit", "want"), [("9", 1), ("11", 0)])
