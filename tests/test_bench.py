@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lsmx
-from lsmx._bench import first, groups, instructions, large, layouts, measure, picture, report, works
+from lsmx._bench import first, groups, host, instructions, large, layouts, measure, picture, report, works
 from lsmx._bench.groups import LOG_SOFTMAX, rows, rows_of
 from lsmx._bench.works import Row, Target
 from lsmx._cli import main
@@ -125,6 +125,27 @@ def test_calls_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_summary() -> None:
     assert measure.summary([4.0, 1.0, 2.0, 3.0, 5.0]) == {"median": 3.0, "low": 1.5, "high": 4.5}
+
+
+def test_where_it_was_measured(tmp_path: pathlib.Path) -> None:
+    for number, facts in enumerate((("1", "Data", "48K"), ("1", "Instruction", "64K"), ("2", "Unified", "2048K"))):
+        (folder := tmp_path / f"index{number}").mkdir()
+        for name, fact in zip(("level", "type", "size"), facts, strict=True):
+            (folder / name).write_text(f"{fact}\n")
+    (tmp_path / "index3").mkdir()  # of which nothing is said
+    assert host.caches(tmp_path) == ["L1d 48K", "L1i 64K", "L2 2048K"]
+    assert host.caches(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "want"), [(b"..GCC: (Debian 12.2.0-14) 12.2.0..", "GCC: (Debian 12.2.0-14) 12.2.0"), (b"..", None)]
+)
+def test_what_has_compiled_the_core(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, said: bytes, want: str | None) -> None:
+    (tmp_path / "core").write_bytes(b"\x00" + said + b"\x00")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "core")))
+    assert host.compiler() == want
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert host.compiler() is None
 
 
 # --- the rows -------------------------------------------------------------------------------------------------------------------

@@ -149,7 +149,8 @@ def test_builds_are_compared(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["after.json", "before.json"]
 
 
-def test_one_build_twice_is_refused(ab: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_build_twice_is_refused(ab: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(ab, "measured", lambda *_: pytest.fail("it is measured"))
     with pytest.raises(SystemExit):
         ab.main([sys.executable, sys.executable])
     assert "OLD_PYTHON, NEW_PYTHON: both import" in capsys.readouterr().err
