@@ -30,6 +30,9 @@ OPTIONAL = {  # the libraries of the extras, by the names under which they are i
 DESELECTED = pytest.StashKey[Counter[str]]()
 
 
+collect_ignore = ["docs/conf.py", "docs/reference", "docs/tutorials"]  # of the site: its settings, and what it writes
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--backends``."""
     add_option(parser)

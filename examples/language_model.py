@@ -1,8 +1,12 @@
-"""A language model of characters, trained in PyTorch, whose log-probs on held-out text are the same bits in NumPy and in JAX.
+"""One model, three libraries
+==========================
 
-It reads the source of a module of Python's standard library: an embedding, a recurrent layer, logits. The loss is
-`lsmx.linear_cross_entropy`, fused with the last layer. What the model thinks of text that it has not seen is reported from its
-saved logits by three libraries.
+A language model of characters is trained in PyTorch. Its log-probs of held-out text are then read in NumPy and in JAX, and they
+are the same bits.
+
+The model is small: an embedding, a recurrent layer, and a last layer that makes the logits. The loss is
+`lsmx.linear_cross_entropy`, which is fused with the last layer, so that the logits of a batch are never there all at once. The
+text is the source of a module of Python's standard library.
 """
 
 from __future__ import annotations
@@ -21,6 +25,10 @@ import lsmx
 
 CONTEXT, BATCH, WIDTH, STEPS = 48, 24, 64, 150
 HELD_OUT = 40  # windows
+
+# %%
+# The model
+# ---------
 
 
 class Model(torch.nn.Module):
@@ -43,67 +51,76 @@ class Model(torch.nn.Module):
         return logits
 
 
-def read() -> tuple[torch.Tensor, int]:
-    """A text as numbers, and how many characters there are."""
-    text = inspect.getsource(argparse)[:40000]
-    characters = sorted(set(text))
-    number = {c: i for i, c in enumerate(characters)}
-    return torch.tensor([number[c] for c in text]), len(characters)
+# %%
+# The text
+# --------
+#
+# Each character is a number. The last windows of the text are held out.
 
+torch.manual_seed(0)
+torch.set_num_threads(1)  # of a model so small, more would wait for each other
+source = inspect.getsource(argparse)[:40000]
+letters = sorted(set(source))
+number = {c: i for i, c in enumerate(letters)}
+text = torch.tensor([number[c] for c in source])
+last = HELD_OUT * (CONTEXT + 1)
+seen, held_out = text[:-last], text[-last:].reshape(HELD_OUT, CONTEXT + 1)
 
-def trained(text: torch.Tensor, characters: int) -> Model:
-    """A model after some steps on windows of the text."""
-    model = Model(characters)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for step in range(STEPS + 1):
-        start = torch.randint(len(text) - CONTEXT - 1, (BATCH,))
-        window = text[start[:, None] + torch.arange(CONTEXT + 1)]
-        hidden = model.hidden(window[:, :-1])
-        loss = lsmx.linear_cross_entropy(hidden, model.last.weight, window[:, 1:], bias=model.last.bias)
-        if step % 50 == 0:
-            print(f"step {step:3d}   loss {loss.item():.4f}")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return model
+# %%
+# Training
+# --------
+#
+# `lsmx.linear_cross_entropy` takes the hidden states and the weight of the last layer. Its gradients go to both.
 
+model = Model(len(letters))
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+for step in range(STEPS + 1):
+    start = torch.randint(len(seen) - CONTEXT - 1, (BATCH,))
+    window = seen[start[:, None] + torch.arange(CONTEXT + 1)]
+    hidden = model.hidden(window[:, :-1])
+    loss = lsmx.linear_cross_entropy(hidden, model.last.weight, window[:, 1:], bias=model.last.bias)
+    if step % 50 == 0:
+        print(f"step {step:3d}   loss {loss.item():.4f}")
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
-def main() -> None:
-    """Train, save the logits of the held-out text, and report on them."""
-    torch.manual_seed(0)
-    torch.set_num_threads(1)  # of a model so small, more would wait for each other
-    text, characters = read()
-    last = HELD_OUT * (CONTEXT + 1)
-    model = trained(text[:-last], characters)
-    held_out = text[-last:].reshape(HELD_OUT, CONTEXT + 1)
-    with torch.no_grad():
-        logits = model(held_out[:, :-1])
-    target = held_out[:, 1:]
+# %%
+# Three readers
+# -------------
+#
+# The logits of the held-out text are saved. `lsmx.token_stats` reports the log-prob, the entropy, the logsumexp and the rank of
+# each character: in PyTorch, and from the file in NumPy and JAX.
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "logits.npy"
-        np.save(path, logits.numpy())
-        z = np.load(path)
-    index = target.numpy()
+with torch.no_grad():
+    logits = model(held_out[:, :-1])
+target = held_out[:, 1:]
 
-    loss = lsmx.cross_entropy(logits, target)
-    by_torch = lsmx.token_stats(logits, target)
-    by_numpy = lsmx.token_stats(z, index)
-    by_jax = lsmx.token_stats(jnp.asarray(z), jnp.asarray(index))
-    for a, b, c in zip(by_torch, by_numpy, by_jax, strict=True):
-        assert np.array_equal(a.numpy(), b)
-        assert np.array_equal(np.asarray(c), b)
-    assert loss.numpy() == lsmx.cross_entropy(z, index) == np.asarray(lsmx.cross_entropy(jnp.asarray(z), jnp.asarray(index)))
+with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / "logits.npy"
+    np.save(path, logits.numpy())
+    z = np.load(path)
+index = target.numpy()
 
-    first = " ".join(f"{v:.4f}" for v in by_numpy.log_prob.ravel()[:5])
-    right, entropy = 100 * (by_numpy.rank == 0).mean(), by_numpy.entropy.mean()
-    print(f"held out: {index.size} characters, loss {loss.item():.4f} (of {math.log(characters):.4f} for a guess)")
-    print(f"  the right character is the likeliest in {right:.1f} %; entropy {entropy:.4f}")
-    print(f"  log-probs {first} ...: the same bits in PyTorch, NumPy and JAX, as are entropy, logsumexp, rank and the loss")
-    theirs = torch.log_softmax(logits, -1).gather(-1, target[..., None])[..., 0].numpy()
-    print(f"  torch.log_softmax differs from them in {100 * (theirs != by_numpy.log_prob).mean():.1f} %")
-    assert loss < 0.8 * math.log(characters)
+held_out_loss = lsmx.cross_entropy(logits, target)
+by_torch = lsmx.token_stats(logits, target)
+by_numpy = lsmx.token_stats(z, index)
+by_jax = lsmx.token_stats(jnp.asarray(z), jnp.asarray(index))
+for a, b, c in zip(by_torch, by_numpy, by_jax, strict=True):
+    assert np.array_equal(a.numpy(), b)
+    assert np.array_equal(np.asarray(c), b)
+assert held_out_loss.numpy() == lsmx.cross_entropy(z, index)
+assert held_out_loss.numpy() == np.asarray(lsmx.cross_entropy(jnp.asarray(z), jnp.asarray(index)))
 
+first = " ".join(f"{v:.4f}" for v in by_numpy.log_prob.ravel()[:5])
+right, entropy = 100 * (by_numpy.rank == 0).mean(), by_numpy.entropy.mean()
+print(f"held out: {index.size} characters, loss {held_out_loss.item():.4f} (of {math.log(len(letters)):.4f} for a guess)")
+print(f"  the right character is the likeliest in {right:.1f} %; entropy {entropy:.4f}")
+print(f"  log-probs {first} ...: the same bits in PyTorch, NumPy and JAX, as are entropy, logsumexp, rank and the loss")
 
-if __name__ == "__main__":
-    main()
+# %%
+# And how many of PyTorch's own log-probs are other numbers:
+
+theirs = torch.log_softmax(logits, -1).gather(-1, target[..., None])[..., 0].numpy()
+print(f"  torch.log_softmax differs from them in {100 * (theirs != by_numpy.log_prob).mean():.1f} %")
+assert held_out_loss < 0.8 * math.log(len(letters))

@@ -1,26 +1,32 @@
-"""A language model whose last layer is divided along the vocabulary: on one process and on four, the same losses to the last bit.
+"""A vocabulary divided among processes
+====================================
 
-``python examples/split_vocabulary.py`` has all classes in one process; ``torchrun --nproc-per-node 4 examples/split_vocabulary.py``
-has a part of them in each of four. Both print the same lines, step after step.
+The last layer of a language model is divided along the vocabulary: on one process and on four, the losses are the same to the last
+bit. ::
+
+    python examples/split_vocabulary.py
+    torchrun --nproc-per-node 4 examples/split_vocabulary.py
+
+The first has all classes in one process, the second a part of them in each of four. Both print the same lines, step after step.
+``--by-hand`` trains by a loss that is divided as it is commonly written, with three all-reduces in float32: its lines differ.
 
 The loss is `lsmx.cross_entropy`, whose bits do not depend on how rows are divided. In the model around it two matrix products know
 of the vocabulary, and the bits of a product may depend on its shape, and those of a sum on its order. So this is fixed here:
 
-- **The slices.** The vocabulary is cut into slices of `SLICE` classes, and each process has some of them, whole. The products of
+- **The slices.** The vocabulary is cut into slices of ``SLICE`` classes, and each process has some of them, whole. The products of
   the last layer are made slice by slice: all of one shape, at addresses aligned alike, however many processes there are.
 - **The order of the one sum over classes,** the gradient of the hidden states. The term of each slice is gathered, and all are
   added from the first to the last, in every process. An all-reduce would add some of them first, and round otherwise.
 - **The rest** is the same in all processes: one seed, one thread, deterministic algorithms, and machines that compute alike.
   The step of the optimizer is a product and a difference for each element, each rounded by itself.
-
-``--by-hand`` trains by a loss that is divided as it is commonly written, with three all-reduces in float32: its lines differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
-import pathlib
+import textwrap
 from itertools import pairwise
 from typing import Any
 
@@ -36,9 +42,21 @@ SLICES = -(-len(CHARACTERS) // SLICE)  # the last has one class, and seven that 
 Shares = list[tuple[int, int]]
 
 
+# %%
+# Who has which slices
+# --------------------
+
+
 def shares(processes: int) -> Shares:
     """The first slice of each process, and the first of the next."""
     return list(pairwise(SLICES * k // processes for k in range(processes + 1)))
+
+
+# %%
+# The last layer
+# --------------
+#
+# Its products are made slice by slice, and the terms of the one sum over classes are added in their order.
 
 
 class Last(torch.autograd.Function):
@@ -74,6 +92,13 @@ def gathered(terms: torch.Tensor) -> list[torch.Tensor]:
     return [term for x, (start, stop) in zip(found, of_each, strict=True) for term in x[: stop - start]]
 
 
+# %%
+# For comparison
+# --------------
+#
+# The loss as it is commonly divided. ``--by-hand`` trains by it.
+
+
 class ByHand(torch.autograd.Function):
     """Cross-entropy of rows that are divided, as it is commonly written: a maximum, a sum and a logit are reduced in float32."""
 
@@ -102,9 +127,17 @@ def reduced(x: torch.Tensor, how: Any) -> torch.Tensor:
     return x
 
 
+# %%
+# Training
+# --------
+#
+# All processes draw the same batches and the same weights, and keep their part of the last layer. With several processes the
+# loss is `lsmx_torch.parallel.vocabulary_parallel` of `lsmx.cross_entropy`, with one it is `lsmx.cross_entropy` itself.
+
+
 def windows() -> torch.Tensor:
-    """The text of this file as numbers: each row `CONTEXT` characters and the next."""
-    text = [CHARACTERS.index(c) for c in pathlib.Path(__file__).read_text(encoding="utf-8")]
+    """A module of Python's standard library as numbers: each row `CONTEXT` characters and the next."""
+    text = [CHARACTERS.index(c) for c in inspect.getsource(textwrap) if c in CHARACTERS]
     return torch.tensor(text).unfold(0, CONTEXT + 1, 1)
 
 
@@ -136,9 +169,16 @@ def trained(steps: int, by_hand: bool) -> list[torch.Tensor]:
     return losses
 
 
+# %%
+# The losses
+# ----------
+#
+# ``torchrun`` sets ``RANK``. Without it, as on this page, one process has all classes.
+
+
 def main() -> None:
     """Train, and print the losses."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description="Train a model whose vocabulary may be divided.")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--by-hand", action="store_true", help="a loss that is divided as it is commonly written")
     given = parser.parse_args()

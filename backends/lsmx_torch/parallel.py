@@ -19,6 +19,8 @@ from lsmx_torch.bind import bind
 from lsmx_torch.collectives import merged_by
 from lsmx_torch.divided import division_by, refuse_transforms, uncompiled
 
+__all__ = ["data_parallel", "vocabulary_parallel"]
+
 Function = Callable[..., Any]
 
 

@@ -1,0 +1,79 @@
+"""The site: ``sphinx-build -W --keep-going -n docs build/site``, with what ``pip install -e ".[docs]"`` brings.
+
+Below docs/ it writes ``reference/`` and ``tutorials/``, the pages that are made of docstrings and of the examples.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import tomllib
+
+HOME = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(HOME), str(HOME / "backends"), str(HOME / "tools")]
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+project, release = PROJECT["name"], PROJECT["version"]
+author = project_copyright = PROJECT["authors"][0]["name"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "site_extension",
+]
+exclude_patterns = ["tutorials/index.rst"]  # tutorials.md is that
+templates_path = ["_templates"]
+nitpicky = True
+nitpick_ignore = [("py:class", "contextlib.nullcontext")]  # a default that autodoc takes for a member
+default_role = "py:obj"
+suppress_warnings = ["config.cache"]  # of sphinx_gallery_conf, whose order of examples is a function
+
+# pages
+myst_enable_extensions = ["attrs_inline", "dollarmath"]
+myst_heading_anchors = 4
+site_source = PROJECT["urls"]["Source"]
+site_pages = {
+    "backends/README.md": "backends.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changes.md",
+    **{f"examples/{path.name}": f"tutorials/{path.stem}.rst" for path in (HOME / "examples").glob("*.py")},
+}
+
+# the reference
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say what is taken
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_validation_checks: set[str] = set()
+
+# tutorials
+sphinx_gallery_conf = {
+    "examples_dirs": str(HOME / "examples"),
+    "gallery_dirs": "tutorials",
+    "filename_pattern": r"\.py$",  # all are executed
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "reset_modules": (),
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+}
+
+# the look
+html_theme = "furo"
+html_title = "lsmx"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
