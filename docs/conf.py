@@ -11,7 +11,7 @@ import sys
 import tomllib
 
 HOME = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(HOME), str(HOME / "backends"), str(HOME / "tools")]
+sys.path[:0] = [str(HOME / folder) for folder in (".", "backends", "tools", "docs/pictures")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -26,8 +26,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "site_extension",
+    *(["for_sphinx"] if (HOME / "docs" / "pictures" / "for_sphinx.py").exists() else []),
 ]
-exclude_patterns = ["tutorials/index.rst"]  # tutorials.md is that
+exclude_patterns = ["pictures/*.md", "tutorials/index.rst"]  # tutorials.md is that
 templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore = [("py:class", "contextlib.nullcontext")]  # a default that autodoc takes for a member
@@ -60,6 +61,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "capture_repr": (),
     "reset_modules": (),
+    "min_reported_time": 1e9,  # pages do not change with the machine
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,

@@ -13,9 +13,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import NamedTuple
 
-import torch
-
 import lsmx
+import torch
 
 ROWS, FEATURES, CLASSES, STEPS, EVERY = 256, 6, 10, 50, 5
 
@@ -65,7 +64,15 @@ for step in range(STEPS + 1):
         with torch.no_grad():
             wide = lsmx.kl_divergence(teacher.double(), student.double(), reduction="mean")
             rows = torch_kl(teacher, student)
-            seen.append(Seen(step, loss.item(), rows.mean().item(), wide.item(), int((rows < 0).sum())))
+            seen.append(
+                Seen(
+                    step,
+                    loss.item(),
+                    rows.mean().item(),
+                    wide.item(),
+                    int((rows < 0).sum()),
+                )
+            )
     loss.backward()
     optimizer.step()
 
@@ -75,7 +82,9 @@ for step in range(STEPS + 1):
 
 print("step   lsmx.kl_divergence   of that in float64       F.kl_div   rows below 0")
 for s in seen:
-    print(f"{s.step:4d}   {s.ours:18.7e}   {s.wide:18.7e}   {s.torchs:12.3e}   {s.negative:12d}")
+    print(
+        f"{s.step:4d}   {s.ours:18.7e}   {s.wide:18.7e}   {s.torchs:12.3e}   {s.negative:12d}"
+    )
 
 # %%
 # lsmx's falls at every step and has all its digits; of ``F.kl_div`` no digit is left in the end.
@@ -86,4 +95,5 @@ last = seen[-1]
 assert last.negative > 0
 off, below = abs(last.torchs - last.wide), sum(s.torchs < 0 for s in seen)
 assert off > last.wide, "of F.kl_div no digit is left"
-print(f"lsmx.kl_divergence has fallen to {last.ours:.1e}; F.kl_div is off by {off:.1e}, and was below 0 at {below} steps of these")
+print(f"lsmx.kl_divergence has fallen to {last.ours:.1e}; F.kl_div is off by {off:.1e},")
+print(f"  and was below 0 at {below} steps of these")

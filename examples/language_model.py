@@ -18,10 +18,9 @@ import pathlib
 import tempfile
 
 import jax.numpy as jnp
+import lsmx
 import numpy as np
 import torch
-
-import lsmx
 
 CONTEXT, BATCH, WIDTH, STEPS = 48, 24, 64, 150
 HELD_OUT = 40  # windows
@@ -78,7 +77,9 @@ for step in range(STEPS + 1):
     start = torch.randint(len(seen) - CONTEXT - 1, (BATCH,))
     window = seen[start[:, None] + torch.arange(CONTEXT + 1)]
     hidden = model.hidden(window[:, :-1])
-    loss = lsmx.linear_cross_entropy(hidden, model.last.weight, window[:, 1:], bias=model.last.bias)
+    loss = lsmx.linear_cross_entropy(
+        hidden, model.last.weight, window[:, 1:], bias=model.last.bias
+    )
     if step % 50 == 0:
         print(f"step {step:3d}   loss {loss.item():.4f}")
     optimizer.zero_grad()
@@ -110,17 +111,24 @@ for a, b, c in zip(by_torch, by_numpy, by_jax, strict=True):
     assert np.array_equal(a.numpy(), b)
     assert np.array_equal(np.asarray(c), b)
 assert held_out_loss.numpy() == lsmx.cross_entropy(z, index)
-assert held_out_loss.numpy() == np.asarray(lsmx.cross_entropy(jnp.asarray(z), jnp.asarray(index)))
+assert held_out_loss.numpy() == np.asarray(
+    lsmx.cross_entropy(jnp.asarray(z), jnp.asarray(index))
+)
 
 first = " ".join(f"{v:.4f}" for v in by_numpy.log_prob.ravel()[:5])
 right, entropy = 100 * (by_numpy.rank == 0).mean(), by_numpy.entropy.mean()
-print(f"held out: {index.size} characters, loss {held_out_loss.item():.4f} (of {math.log(len(letters)):.4f} for a guess)")
+guess = math.log(len(letters))
+print(
+    f"held out: {index.size} characters, loss {held_out_loss.item():.4f} ({guess:.4f} for a guess)"
+)
 print(f"  the right character is the likeliest in {right:.1f} %; entropy {entropy:.4f}")
-print(f"  log-probs {first} ...: the same bits in PyTorch, NumPy and JAX, as are entropy, logsumexp, rank and the loss")
+print(f"  log-probs {first} ...: the same bits in PyTorch, NumPy and JAX,")
+print("  as are entropy, logsumexp, rank and the loss")
 
 # %%
 # And how many of PyTorch's own log-probs are other numbers:
 
 theirs = torch.log_softmax(logits, -1).gather(-1, target[..., None])[..., 0].numpy()
-print(f"  torch.log_softmax differs from them in {100 * (theirs != by_numpy.log_prob).mean():.1f} %")
-assert held_out_loss < 0.8 * math.log(len(letters))
+differing = 100 * (theirs != by_numpy.log_prob).mean()
+print(f"  torch.log_softmax differs from them in {differing:.1f} %")
+assert held_out_loss < 0.8 * guess

@@ -14,10 +14,9 @@ Here the trainer is PyTorch with bfloat16 logits, and the sampler is NumPy or JA
 from __future__ import annotations
 
 import jax.numpy as jnp
+import lsmx
 import numpy as np
 import torch
-
-import lsmx
 
 TOKENS, FEATURES, VOCABULARY = 512, 32, 2000
 CLIP = 0.2  # ratios that far from 1 are cut, as in PPO
@@ -37,14 +36,19 @@ def policy(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 rng = np.random.default_rng(0)
 torch.manual_seed(0)
-hidden, weight = torch.randn(TOKENS, FEATURES), (torch.randn(FEATURES, VOCABULARY) / 2).requires_grad_()
+hidden, weight = (
+    torch.randn(TOKENS, FEATURES),
+    (torch.randn(FEATURES, VOCABULARY) / 2).requires_grad_(),
+)
 
 with torch.no_grad():
     saved = policy(hidden, weight).float().numpy()
 token = np.argmax(saved - np.log(-np.log(rng.random(saved.shape))), axis=-1)
 sampler = lsmx.log_prob(saved, token)
 
-by_jax = np.asarray(lsmx.log_prob(jnp.asarray(saved, dtype=jnp.bfloat16), jnp.asarray(token)))
+by_jax = np.asarray(
+    lsmx.log_prob(jnp.asarray(saved, dtype=jnp.bfloat16), jnp.asarray(token))
+)
 assert np.array_equal(sampler, by_jax), "a sampler in JAX reports the same bits"
 
 # %%
@@ -75,16 +79,20 @@ def usual(z: np.ndarray, token: np.ndarray) -> np.ndarray:
 def told(way: str, ratio: np.ndarray) -> None:
     """Print how far ratios are from 1."""
     off = ratio != 1
-    print(f"  {way:42s} {100 * off.mean():5.1f} % of the ratios are not 1, the farthest by {np.abs(ratio - 1).max():.1e}")
+    share, most = 100 * off.mean(), np.abs(ratio - 1).max()
+    print(f"  {way:22s} {share:5.1f} % of the ratios are not 1, by up to {most:.1e}")
 
 
 print(f"{TOKENS} tokens of {VOCABULARY}, {z.dtype} logits; the trainer beside the sampler:")
 told("lsmx.log_prob", ratio.detach().numpy())
 with torch.no_grad():
-    wide, narrow = (torch.log_softmax(x, -1).gather(-1, index[:, None])[:, 0].float().numpy() for x in (z.float(), z))
+    wide, narrow = (
+        torch.log_softmax(x, -1).gather(-1, index[:, None])[:, 0].float().numpy()
+        for x in (z.float(), z)
+    )
 old = usual(saved, token)
-told("log_softmax.gather of float32, and NumPy", np.exp(wide - old))
-told("log_softmax.gather of bfloat16, and NumPy", np.exp(narrow - old))
+told("log_softmax, float32", np.exp(wide - old))
+told("log_softmax, bfloat16", np.exp(narrow - old))
 assert (wide != old).any()
 
 # %%
@@ -96,8 +104,10 @@ assert (wide != old).any()
 
 
 def surrogate(ratio: torch.Tensor, advantage: torch.Tensor) -> torch.Tensor:
-    """The clipped objective with its sign changed: its gradient is that of ``-ratio * advantage`` while nothing is cut."""
-    return -torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage).mean()
+    """The clipped objective with its sign changed."""
+    return -torch.minimum(
+        ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage
+    ).mean()
 
 
 advantage = torch.from_numpy(rng.standard_normal(TOKENS).astype(np.float32))
@@ -117,5 +127,6 @@ with torch.no_grad():
     ratio = torch.exp(lsmx.log_prob(moved, index) - torch.from_numpy(sampler))
     kl = lsmx.kl_divergence(torch.from_numpy(saved), moved.float(), reduction="mean")
     gain = (ratio * advantage).mean() - advantage.mean()
-print(f"after it: ratios from {ratio.min():.3f} to {ratio.max():.3f}, KL to the sampler {kl:.2e}, gain {gain:.2e}")
+print(f"after it: ratios from {ratio.min():.3f} to {ratio.max():.3f}")
+print(f"  KL to the sampler {kl:.2e}, gain {gain:.2e}")
 assert gain > 0

@@ -30,11 +30,10 @@ import textwrap
 from itertools import pairwise
 from typing import Any
 
+import lsmx
 import torch
 import torch.distributed as dist
 from lsmx_torch.parallel import vocabulary_parallel
-
-import lsmx
 
 CHARACTERS = "\t\n" + "".join(map(chr, range(32, 127)))  # 97 of them
 SLICE, CONTEXT, WIDTH, BATCH, RATE = 8, 8, 32, 64, 0.5
@@ -60,7 +59,7 @@ def shares(processes: int) -> Shares:
 
 
 class Last(torch.autograd.Function):
-    """The logits of this process's classes, by slices of the last layer's weight, of shape ``(slices, SLICE, WIDTH)``."""
+    """The logits of this process's classes; the weight is ``(slices, SLICE, WIDTH)``."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -70,10 +69,12 @@ class Last(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The weight's is of this process; that of the hidden states is a sum over all slices of all processes."""
+        """The weight's is this process's; the hidden states' is a sum over all slices."""
         hidden, weight = ctx.saved_tensors
         each = [x.contiguous() for x in g.split(SLICE, dim=-1)]
-        terms = gathered(torch.stack([x @ part for x, part in zip(each, weight, strict=True)]))
+        terms = gathered(
+            torch.stack([x @ part for x, part in zip(each, weight, strict=True)])
+        )
         total = terms[0]
         for term in terms[1:]:
             total = total + term
@@ -89,7 +90,11 @@ def gathered(terms: torch.Tensor) -> list[torch.Tensor]:
     room = torch.cat([terms, terms.new_zeros(most - len(terms), *terms.shape[1:])])
     found = [torch.empty_like(room) for _ in of_each]
     dist.all_gather(found, room)
-    return [term for x, (start, stop) in zip(found, of_each, strict=True) for term in x[: stop - start]]
+    return [
+        term
+        for x, (start, stop) in zip(found, of_each, strict=True)
+        for term in x[: stop - start]
+    ]
 
 
 # %%
@@ -100,16 +105,22 @@ def gathered(terms: torch.Tensor) -> list[torch.Tensor]:
 
 
 class ByHand(torch.autograd.Function):
-    """Cross-entropy of rows that are divided, as it is commonly written: a maximum, a sum and a logit are reduced in float32."""
+    """Cross-entropy of divided rows: a maximum, a sum and a logit, reduced in float32."""
 
     @staticmethod
-    def forward(ctx: Any, logits: torch.Tensor, target: torch.Tensor, first: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, logits: torch.Tensor, target: torch.Tensor, first: int
+    ) -> torch.Tensor:
         """The loss of each row."""
         largest = reduced(logits.amax(-1), dist.ReduceOp.MAX)
         exponentials = (logits - largest[:, None]).exp()
         total = reduced(exponentials.sum(-1), dist.ReduceOp.SUM)
-        here = torch.nn.functional.one_hot(target, len(CHARACTERS))[:, first : first + logits.shape[-1]].bool()
-        picked = reduced(torch.where(here, logits - largest[:, None], 0).sum(-1), dist.ReduceOp.SUM)
+        here = torch.nn.functional.one_hot(target, len(CHARACTERS))[
+            :, first : first + logits.shape[-1]
+        ].bool()
+        picked = reduced(
+            torch.where(here, logits - largest[:, None], 0).sum(-1), dist.ReduceOp.SUM
+        )
         ctx.save_for_backward(exponentials / total[:, None], here)
         return total.log() - picked
 
@@ -136,19 +147,23 @@ def reduced(x: torch.Tensor, how: Any) -> torch.Tensor:
 
 
 def windows() -> torch.Tensor:
-    """A module of Python's standard library as numbers: each row `CONTEXT` characters and the next."""
+    """A module of Python as numbers: each row `CONTEXT` characters and the next."""
     text = [CHARACTERS.index(c) for c in inspect.getsource(textwrap) if c in CHARACTERS]
     return torch.tensor(text).unfold(0, CONTEXT + 1, 1)
 
 
 def trained(steps: int, by_hand: bool) -> list[torch.Tensor]:
     """Train; the loss of each step."""
-    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    rank, processes = (
+        (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    )
     start, stop = shares(processes)[rank]
     classes = min(stop * SLICE, len(CHARACTERS)) - start * SLICE
     embedding = torch.randn(len(CHARACTERS), WIDTH)
     middle = torch.randn(WIDTH, CONTEXT * WIDTH) / (CONTEXT * WIDTH) ** 0.5
-    last = torch.randn(SLICES, SLICE, WIDTH)[start:stop].clone() / WIDTH**0.5  # all draw all, and keep their part
+    last = (
+        torch.randn(SLICES, SLICE, WIDTH)[start:stop].clone() / WIDTH**0.5
+    )  # all draw all, and keep their part
     parameters = [x.requires_grad_() for x in (embedding, middle, last)]
     text, losses = windows(), []
     for _ in range(steps):
@@ -178,9 +193,15 @@ def trained(steps: int, by_hand: bool) -> list[torch.Tensor]:
 
 def main() -> None:
     """Train, and print the losses."""
-    parser = argparse.ArgumentParser(description="Train a model whose vocabulary may be divided.")
+    parser = argparse.ArgumentParser(
+        description="Train a model whose vocabulary may be divided."
+    )
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--by-hand", action="store_true", help="a loss that is divided as it is commonly written")
+    parser.add_argument(
+        "--by-hand",
+        action="store_true",
+        help="a loss that is divided as it is commonly written",
+    )
     given = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)

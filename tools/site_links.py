@@ -1,7 +1,7 @@
 """Links of the pages as the site needs them: to its own pages where it has them, to the repository for everything else.
 
 The pages are written for a git host, where ``../tests/test_parts.py`` is a file. `site_text` changes such paths while Sphinx reads,
-and says which lead nowhere. A picture ``NAME-light.svg`` with ``NAME-dark.svg`` beside it becomes both, one for each colour scheme.
+and says which lead nowhere. It also takes away the empty line at the end of a block of code, which doctests need.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 
 from package_page import ELSEWHERE
 
-CODE = r"^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)`*[ \t]*$|(?P<ticks>`+)(?:(?!`).)+?(?P=ticks)(?!`)"
+FENCED = r"^(?P<fence>(?P<mark>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??)\s*^(?P=mark)[`~]*[ \t]*$"
+TICKED = r"(?P<ticks>(?<!`)`+(?!`))(?:(?!\n\n).)+?(?<!`)(?P=ticks)(?!`)"
 COMMENT = r"<!--.*?-->"
-PICTURE = r"!\[(?P<alt>[^\]]*)\]\((?P<picture>[^)\s]+)-light\.svg\)"
 LINK = rf"(?<=\]\()(?!{ELSEWHERE})(?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))"
-WANTED = re.compile(f"{CODE}|{COMMENT}|{PICTURE}|{LINK}", re.DOTALL | re.MULTILINE)
+WANTED = re.compile(f"{FENCED}|{TICKED}|{COMMENT}|{LINK}", re.DOTALL | re.MULTILINE)
 
 
 def site_text(text: str, here: str, home: pathlib.Path, source: str, pages: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -40,8 +40,8 @@ def site_text(text: str, here: str, home: pathlib.Path, source: str, pages: Mapp
     folder = posixpath.dirname(here)
 
     def changed(found: re.Match[str]) -> str:
-        if found["picture"]:
-            return picture(found)
+        if found["fence"]:
+            return f"{found['fence']}{found['mark']}"
         if not found["path"]:
             return found.group()  # code, or a comment
         path, anchor = posixpath.normpath(posixpath.join(folder, found["path"])), found["anchor"] or ""
@@ -50,15 +50,6 @@ def site_text(text: str, here: str, home: pathlib.Path, source: str, pages: Mapp
             return found.group()
         if path in pages:
             return pages[path] + anchor
-        if path.startswith("docs/pictures/"):
-            return path.removeprefix("docs/")
         return f"{source}/{'tree' if (home / path).is_dir() else 'blob'}/main/{path}{anchor}"
-
-    def picture(found: re.Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join(folder, found["picture"]))
-        absent = [scheme for scheme in ("light", "dark") if not (home / f"{path}-{scheme}.svg").exists()]
-        faults.extend(f"{here}: a picture that is not there: {path}-{scheme}.svg" for scheme in absent)
-        shown = path.removeprefix("docs/")
-        return "".join(f"![{found['alt']}]({shown}-{scheme}.svg){{.only-{scheme}}}" for scheme in ("light", "dark"))
 
     return WANTED.sub(changed, text), faults
