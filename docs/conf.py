@@ -31,7 +31,11 @@ extensions = [
 exclude_patterns = ["pictures/*.md", "tutorials/index.rst"]  # tutorials.md is that
 templates_path = ["_templates"]
 nitpicky = True
-nitpick_ignore = [("py:class", "contextlib.nullcontext")]  # a default that autodoc takes for a member
+nitpick_ignore = [
+    ("py:class", "contextlib.nullcontext"),  # a default that autodoc takes for a member
+    *(("py:obj", f"Row{name}") for name in ("Sums", "Top", "Digits", "Magnitude", "Integer", "Gradient")),  # not public
+    ("py:obj", "row_sums"),  # lsmx.row_sums, as rules call it
+]
 default_role = "py:obj"
 suppress_warnings = ["config.cache"]  # of sphinx_gallery_conf, whose order of examples is a function
 
