@@ -31,12 +31,13 @@ extensions = [
 exclude_patterns = ["pictures/*.md", "tutorials/index.rst"]  # tutorials.md is that
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # an option is --compare, not an en dash
 nitpick_ignore = [
-    ("py:class", "contextlib.nullcontext"),  # a default that autodoc takes for a member
     *(("py:obj", f"Row{name}") for name in ("Sums", "Top", "Digits", "Magnitude", "Integer", "Gradient")),  # not public
     ("py:obj", "row_sums"),  # lsmx.row_sums, as rules call it
 ]
 default_role = "py:obj"
+highlight_language = "none"  # of blocks that do not say theirs: commands, trees of files
 suppress_warnings = ["config.cache"]  # of sphinx_gallery_conf, whose order of examples is a function
 
 # pages
@@ -76,6 +77,7 @@ sphinx_gallery_conf = {
 # the look
 html_theme = "furo"
 html_title = "lsmx"
+html_theme_options = {"light_css_variables": {"color-code-background": "#f5f7fa"}}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

@@ -45,7 +45,10 @@ Reduction = Literal["none", "mean", "sum"]
 
 
 class TokenStats(NamedTuple):
-    """What `token_stats` returns: one number for each index, or for each row."""
+    """What `token_stats` returns: one number for each index, or for each row.
+
+    ``log_prob`` and ``rank`` are those of the class at the index, ``entropy`` and ``lse``, the logsumexp, those of its row.
+    """
 
     log_prob: Any
     entropy: Any

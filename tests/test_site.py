@@ -141,3 +141,12 @@ def test_sphinx_is_told_of_both(tmp_path: pathlib.Path) -> None:
     assert 'href="https://example.org/lsmx/blob/main/docs/conf.py"' in index
     assert 'href="index.html">' in other
     assert 'href="https://example.org/lsmx/blob/main/docs/conf.py"' in other
+
+
+def test_fields_of_named_tuples_are_not_described_by_their_number() -> None:
+    pytest.importorskip("sphinx", reason="sphinx is not installed")
+    from site_extension import on_member
+
+    assert "Alias for field number" in str(lsmx.TokenStats.rank.__doc__)  # type: ignore[attr-defined]
+    assert on_member(None, "attribute", "rank", lsmx.TokenStats.rank, False, None) is True  # type: ignore[arg-type]
+    assert on_member(None, "function", "entropy", lsmx.entropy, False, None) is None  # type: ignore[arg-type]

@@ -53,6 +53,11 @@ def on_consistency(app: Sphinx, env: BuildEnvironment) -> None:
         logger.warning(fault, type="site", subtype="name")
 
 
+def on_member(app: Sphinx, what: str, name: str, member: object, skip: bool, options: Any) -> bool | None:
+    """Fields of named tuples are left to the description of the tuple: Python's own says nothing but their number."""
+    return True if (getattr(member, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_config_value("site_home", str(HOME), "env")
@@ -61,5 +66,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("site_modules", site_names.MODULES, "env")
     app.connect("source-read", on_source)
     app.connect("include-read", on_include)
+    if "sphinx.ext.autodoc" in app.extensions:
+        app.connect("autodoc-skip-member", on_member)
     app.connect("env-check-consistency", on_consistency)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -132,7 +132,7 @@ class Backend:
     bind: Callable[..., Array] | None = None
     define: Callable[[Operation], object] | None = None
     unfollowed: Callable[[Callable[..., Array | None], str, str], Callable[..., Array | None]] | None = None
-    quiet: Callable[[], AbstractContextManager[object]] = nullcontext
+    quiet: Callable[[], AbstractContextManager[object]] = field(default_factory=lambda: nullcontext)
     compiling: Callable[[], bool] | None = None
     follows: str | None = None
     place: Callable[[Array], Any] | None = None

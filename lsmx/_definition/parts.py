@@ -43,7 +43,7 @@ class Part:
     merged
         Merges numbers of this part with those of all others: called with a name in `MERGE`, and the arrays.
     row_sums
-        Finds what ``RowSums`` gives, of an array along some axes, and with its mask, the temperature, and options; None if there is
+        Finds what `RowSums` gives, of an array along some axes, and with its mask, the temperature, and options; None if there is
         no better way than the definition's.
     row_sum
         Finds the sum of each row of an array along some axes, without what a mask leaves out, as two words: exactly, as

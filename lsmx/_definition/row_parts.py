@@ -46,9 +46,9 @@ class RowTop(Function):
 class RowDigits(Function):
     """``V = sum(t(min(x, z2)))`` of each row on the grid of ``t(z2)``, ``t(x) = exp(x - m)``: an integer, in four digits.
 
-    ``top`` is what ``RowTop`` gives, merged over all parts of the row: the maximum ``m`` and ``z2`` of the whole row. The
-    digits are integers as floats, coarse to fine, of ``precision - 4`` bits each; all are 0 where the maximum is not finite.
-    Those of up to 16 parts may be added up as they are, those of 2048 in integers of 32 bits, of 16384 in such of 64.
+    ``top`` is what `RowTop` gives, merged over all parts of the row: the maximum ``m`` and ``z2`` of the whole row. The digits are
+    integers as floats, coarse to fine, of ``precision - 4`` bits each; all are 0 where the maximum is not finite. Those of up to 16
+    parts may be added up as they are, those of 2048 in integers of 32 bits, of 16384 in such of 64.
     """
 
     takes = {"z": ROWS, "top": ROW_SUMS}  # noqa: RUF012
@@ -122,14 +122,14 @@ def places(ops: Ops, digits: Sequence[Array]) -> list[sums.Digit]:
 
 
 def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
-    """What ``RowSums`` gives of whole rows, from what is known of all their parts.
+    """What `RowSums` gives of whole rows, from what is known of all their parts.
 
     Parameters
     ----------
     top
-        What ``RowTop`` gave of the parts, merged by ``MERGE["two largest"]``.
+        What `RowTop` gave of the parts, merged by ``MERGE["two largest"]``.
     digits
-        What ``RowDigits`` gave of them with that ``top``, added up: floats or integers.
+        What `RowDigits` gave of them with that ``top``, added up: floats or integers.
     axis
         As given for the parts: the numbers of a row lie along the last of its axes.
     """
