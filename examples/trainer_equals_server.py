@@ -1,4 +1,7 @@
-"""A step of policy gradient by two programs that share a file: a server in NumPy draws, a trainer in PyTorch learns.
+"""Trainer equals server
+=====================
+
+A step of policy gradient by two programs that share a file: a server in NumPy draws, a trainer in PyTorch learns.
 
 The server samples at a temperature from its top 50 classes, and saves what it drew with its log-probs. The trainer computes the
 same log-probs in micro-batches, from bfloat16 logits that are followed by autograd. Importance weights are exactly 1 before the
@@ -10,10 +13,9 @@ from __future__ import annotations
 import pathlib
 import tempfile
 
+import lsmx
 import numpy as np
 import torch
-
-import lsmx
 from lsmx.testing import DistributionComparison, compare_distributions
 
 TOKENS, FEATURES, VOCABULARY = 256, 64, 4000
@@ -32,7 +34,9 @@ def serve(z: np.ndarray, path: pathlib.Path) -> None:
     noisy = np.take_along_axis(z, kept, axis=-1) / TEMPERATURE + rng.gumbel(size=kept.shape)
     token = np.take_along_axis(kept, noisy.argmax(axis=-1)[:, None], axis=-1)[:, 0]
     log_prob = lsmx.log_prob(z, token, support=kept, temperature=TEMPERATURE)
-    np.savez(path, token=token, kept=kept, log_prob=log_prob, by_hand=by_hand(z, token, kept))
+    np.savez(
+        path, token=token, kept=kept, log_prob=log_prob, by_hand=by_hand(z, token, kept)
+    )
 
 
 def by_hand(z: np.ndarray, token: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -48,7 +52,10 @@ def by_hand(z: np.ndarray, token: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 def by_torch(z: torch.Tensor, token: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     """The usual lines in PyTorch."""
-    masked = torch.full_like(z, -torch.inf).scatter(-1, kept, z.gather(-1, kept)).float() / TEMPERATURE
+    masked = (
+        torch.full_like(z, -torch.inf).scatter(-1, kept, z.gather(-1, kept)).float()
+        / TEMPERATURE
+    )
     return torch.log_softmax(masked, -1).gather(-1, token[:, None])[:, 0]
 
 
@@ -62,7 +69,10 @@ def beside(server: np.ndarray, trainer: torch.Tensor) -> DistributionComparison:
 def main() -> None:
     """Serve, compare, and take a step."""
     torch.manual_seed(0)
-    hidden, weight = torch.randn(TOKENS, FEATURES), (torch.randn(FEATURES, VOCABULARY) / 3).requires_grad_()
+    hidden, weight = (
+        torch.randn(TOKENS, FEATURES),
+        (torch.randn(FEATURES, VOCABULARY) / 3).requires_grad_(),
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "step.npz"
         with torch.no_grad():
@@ -71,7 +81,9 @@ def main() -> None:
             saved = {name: file[name] for name in file.files}
     token, kept = torch.from_numpy(saved["token"]), torch.from_numpy(saved["kept"])
 
-    print(f"{TOKENS} tokens, drawn at temperature {TEMPERATURE} from the top {TOP_K} of {VOCABULARY}\n\nby hand:")
+    print(
+        f"{TOKENS} tokens, drawn at temperature {TEMPERATURE} from the top {TOP_K} of {VOCABULARY}\n\nby hand:"
+    )
     with torch.no_grad():
         assert not beside(saved["by_hand"], by_torch(logits(hidden, weight), token, kept))
 
@@ -81,7 +93,9 @@ def main() -> None:
     leaf = z.detach().requires_grad_()
     parts = []
     for rows in torch.arange(TOKENS).split(MICRO):
-        log_prob = lsmx.log_prob(leaf[rows], token[rows], support=kept[rows], temperature=TEMPERATURE)
+        log_prob = lsmx.log_prob(
+            leaf[rows], token[rows], support=kept[rows], temperature=TEMPERATURE
+        )
         w = torch.exp(log_prob - torch.from_numpy(saved["log_prob"])[rows])
         (-(w * advantage[rows]).sum() / TOKENS).backward()
         parts.append(log_prob.detach())
@@ -95,7 +109,11 @@ def main() -> None:
     mask = np.zeros(z.shape, dtype=np.bool_)
     np.put_along_axis(mask, saved["kept"], True, axis=-1)
     by_numpy = lsmx.log_prob_backward(
-        (-advantage / TOKENS).numpy(), z.detach().float().numpy(), saved["token"], where=mask, temperature=TEMPERATURE
+        (-advantage / TOKENS).numpy(),
+        z.detach().float().numpy(),
+        saved["token"],
+        where=mask,
+        temperature=TEMPERATURE,
     )
     assert torch.equal(leaf.grad, torch.from_numpy(by_numpy).bfloat16())
     print("the gradient by the logits is NumPy's, bit for bit")
@@ -104,11 +122,17 @@ def main() -> None:
     with torch.no_grad():
         assert weight.grad is not None
         weight -= 0.2 * weight.grad
-        after = lsmx.log_prob(logits(hidden, weight), token, support=kept, temperature=TEMPERATURE)
+        after = lsmx.log_prob(
+            logits(hidden, weight), token, support=kept, temperature=TEMPERATURE
+        )
         moved = compare_distributions(saved["log_prob"], after)
-        gain = (torch.exp(after - torch.from_numpy(saved["log_prob"])) * advantage).mean() - advantage.mean()
+        gain = (
+            torch.exp(after - torch.from_numpy(saved["log_prob"])) * advantage
+        ).mean() - advantage.mean()
     size = 100 * moved.effective_sample_size
-    print(f"after a step: KL to the server {moved.kl:.2e}, effective sample size {size:.1f} %, gain {gain:.2e}")
+    print(
+        f"after a step: KL to the server {moved.kl:.2e}, effective sample size {size:.1f} %, gain {gain:.2e}"
+    )
     assert gain > 0
     assert moved.kl > 0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 
-MODULES = ("lsmx", "lsmx.extend", "lsmx.testing", "lsmx_torch.parallel")
+ADAPTERS = ("array_api_extra", "optax", "scipy", "sklearn", "torchtitan", "transformers", "trl")
+MODULES = ("lsmx", "lsmx.extend", "lsmx.testing", "lsmx_torch.parallel", *(f"lsmx.adapters.{name}" for name in ADAPTERS))
 """The modules whose names are for others to use. Each has an ``__all__``."""
 
 

@@ -59,8 +59,8 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     Parameters
     ----------
     estimator
-        A fitted classifier whose probabilities are the softmax of its decisions: `LogisticRegression`, `LogisticRegressionCV`,
-        `LinearDiscriminantAnalysis`, gradient boosting with the log loss, or a pipeline that ends in one.
+        A fitted classifier whose probabilities are the softmax of its decisions: ``LogisticRegression``, ``LogisticRegressionCV``,
+        ``LinearDiscriminantAnalysis``, gradient boosting with the log loss, or a pipeline that ends in one.
     X
         What it predicts from, of shape ``(M, features)``.
 
