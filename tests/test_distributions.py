@@ -281,8 +281,8 @@ L = lsmx.log_prob(Z, T)
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "words"),
     [
-        (([-1.0], L), {}, lsmx.ArrayTypeError, "server: builtins.list is not an array"),
-        ((L, None), {}, lsmx.ArrayTypeError, "trainer: builtins.NoneType is not an array"),
+        (([-1.0], L), {}, lsmx.ArrayTypeError, "server: list is not an array"),
+        ((L, None), {}, lsmx.ArrayTypeError, "trainer: None is not an array"),
         ((L, L.astype(int)), {}, lsmx.DTypeError, "trainer: dtype int64 is not one of float16, bfloat16"),
         ((L, L[:-1]), {}, lsmx.ShapeError, r"trainer: shape \(39,\); accepted are \(40,\) for the log-probs of tokens$"),
         (
@@ -303,7 +303,7 @@ L = lsmx.log_prob(Z, T)
         ((Z, W, T), {"rows": "log_probs"}, lsmx.ArgumentError, "server: .* among the log-probs of tokens"),
         ((Z, W, T), {"rows": "probs"}, lsmx.ArgumentError, "rows: 'probs' is not one of 'logits', 'log_probs'"),
         ((Z, W, T.astype(float)), {}, lsmx.DTypeError, "tokens: dtype float64, and classes are integers"),
-        ((Z, W, T.tolist()), {}, lsmx.ArrayTypeError, "tokens: builtins.list is not an array"),
+        ((Z, W, T.tolist()), {}, lsmx.ArrayTypeError, "tokens: list is not an array"),
         ((Z, W, np.where(T[3] == T, -100, T)), {}, lsmx.ClassError, r"tokens: -100 at \(\d+,\) .*server.* 0 to 11, .*where="),
         ((Z, W, T), {"where": np.ones(40, int)}, lsmx.DTypeError, "where: dtype int64, and a mask is of bools: pass mask == 1"),
         ((Z, W, T), {"where": np.ones(39, bool)}, lsmx.ShapeError, r"where: shape \(39,\), but the tokens have \(40,\)"),

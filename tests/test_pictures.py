@@ -21,7 +21,13 @@ pytestmark = [
 ]
 
 SCRIPTS = ("ulp", "differing", "time_by_length", "jacobians", "trainer")
-PLACES = {"ulp": "arithmetic", "differing": "peers", "time-by-length": "speed", "jacobians": "the-question", "trainer": "trainer-equals-server"}
+PLACES = {
+    "ulp": "arithmetic",
+    "differing": "peers",
+    "time-by-length": "speed",
+    "jacobians": "the-question",
+    "trainer": "trainer-equals-server",
+}
 CHANGES: dict[str, Any] = {  # a figure of each picture, and another that is seen at a glance
     "ulp": (lambda data: data["spread"]["torch"].__setitem__(12, 40.0)),
     "differing": (lambda data: data["percent"][7].__setitem__(0, 81.8)),

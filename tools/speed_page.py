@@ -26,7 +26,8 @@ FOLDER = HOME / "benchmarks"
 PAGES = ("docs/speed.md", "docs/losses.md", "README.md")
 TORCH = {"baseline": "default", "avx2": "avx2", "avx512": "avx512"}  # what PyTorch calls the instructions of our targets
 XLA = {"baseline": "SSE4_2", "avx2": "AVX2", "avx512": "AVX512"}  # and XLA
-IN_README = ("rows of 1000 to 128256", "fresh output", "masks", "log_prob, float32", "cross_entropy, forward and backward, float32")
+LOSSES_IN_README = ("log_prob, float32", "cross_entropy, forward and backward, float32", "entropy, float32")
+IN_README = ("rows of 1000 to 128256", "fresh output", "masks", *LOSSES_IN_README)
 NONE = "No figures of this version yet: `python tools/speed_page.py --measure%s` measures this machine and fills the tables."
 
 Machines = dict[str, Results]

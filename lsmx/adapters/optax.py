@@ -47,7 +47,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     --------
     >>> import jax.numpy as jnp
     >>> from lsmx.adapters.optax import softmax_cross_entropy
-    >>> softmax_cross_entropy(jnp.asarray([[0.0, 0.0, -jnp.inf]]), jnp.asarray([[0.5, 0.5, 0.0]]))
+    >>> softmax_cross_entropy(jnp.asarray([[0, 0, -jnp.inf]], "float32"), jnp.asarray([[0.5, 0.5, 0]], "float32"))
     Array([0.6931472], dtype=float32)
     """
     jnp = library("jax.numpy", "jax")
@@ -92,7 +92,7 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
     --------
     >>> import jax.numpy as jnp
     >>> from lsmx.adapters.optax import softmax_cross_entropy_with_integer_labels
-    >>> softmax_cross_entropy_with_integer_labels(jnp.zeros((2, 4)), jnp.asarray([0, 3]))
+    >>> softmax_cross_entropy_with_integer_labels(jnp.zeros((2, 4), "float32"), jnp.asarray([0, 3]))
     Array([1.3862944, 1.3862944], dtype=float32)
     """
     jnp = library("jax.numpy", "jax")

@@ -27,7 +27,8 @@ def unusable(result: Any, z: Array, gives: str) -> str | None:
         if backend_for(result) is backend_for(z):
             return None
     except ArrayTypeError:
-        return f"It returns a {described(result)}, not an array: return the {gives} itself."
+        named = "None" if result is None else f"a {described(result)}"
+        return f"It returns {named}, not an array: return the {gives} itself."
     return f"It returns a {described(result)} for a {described(z)}: stay within the library."
 
 
