@@ -54,5 +54,18 @@ def make_files(line: str) -> None:
         "old": facts | {"arithmetic_version": 1},
         "b": facts | {"inputs": {"digest": "1", "name": "z.npy"}},
     }
+    work = {
+        "work": "rows",
+        "threads": 1,
+        "seconds": {"lsmx": {"median": 2.0, "turns": [2.0]}, "torch": {"median": 2.0, "turns": [2.0]}},
+    }
+    run: dict[str, Any] = {"machine": {"processor": "one", "versions": {}}, "rows": [work]}
+    medians = {who: {"median": 2.0} for who in ("lsmx", "torch")}
+    records |= {
+        "run": run,
+        "medians": run | {"rows": [work | {"seconds": medians}]},
+        "another_machine": run | {"machine": {"processor": "another", "versions": {}}},
+        "another_work": run | {"rows": [work | {"work": "masks"}]},
+    }
     for name, content in records.items():
         pathlib.Path(f"{name}.json").write_text(json.dumps(content))

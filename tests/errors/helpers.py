@@ -128,6 +128,19 @@ def parallel(*given: Any, **options: Any) -> Any:
     return vocabulary_parallel(*given, **options)
 
 
+def one_class_each() -> Any:
+    """A classifier whose probabilities are not the softmax of its decisions."""
+
+    class OneClassEach:
+        def decision_function(self, X: Any) -> Any:
+            return np.asarray([[1.0, 0.0]] * len(X))
+
+        def predict_proba(self, X: Any) -> Any:
+            return np.asarray([[0.5, 0.5]] * len(X))
+
+    return OneClassEach()
+
+
 def of_unknown_sizes(x: Any, *chunks: int) -> Any:
     """A Dask array whose sizes along the first axis are not known."""
     import dask.array as da

@@ -25,7 +25,7 @@ LIBRARIES = {
 """The libraries that words of a case need."""
 HELPERS = (
     *("environment", "small", "on_x32", "record", "double_backward", "gradient_by_classes", "mesh", "cut", "everywhere"),
-    "of_unknown_sizes",
+    *("of_unknown_sizes", "one_class_each"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.errors import of_arguments, of_authors, of_commands, of_libraries, of_losses
+from tests.errors import of_adapters, of_arguments, of_authors, of_commands, of_comparisons, of_libraries, of_losses
 from tests.errors.case import Case, Topic
 from tests.errors.running import Said
 
@@ -13,7 +13,9 @@ TOPICS: tuple[Topic, ...] = (
     *of_losses.TOPICS,
     *of_libraries.TOPICS,
     *of_authors.TOPICS,
+    *of_adapters.TOPICS,
     *of_commands.TOPICS,
+    *of_comparisons.TOPICS,
 )
 CASES = tuple(case for topic in TOPICS for case in topic.cases)
 
