@@ -65,6 +65,11 @@ def name_of(key: Key) -> str:
     return work if threads is None else f"{work}, {threads} thread{'s' * (threads > 1)}"
 
 
+def some(works: dict[Key, Entry]) -> str:
+    """The names of the first two."""
+    return " and ".join(map(name_of, list(works)[:2])) + ", and more" * (len(works) > 2)
+
+
 def line(change: Change, drift: Drift) -> list[str]:
     """A row of the table."""
     ratios = "" if change.ratios is None else "{:.2f} to {:.2f}".format(*change.ratios)
@@ -115,8 +120,10 @@ def compare(given: argparse.Namespace, progress: Progress) -> int:
     old, new = entries(before, given.only), entries(after, given.only)
     ours, controls = changes.compared([(old[key], new[key]) for key in old if key in new])
     if not ours:
-        has = [", ".join(map(name_of, list(side)[:2])) or f"none with {given.only!r} in its name" for side in (old, new)]
-        raise InputError(f"--compare: no work is in both, with as many threads: {first} has {has[0]}, ...; {second} {has[1]}, ...")
+        a, b = (some(works) or f"none with {given.only!r} in its name" for works in (old, new))
+        raise InputError(
+            f"--compare: no work is in both, with as many threads: {first} has {a}, {second} {b}; measure the same works"
+        )
     drift, gone = Drift.of_controls(controls), [name_of(key) for key in old if key not in new]
     found = changes.by_badness(ours, drift)
     for reason in reasons:

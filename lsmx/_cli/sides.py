@@ -15,6 +15,7 @@ from lsmx._cli.progress import Progress
 from lsmx.testing import compare_distributions
 
 OPTIONS = {"tokens": None, "mask": None, "temperature": 1.0, "rows": "logits"}
+ASKED_BY = {"where": "--mask", "tokens": "--tokens", "temperature": "--temperature"}
 
 
 def are_files(given: argparse.Namespace) -> bool:
@@ -47,7 +48,10 @@ def compare_files(given: argparse.Namespace, progress: Progress) -> int:
     try:
         found = compare_distributions(server, trainer, tokens, rows=given.rows, temperature=given.temperature, where=where)
     except LsmxError as error:
-        raise InputError(f"--compare: {error}") from None
+        name, _, reason = str(error).partition(": ")
+        for argument, option in ASKED_BY.items():
+            reason = reason.replace(f"{argument}=", option)
+        raise InputError(f"{ASKED_BY.get(name, f'--compare: {name}')}: {reason}") from None
     progress.say(str(found))
     a, b = given.compare
     facts = {name: number(x) if isinstance(x, float) else x for name, x in asdict(found).items()}

@@ -113,9 +113,11 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     array([[0.69314718]])
     """
     if b is not None:
-        raise lsmx.ArgumentError(f"b: {type(b).__name__}, but None is accepted; of weights b > 0, pass a + log(b) as a")
+        raise lsmx.ArgumentError(f"b: {type(b).__name__}, but only None is accepted; for weights b > 0 pass a + log(b) as a")
     if return_sign:
-        raise lsmx.ArgumentError("return_sign: True, but False is accepted; a sum of exponentials is positive")
+        raise lsmx.ArgumentError(
+            "return_sign: True, but only False is accepted, as a sum of exponentials is positive; leave it out"
+        )
     x, dtype = floats(a)
     lse = lsmx.logsumexp(x, axis=axis, dtype=dtype)
     if not keepdims:

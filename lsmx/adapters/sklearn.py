@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import lsmx
+from lsmx._call.losses import ArgumentValueError
 
 __all__ = ["predict_log_proba", "softmax"]
 
@@ -49,7 +50,7 @@ def softmax(X: Any, copy: bool = True) -> Any:
     if hasattr(X, "shape"):
         return lsmx.softmax(X, axis=1, out=None if copy else X)
     if not copy:
-        raise lsmx.ArrayTypeError(f"X: {type(X).__name__} with copy=False, but there is no array to write to")
+        raise lsmx.ArrayTypeError(f"X: {type(X).__name__} with copy=False, which writes to an array; pass one, or leave copy out")
     return lsmx.softmax(np.asarray(X, dtype=np.float64), axis=1)
 
 
@@ -92,10 +93,12 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     d = np.stack([np.zeros_like(d), d], axis=1) if d.ndim == 1 else d
     found = lsmx.log_softmax(d, axis=1)
     said = estimator.predict_proba(X[:1])
-    if not np.allclose(np.exp(found[:1]), said, rtol=1e-3, atol=1e-6):
-        name = type(estimator).__name__
-        raise ValueError(
-            f"estimator: {name}.predict_proba gives {said[0].tolist()} for the first row, the softmax of its decision_function "
-            f"{np.exp(found[0]).tolist()}; pass a classifier whose probabilities are that softmax, such as LogisticRegression"
+    want, name = np.exp(found[:1]), type(estimator).__name__
+    if want.shape != said.shape or not np.allclose(want, said, rtol=1e-3, atol=1e-6):
+        k = int(np.argmax(np.abs(want - said))) if want.shape == said.shape else None
+        theirs, ours = (f"{len(p[0])} numbers" if k is None else f"{p[0, k]:.3g} in column {k}" for p in (said, want))
+        raise ArgumentValueError(
+            f"estimator: {name}.predict_proba gives {theirs} of the first row, the softmax of its decision_function {ours}; "
+            "pass a classifier whose probabilities are that softmax, such as LogisticRegression"
         )
     return found

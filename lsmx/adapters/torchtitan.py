@@ -65,7 +65,7 @@ def cross_entropy_loss(pred: Any, labels: Any, *, global_vocab_size: int | None 
     if global_vocab_size not in (None, pred.shape[-1]):
         raise lsmx.ShapeError(
             f"global_vocab_size: {global_vocab_size}, but the last axis of pred has {pred.shape[-1]} classes, and no mesh of "
-            "torchtitan's divides them"
+            f"torchtitan's divides them; pass {pred.shape[-1]}, or leave it out"
         )
     return lsmx.cross_entropy(pred, labels, reduction="sum")
 

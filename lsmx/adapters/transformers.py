@@ -72,12 +72,16 @@ def causal_lm_loss(
     tensor(0.6931)
     """
     if logits.shape[-1] != vocab_size:
-        raise lsmx.ShapeError(f"vocab_size: {vocab_size}, but the last axis of logits has {logits.shape[-1]} classes")
+        size = logits.shape[-1]
+        raise lsmx.ShapeError(f"vocab_size: {vocab_size}, but the last axis of logits has {size} classes; pass {size}")
     if shift_labels is None:
         shift_labels = labels.roll(-1, -1)
         shift_labels[..., -1:] = ignore_index
     elif shift_labels.numel() != logits.shape[:-1].numel():
-        raise lsmx.ShapeError(f"shift_labels: shape {tuple(shift_labels.shape)}, but logits have shape {tuple(logits.shape)}")
+        raise lsmx.ShapeError(
+            f"shift_labels: shape {tuple(shift_labels.shape)}, but logits of {tuple(logits.shape)} ask for "
+            f"{logits.shape[:-1].numel()} labels, one a row"
+        )
     target = shift_labels.reshape(logits.shape[:-1]).to(logits.device)
     if hasattr(num_items_in_batch, "to"):
         num_items_in_batch = num_items_in_batch.to(logits.device)

@@ -172,7 +172,7 @@ def patched() -> Iterator[list[str]]:
     utils = library("trl.trainer.utils")
     pairs = [(getattr(utils, f.__name__), f) for f in OURS if hasattr(utils, f.__name__)]
     if not pairs:
-        raise ImportError("trl.trainer.utils has no selective_log_softmax; with this version of TRL there is nothing to replace")
+        raise ImportError("trl.trainer.utils has no selective_log_softmax; there is nothing to replace in this version of TRL")
     found = swap(pairs)
     try:
         yield sorted(f"{module.__name__}.{name}" for module, name, _ in found)

@@ -41,7 +41,7 @@ class Tokens:
             return cls(shape, counted(where, shape), None)
         drawn = serving("tokens", tokens).to_numpy(tokens)
         if drawn.dtype.kind not in "iu":
-            raise DTypeError(f"tokens: dtype {dtype_name(tokens.dtype)}, and classes are integers")
+            raise DTypeError(f"tokens: dtype {dtype_name(tokens.dtype)}, but classes are integers: cast them")
         kept = counted(where, drawn.shape)
         return cls(drawn.shape, kept, drawn.ravel()[kept])
 
@@ -56,7 +56,7 @@ def counted(where: Array | None, shape: Shape) -> Values:
         return np.arange(int(np.prod(shape)))
     mask = serving("where", where).to_numpy(where)
     if mask.dtype != np.bool_:
-        raise DTypeError(f"where: dtype {dtype_name(where.dtype)}, and a mask is of bools: pass mask == 1")
+        raise DTypeError(f"where: dtype {dtype_name(where.dtype)}, but a mask is bool: pass mask == 1")
     if mask.shape != shape:
         raise ShapeError(f"where: shape {mask.shape}, but the tokens have {shape}; give a bool for each")
     return np.flatnonzero(mask)
@@ -81,7 +81,7 @@ def read(name: str, x: Array, tokens: Tokens, rows: str, temperature: Any) -> Si
     if (wrong := np.flatnonzero((tokens.classes < 0) | (tokens.classes >= size))).size:
         raise ClassError(
             f"tokens: {tokens.classes[wrong[0]]} at {tokens.at(wrong[0])} is no class of the rows of {name}; accepted are 0 to "
-            f"{size - 1}, and anything where a mask where= is False"
+            f"{size - 1}, or anything where the mask (where=) is False"
         )
     flat = values.reshape(-1, size)
     flat = flat if len(tokens.kept) == len(flat) else flat[tokens.kept]

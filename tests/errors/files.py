@@ -54,18 +54,25 @@ def make_files(line: str) -> None:
         "old": facts | {"arithmetic_version": 1},
         "b": facts | {"inputs": {"digest": "1", "name": "z.npy"}},
     }
-    work = {
-        "work": "rows",
-        "threads": 1,
-        "seconds": {"lsmx": {"median": 2.0, "turns": [2.0]}, "torch": {"median": 2.0, "turns": [2.0]}},
-    }
-    run: dict[str, Any] = {"machine": {"processor": "one", "versions": {}}, "rows": [work]}
-    medians = {who: {"median": 2.0} for who in ("lsmx", "torch")}
-    records |= {
-        "run": run,
-        "medians": run | {"rows": [work | {"seconds": medians}]},
-        "another_machine": run | {"machine": {"processor": "another", "versions": {}}},
-        "another_work": run | {"rows": [work | {"work": "masks"}]},
-    }
     for name, content in records.items():
+        pathlib.Path(f"{name}.json").write_text(json.dumps(content))
+    make_runs()
+
+
+def make_runs() -> None:
+    """What ``lsmx bench --json`` writes."""
+
+    def run(work: str, taken: dict[str, Any], processor: str = "here") -> dict[str, Any]:
+        seconds = {name: {"median": 1.0, **taken} for name in ("lsmx", "torch")}
+        row = {"work": work, "threads": 1, "seconds": seconds, "targets": [{"group": "all", "ours": "lsmx", "other": "torch"}]}
+        return {"machine": {"processor": processor, "versions": {"lsmx": "1"}}, "rows": [row]}
+
+    turns = {"turns": [1.0, 1.0, 1.0]}
+    runs = {
+        "before": run("8 x 10", turns),
+        "works": run("8 x 1000", turns),
+        "elsewhere": run("8 x 10", turns, "there"),
+        "medians": run("8 x 10", {}),
+    }
+    for name, content in runs.items():
         pathlib.Path(f"{name}.json").write_text(json.dumps(content))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -128,21 +130,29 @@ def parallel(*given: Any, **options: Any) -> Any:
     return vocabulary_parallel(*given, **options)
 
 
-def one_class_each() -> Any:
-    """A classifier whose probabilities are not the softmax of its decisions."""
-
-    class OneClassEach:
-        def decision_function(self, X: Any) -> Any:
-            return np.asarray([[1.0, 0.0]] * len(X))
-
-        def predict_proba(self, X: Any) -> Any:
-            return np.asarray([[0.5, 0.5]] * len(X))
-
-    return OneClassEach()
-
-
 def of_unknown_sizes(x: Any, *chunks: int) -> Any:
     """A Dask array whose sizes along the first axis are not known."""
     import dask.array as da
 
     return da.from_array(x, chunks=chunks)[da.from_array(np.ones(len(x), bool), chunks=chunks[:1])]
+
+
+def without(library: str) -> None:
+    """Have Python not find a library."""
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == library}
+    undo.callback(sys.modules.update, kept)
+
+    class Absent:
+        @staticmethod
+        def find_spec(name: str, *_: Any) -> None:
+            if name.partition(".")[0] == library:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    undo.enter_context(mock.patch.object(sys, "meta_path", [Absent, *sys.meta_path]))
+
+
+def bare(module: str) -> None:
+    """Have a module that has nothing in it."""
+    without(module.partition(".")[0])
+    sys.modules[module] = ModuleType(module)
+    undo.callback(sys.modules.pop, module, None)

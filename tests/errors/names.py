@@ -25,7 +25,7 @@ LIBRARIES = {
 """The libraries that words of a case need."""
 HELPERS = (
     *("environment", "small", "on_x32", "record", "double_backward", "gradient_by_classes", "mesh", "cut", "everywhere"),
-    *("of_unknown_sizes", "one_class_each"),
+    *("of_unknown_sizes", "without", "bare"),
 )
 
 
@@ -40,12 +40,14 @@ def made_for(code: str) -> dict[str, Any]:
     numbers = plain()
     z, i, g = (numbers[name] for name in "zig")
     names: dict[str, Any] = {"__name__": "yours", "np": np, "lsmx": lsmx, "extend": extend, "z": z, "i": i, "g": g}
-    names |= {name: getattr(yours, name) for name in ("Quantity", "Series", "Cube", "Moving", "Saving", "Scaled")}
+    names |= {name: getattr(yours, name) for name in ("Quantity", "Series", "Cube", "Moving", "Saving", "Scaled", "Votes", "Pairs")}
     names |= {name: staticmethod(getattr(yours, name)) for name in ("flat_forward", "odd_forward")}
     names |= {name: getattr(helpers, name) for name in HELPERS} | {"vocabulary_parallel": helpers.parallel}
     names["whole"] = lsmx.partial("softmax", z, size=3)
-    from lsmx import testing
+    from lsmx import adapters, testing
+    from lsmx.adapters import scipy, sklearn, torchtitan, transformers, trl  # noqa: F401 # so that adapters has them
 
+    names["adapters"] = adapters
     names["testing"] = testing
     with contextlib.suppress(ModuleNotFoundError):
         import torch

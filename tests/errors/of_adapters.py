@@ -1,18 +1,31 @@
-"""The names of other libraries, in ``lsmx.adapters``."""
+"""lsmx under the names of other libraries."""
 
 from __future__ import annotations
 
-from tests.errors.case import Topic, cases
+from tests.errors.case import Case, Topic, cases
 
-ADAPTERS = cases("""
-    ArgumentError     from lsmx.adapters import scipy; scipy.logsumexp(z, b=g)
-    ArgumentError     from lsmx.adapters import scipy; scipy.logsumexp(z, return_sign=True)
-    ArrayTypeError    from lsmx.adapters import sklearn; sklearn.softmax([[1.0]], copy=False)
-    ValueError        from lsmx.adapters import sklearn; sklearn.predict_log_proba(one_class_each(), [[0.0], [1.0]])
-    ShapeError        from lsmx.adapters import torchtitan; torchtitan.cross_entropy_loss(t, ti, global_vocab_size=4)
-    AttributeError    from lsmx.adapters import torchtitan; torchtitan.CrossEntropy
-    ShapeError        from lsmx.adapters import transformers; transformers.causal_lm_loss(t, ti, vocab_size=4)
-    ShapeError        from lsmx.adapters import transformers; transformers.causal_lm_loss(t, ti, 3, shift_labels=ti[:1])
-""")
+ADAPTERS = (
+    *cases("""
+    ArgumentError         adapters.scipy.logsumexp(z, b=z)
+    ArgumentError         adapters.scipy.logsumexp(z, return_sign=True)
+    ArrayTypeError        adapters.sklearn.softmax([[0.0, 1.0]], copy=False)
+    ArgumentValueError    adapters.sklearn.predict_log_proba(Votes(), z)
+    ArgumentValueError    adapters.sklearn.predict_log_proba(Pairs(), z)
+    ShapeError            adapters.torchtitan.cross_entropy_loss(t, ti, global_vocab_size=9)
+    AttributeError        adapters.torchtitan.MSELoss
+    ShapeError            adapters.transformers.causal_lm_loss(t, ti, vocab_size=9)
+    ShapeError            adapters.transformers.causal_lm_loss(t, ti, vocab_size=3, shift_labels=ti[:1])
+    ImportError           without("transformers"); adapters.transformers.register()
+    """),
+    Case('bare("trl.trainer.utils")\nwith adapters.trl.patched(): pass', "ImportError"),
+)
 
-TOPICS = (Topic("Adapters", ADAPTERS),)
+TOPICS = (
+    Topic(
+        "lsmx.adapters",
+        ADAPTERS,
+        "`Votes` is a classifier whose probabilities are not the softmax of its decisions, and `Pairs` one that decides "
+        "between two classes at a time. `without(library)` stands for a library that is not installed, and `bare(module)` for a "
+        "version in which a module has nothing of what it had.",
+    ),
+)

@@ -35,7 +35,7 @@ JAX = cases("""
     ArgumentValueError     jax.jit(lambda z, c: lsmx.entropy(z, softcap=c))(j, 30.0)
     ArgumentError          jax.jit(lambda z, k: lsmx.logsumexp(z, keepdims=k))(j, True)
     AxisError              jax.jit(lambda z, a: lsmx.softmax(z, axis=a))(j, 1)
-    DTypeError             jax.jit(lsmx.softmax)(jnp.asarray(i, "int32"))
+    DTypeError             jax.jit(lsmx.softmax)(jnp.asarray(i, dtype="int32"))
     NotImplementedError    jax.jacfwd(lsmx.log_softmax_jacobian)(j)
 """)
 

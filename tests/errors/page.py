@@ -12,8 +12,8 @@ TOPICS: tuple[Topic, ...] = (
     *of_arguments.TOPICS,
     *of_losses.TOPICS,
     *of_libraries.TOPICS,
-    *of_authors.TOPICS,
     *of_adapters.TOPICS,
+    *of_authors.TOPICS,
     *of_commands.TOPICS,
     *of_comparisons.TOPICS,
 )

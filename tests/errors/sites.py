@@ -26,8 +26,6 @@ LEFT_OUT = {
     ("lsmx/_cli/scheduler.py", "several machines"): "needs several machines",
     ("lsmx/_cli/work.py", "a worker has"): "needs a worker with another version: tests/test_cli_apply.py",
     ("lsmx/_cli/zarr_store.py", "not installed"): "needs a library to be missing: tests/test_cli_digest.py",
-    ("lsmx/adapters/_library.py", "not installed"): "needs a library to be missing: tests/test_adapters.py",
-    ("lsmx/adapters/trl.py", "nothing to replace"): "needs another version of TRL: tests/test_adapters_trl.py",
     ("lsmx/_call/steps.py", "row_across"): "internal: behind weight, along which cross-entropy refuses itself",
     ("lsmx/_call/unknown.py", "AttributeError(name)"): "internal: what stands for numbers that are not known has no attributes",
     ("lsmx/_definition/of_scaled.py", "gives no"): "internal: for the losses, which give both",

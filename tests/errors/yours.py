@@ -104,3 +104,23 @@ class Scaled(extend.Function):
         """``c g`` and ``sum(g z)`` over the rows."""
         z, c = ctx.saved_tensors
         return grad_output * c, (grad_output * z).sum(0)
+
+
+class Votes:
+    """A classifier whose probabilities are not the softmax of its decisions."""
+
+    def decision_function(self, x: Any) -> Any:
+        """All classes alike."""
+        return np.zeros((len(x), 3))
+
+    def predict_proba(self, x: Any) -> Any:
+        """Not all classes alike."""
+        return np.asarray([[0.5, 0.25, 0.25]] * len(x))
+
+
+class Pairs(Votes):
+    """One that decides between two classes at a time."""
+
+    def decision_function(self, x: Any) -> Any:
+        """For the six pairs of four classes."""
+        return np.zeros((len(x), 6))
