@@ -259,7 +259,12 @@ static int add_passes(PyObject* module) {
     return PyModule_AddObject(module, "passes", numbers);
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(add_passes)}, {0, nullptr}};
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(add_passes)},
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},  // a call writes to its own result; what calls share is set once, before the first
+#endif
+    {0, nullptr}};
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "core", nullptr, sizeof(State), methods, slots, each, clear, release};
 
 }  // namespace lsmx

@@ -1,6 +1,9 @@
-// What the files of the Python module share. The limited API of Python 3.11.
+// What the files of the Python module share. The limited API of Python 3.11, which an interpreter without the GIL does not have.
 #pragma once
+#include <pyconfig.h>
+#ifndef Py_GIL_DISABLED
 #define Py_LIMITED_API 0x030b0000
+#endif
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
