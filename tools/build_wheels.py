@@ -88,8 +88,22 @@ def built(target: str, out: pathlib.Path) -> pathlib.Path:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         wheel = compiled(target, folder)
-        tool("auditwheel", "repair", "--plat", platform, "--only-plat", "-w", str(folder / "named"), str(wheel))
+        # --plat takes this machine's platforms only; auto is the oldest that has all symbols
+        tool(
+            "auditwheel",
+            "repair",
+            "--plat",
+            "auto",
+            "--only-plat",
+            "--zip-compression-level",
+            "9",
+            "-w",
+            str(folder / "named"),
+            str(wheel),
+        )
         (named,) = (folder / "named").iterdir()
+        if platform not in named.name:
+            raise SystemExit(f"{named.name}: symbols of a later platform than {platform} are asked for")
         tool("abi3audit", "--strict", "--summary", str(named))
         out.mkdir(parents=True, exist_ok=True)
         wheel = out / named.name
