@@ -47,6 +47,7 @@ site_source = PROJECT["urls"]["Source"]
 site_pages = {
     "backends/README.md": "backends.md",
     "CONTRIBUTING.md": "contributing.md",
+    "RELEASING.md": "releasing.md",
     "CHANGELOG.md": "changes.md",
     **{f"examples/{path.name}": f"tutorials/{path.stem}.rst" for path in (HOME / "examples").glob("*.py")},
 }

@@ -82,12 +82,38 @@ def test_faults_of_the_core_in_a_wheel_are_seen(tmp_path: pathlib.Path) -> None:
     assert check_dist.core_faults(right, {check_dist.CORE, "lsmx/__init__.py"}) == []
     source = "lsmx/_native/cpu/kernels.cpp"
     assert check_dist.core_faults(pure, {"lsmx/_native/core.cpython-313-x86_64-linux-gnu.so", source}) == [
+        "not for every Python from 3.11 on: the tag is not cp311-abi3",
         "the compiled core is missing: lsmx/_native/core.abi3.so",
         "another compiled file: lsmx/_native/core.cpython-313-x86_64-linux-gnu.so",
         f"a source of the core, which an sdist has: {source}",
-        "not for every Python from 3.11 on: the tag is not cp311-abi3",
         "1000001 bytes, more than 1000000",
     ]
+
+
+def test_a_release_has_wheels_without_the_core_and_without_the_gil(tmp_path: pathlib.Path) -> None:
+    pure, free = (tmp_path / f"lsmx-0.1.0-{tag}.whl" for tag in ("py3-none-any", "cp314-cp314t-macosx_11_0_arm64"))
+    for path in (pure, free):
+        path.write_bytes(b"wheel")
+    of_its_own = "lsmx/_native/core.cpython-314t-darwin.so"
+    for path, names in ((pure, {"lsmx/__init__.py"}), (free, {of_its_own})):
+        assert check_dist.core_faults(path, names, every=True) == []
+        assert check_dist.core_faults(path, names)[0] == "not for every Python from 3.11 on: the tag is not cp311-abi3"
+    assert check_dist.core_faults(pure, {check_dist.CORE}, every=True) == [f"another compiled file: {check_dist.CORE}"]
+    assert check_dist.core_faults(free, {check_dist.CORE}, every=True) == [
+        "the compiled core is missing: lsmx/_native/core.cpython-314t-*",
+        f"another compiled file: {check_dist.CORE}",
+    ]
+
+
+def test_a_file_that_a_release_lacks_is_named() -> None:
+    linux = [f"manylinux2014_{machine}.manylinux_2_17_{machine}" for machine in ("x86_64", "aarch64")]
+    platforms = [*linux, "musllinux_1_2_x86_64", "musllinux_1_2_aarch64", "macosx_11_0_x86_64", "macosx_11_0_arm64"]
+    names = ["lsmx-0.1.0.tar.gz", "lsmx-0.1.0-py3-none-any.whl"]
+    names += [f"lsmx-0.1.0-{tag}-{platform}.whl" for tag in ("cp311-abi3", "cp314-cp314t") for platform in platforms]
+    assert check_dist.lacking(names) == []
+    for name in names:
+        (lost,) = check_dist.lacking([other for other in names if other != name])
+        assert re.search(lost.removeprefix("a release lacks "), name)
 
 
 def test_what_does_not_belong_into_a_wheel_is_seen(tmp_path: pathlib.Path, metadata: str) -> None:

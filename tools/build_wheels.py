@@ -4,8 +4,8 @@ python tools/build_wheels.py dist                                those for the G
 python tools/build_wheels.py dist x86_64-musl aarch64-musl       others of TARGETS
 
 Each is one file for every CPython from 3.11 on. `auditwheel` finds which symbols of the C library are asked for and writes the
-platform into the name, `abi3audit` finds what is not of Python's stable ABI, `check_dist.py` what a wheel should hold. The wheels on the
-index come from .github/workflows/wheels.yml; these need no container, and `tools/try_wheel.py` runs them.
+platform into the name, `abi3audit` finds what is not of Python's stable ABI, `check_dist.py` what a wheel should hold.
+`tools/try_wheel.py` runs them. Those on the index come from .github/workflows/wheels.yml, by the same compiler in containers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def compiled(target: str, folder: pathlib.Path) -> pathlib.Path:
     name, _ = TARGETS[target]
     machine = name.partition("-")[0]
     wrapper = folder / "zig-c++"
-    headers = pathlib.Path(build_backend.sysconfig.get_path("include")).parent
+    headers = pathlib.Path(sysconfig.get_path("include")).parent
     wrapper.write_text(build_backend.WRAPPER.format(zig=zig(), target=f"-target {name}", headers=headers))
     wrapper.chmod(0o755)
     cache = str(folder / "cache")
@@ -70,7 +71,7 @@ def compiled(target: str, folder: pathlib.Path) -> pathlib.Path:
         CXX=str(wrapper),
         ZIG_GLOBAL_CACHE_DIR=cache,
         ZIG_LOCAL_CACHE_DIR=cache,
-        _PYTHON_HOST_PLATFORM=f"linux-{machine}",  # what Python's own cross-compiling calls the machine, and the wheel's tag with it
+        _PYTHON_HOST_PLATFORM=f"linux-{machine}",  # as in cross-compiling Python; the tag of the wheel follows
     ):
         return folder / str(scikit.build_wheel(str(folder), settings))
 

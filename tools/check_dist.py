@@ -1,7 +1,8 @@
 """Check what an sdist and a wheel contain, and what an index shows of them.
 
 python tools/check_dist.py dist/*
-python tools/check_dist.py --release dist/*     before an upload: the addresses have to be real ones
+python tools/check_dist.py --all dist/*         the files of a release: for every system, also without the compiled core or the GIL
+python tools/check_dist.py --release dist/*     these before an upload: the addresses have to be real ones
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ KIT = {f"lsmx/testing/{name}" for name in ("golden.json", "conftest.py", "test_b
 KERNELS = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "cuda").glob("*.cuh")}
 CORE = "lsmx/_native/core.abi3.so"
 LARGEST = 1_000_000  # bytes of a wheel
+PURE = "-py3-none-any.whl"  # Python alone, for systems without a wheel of their own
+WITHOUT_GIL = re.compile(r"-cp(3\d+)-cp\1t-")
+EACH = [f"{libc}_{machine}" for libc in ("manylinux2014", "musllinux_1_2") for machine in ("x86_64", "aarch64")]
+EACH += ["macosx_11_0_x86_64", "macosx_11_0_arm64"]
+"""The platforms that a release has wheels for."""
 COMPILED_FROM = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "cpu").iterdir()}
 HEADERS = {path.relative_to(HOME).as_posix() for path in (HOME / "lsmx" / "_native" / "include").rglob("*.h")}
 NEEDED = {"lsmx/_api.pyi", *HEADERS, *KIT, *KERNELS, *(f"{name}/py.typed" for name in PACKAGES)}
@@ -28,6 +34,9 @@ SOURCE = {
     "LICENSE",
     "README.md",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "RELEASING.md",
+    "SECURITY.md",
     "pyproject.toml",
     "conftest.py",
     "CMakeLists.txt",
@@ -80,18 +89,35 @@ def entry_faults(text: str, names: set[str]) -> list[str]:
     return lost
 
 
-def core_faults(path: pathlib.Path, names: set[str]) -> list[str]:
-    """What is wrong with the compiled core of a wheel, and with the wheel for its sake."""
-    found = [] if CORE in names else [f"the compiled core is missing: {CORE}"]
-    found += [f"another compiled file: {name}" for name in sorted(names - {CORE}) if name.endswith((".so", ".pyd", ".o", ".a"))]
-    found += [f"a source of the core, which an sdist has: {name}" for name in sorted(names & COMPILED_FROM)]
-    if "-cp311-abi3-" not in path.name:
+def core_faults(path: pathlib.Path, names: set[str], every: bool = False) -> list[str]:
+    """What is wrong with the compiled core of a wheel, and with the wheel for its sake.
+
+    Of the files of a release, ``every``, one has no core, and some have one without the stable ABI.
+    """
+    core, found = {CORE}, []
+    tag = WITHOUT_GIL.search(path.name)
+    if every and path.name.endswith(PURE):
+        core = set()
+    elif every and tag:
+        its_own = f"lsmx/_native/core.cpython-{tag[1]}t-"
+        core = {name for name in names if name.startswith(its_own)} or {f"{its_own}*"}
+    elif "-cp311-abi3-" not in path.name:
         found.append("not for every Python from 3.11 on: the tag is not cp311-abi3")
+    found += [f"the compiled core is missing: {name}" for name in sorted(core - names)]
+    found += [f"another compiled file: {name}" for name in sorted(names - core) if name.endswith((".so", ".pyd", ".o", ".a"))]
+    found += [f"a source of the core, which an sdist has: {name}" for name in sorted(names & COMPILED_FROM)]
     size = path.stat().st_size
     return found + ([f"{size} bytes, more than {LARGEST}"] if size > LARGEST else [])
 
 
-def faults(path: pathlib.Path, release: bool = False) -> list[str]:
+def lacking(names: list[str]) -> list[str]:
+    """Which files of a release are not there, by their names."""
+    compiled = [rf"-{tag}-(\S*\.)?{platform}[.\w]*\.whl" for tag in ("cp311-abi3", r"cp3\d+-cp3\d+t") for platform in EACH]
+    patterns = [r"\.tar\.gz$", PURE, *compiled]
+    return [f"a release lacks {pattern}" for pattern in patterns if not any(re.search(pattern, name) for name in names)]
+
+
+def faults(path: pathlib.Path, release: bool = False, every: bool = False) -> list[str]:
     """What is wrong with a distribution."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as archive:
@@ -100,7 +126,7 @@ def faults(path: pathlib.Path, release: bool = False) -> list[str]:
             metadata, entries = (archive.read(f"{info}/{name}").decode() for name in ("METADATA", "entry_points.txt"))
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
-        stray += page_faults(metadata, release) + entry_faults(entries, names) + core_faults(path, names)
+        stray += page_faults(metadata, release) + entry_faults(entries, names) + core_faults(path, names, every or release)
         return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -116,11 +142,13 @@ def faults(path: pathlib.Path, release: bool = False) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Print what is wrong with each; 1 if anything is."""
     release = "--release" in arguments
-    paths = [a for a in arguments if a != "--release"]
-    kinds = {pathlib.Path(p).suffix for p in paths}
-    found = [] if kinds == {".whl", ".gz"} else [f"a wheel and an sdist are expected, not {paths}"]
-    for name in paths:
-        found += [f"{pathlib.Path(name).name}: {fault}" for fault in faults(pathlib.Path(name), release)]
+    every = release or "--all" in arguments
+    paths = [pathlib.Path(a) for a in arguments if not a.startswith("--")]
+    kinds = {path.suffix for path in paths}
+    found = [] if kinds == {".whl", ".gz"} else [f"a wheel and an sdist are expected, not {[str(path) for path in paths]}"]
+    found += lacking([path.name for path in paths]) if every else []
+    for path in paths:
+        found += [f"{path.name}: {fault}" for fault in faults(path, release, every)]
     print("\n".join(found) or "sdist and wheel hold what they should")
     return 1 if found else 0
 

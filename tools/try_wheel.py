@@ -3,8 +3,9 @@
 python tools/try_wheel.py dist/lsmx-*x86_64.whl
 python tools/try_wheel.py dist/lsmx-*aarch64.whl --quick       stored digests only, without `lsmx verify`
 
-A wheel for this machine goes into a fresh environment, and PATH has nothing but that. One for aarch64 on another machine is run by QEMU,
-in Debian's Python for arm64 (`tools/foreign_python.py`): there `lsmx verify` takes minutes. Where that cannot be had, it is said, and is no fault.
+A wheel for this machine goes into a fresh environment, and PATH has nothing but that. One for aarch64 on another machine is run by
+QEMU, in Debian's Python for arm64 (`tools/foreign_python.py`), where all takes minutes.
+If that cannot be had, it is said, and is no fault.
 """
 
 from __future__ import annotations
