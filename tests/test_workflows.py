@@ -1,4 +1,4 @@
-"""What continuous integration is told to do: Pythons, libraries, tests and wheels; and that a release says one version everywhere."""
+"""What continuous integration is told to do: Pythons, libraries, tests, wheels; and that a release says one version everywhere."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_wheels_are_built_for_what_a_release_has_and_tried_with_the_newest_pytho
     built = TOOL["cibuildwheel"]
     oldest, newest = (f"cp{python.replace('.', '')}" for python in (PYTHONS[0], PYTHONS[-1]))
     assert built["build"] == [f"{oldest}-*", f"{newest}-*", f"{newest}t-*"]
-    assert TOOL["scikit-build"]["wheel.py-api"] == oldest
+    assert TOOL["scikit-build"]["wheel"]["py-api"] == oldest
     assert {built["linux"][f"manylinux-{machine}-image"] for machine in ("x86_64", "aarch64")} == {"manylinux2014"}
     assert f"macosx_{built['macos']['environment']['MACOSX_DEPLOYMENT_TARGET'].replace('.', '_')}_arm64" in check_dist.EACH
     runners = {"ubuntu-24.04": "linux_x86_64", "ubuntu-24.04-arm": "linux_aarch64", "macos-15-intel": "x86_64", "macos-15": "arm64"}
