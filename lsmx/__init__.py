@@ -30,6 +30,7 @@ from lsmx._call.using import using
 from lsmx._definition.formats import ARITHMETIC_VERSION
 from lsmx._errors import (
     ArgumentError,
+    ArgumentValueError,
     ArrayTypeError,
     AxisError,
     BackendError,
@@ -77,6 +78,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "ARITHMETIC_VERSION",
     "ArgumentError",
+    "ArgumentValueError",
     "ArrayTypeError",
     "AxisError",
     "BackendError",

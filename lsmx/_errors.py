@@ -15,6 +15,10 @@ class ArgumentError(LsmxError, TypeError):
     """An argument that is not taken: an axis by position, another library's name for an option, a flag that is no bool."""
 
 
+class ArgumentValueError(ArgumentError, ValueError):
+    """An option with a value that means nothing."""
+
+
 class DTypeError(LsmxError, TypeError):
     """A dtype that the function does not compute in."""
 

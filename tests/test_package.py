@@ -139,7 +139,7 @@ def test_a_library_without_an_extra_is_told_no_command(monkeypatch: pytest.Monke
 
 def test_errors_derive_from_the_standard_ones() -> None:
     standard = {
-        "ArgumentError": (TypeError,),
+        "ArgumentError": (TypeError,), "ArgumentValueError": (TypeError, ValueError),
         "ArrayTypeError": (TypeError,), "DTypeError": (TypeError,), "ShapeError": (ValueError,), "OutputError": (ValueError,),
         "DeviceError": (ValueError,), "TargetError": (ValueError,), "ThreadsError": (ValueError,),
         "AxisError": (ValueError, IndexError), "BackendError": (ValueError,),

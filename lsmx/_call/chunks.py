@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from lsmx._call.losses import ArgumentValueError
 from lsmx._call.operator import namespace_of, serving, together
 from lsmx._definition.checks import check_dtype_like, dtype_name, float_name, same_shape
 from lsmx._definition.ops import Array
 from lsmx._definition.shown import shown
-from lsmx._errors import DTypeError, ShapeError
+from lsmx._errors import ArgumentValueError, DTypeError, ShapeError
 
 ROWS = 1024
 

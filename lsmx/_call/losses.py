@@ -30,7 +30,7 @@ from lsmx._definition.row_values import RowGradient, RowInteger, RowMagnitude
 from lsmx._definition.scaled_logsumexp import ScaledLogSumExp
 from lsmx._definition.shown import shown, type_name
 from lsmx._definition.targets import ProbabilitiesTotal, TargetTotal, TargetWeight
-from lsmx._errors import ArgumentError, ArrayTypeError, ClassError, DTypeError, ShapeError
+from lsmx._errors import ArgumentError, ArgumentValueError, ArrayTypeError, ClassError, DTypeError, ShapeError
 from lsmx._typing import Axis
 
 LOG_PROB = enroll("log_prob", LogProb)
@@ -75,10 +75,6 @@ def known_now(value: object) -> str:
     """What to pass in place of a value that is no number: of a tracer, one that does not depend on what is traced."""
     traced = getattr(value, "shape", None) == () and type(value).__module__ != "numpy"
     return "one that is known when the call is traced, as a static argument" if traced else "one"
-
-
-class ArgumentValueError(ArgumentError, ValueError):
-    """An option with a value that means nothing."""
 
 
 def are_numbers(given: tuple[Any, ...], wanted: tuple[float, ...]) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 import lsmx
-from lsmx._call.losses import ArgumentValueError
 
 __all__ = ["predict_log_proba", "softmax"]
 
@@ -97,7 +96,7 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     if want.shape != said.shape or not np.allclose(want, said, rtol=1e-3, atol=1e-6):
         k = int(np.argmax(np.abs(want - said))) if want.shape == said.shape else None
         theirs, ours = (f"{len(p[0])} numbers" if k is None else f"{p[0, k]:.3g} in column {k}" for p in (said, want))
-        raise ArgumentValueError(
+        raise lsmx.ArgumentValueError(
             f"estimator: {name}.predict_proba gives {theirs} of the first row, the softmax of its decision_function {ours}; "
             "pass a classifier whose probabilities are that softmax, such as LogisticRegression"
         )
