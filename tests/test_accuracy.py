@@ -89,7 +89,7 @@ def _report() -> Iterator[None]:
         path.write_text(json.dumps({k: max(v, before.get(k, 0.0)) for k, v in {**before, **WORST}.items()}, indent=1))
 
 
-@pytest.mark.one_in(9)
+@pytest.mark.one_in(9, slow=2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", INPUTS)
 def test_forward(name: str, dtype: str) -> None:
@@ -107,7 +107,7 @@ def test_forward(name: str, dtype: str) -> None:
             note(f"logsumexp forward {dtype}", ulp_error(np.asarray([lsmx.logsumexp(z)]), [lse], [max(abs(m), lse - m)]))
 
 
-@pytest.mark.one_in(12)
+@pytest.mark.one_in(12, slow=2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", INPUTS)
 def test_gradient(name: str, dtype: str) -> None:

@@ -44,7 +44,7 @@ def block(request: pytest.FixtureRequest) -> Iterator[int]:
 LOSSES = ["log_prob", "entropy", "rank", "cross_entropy", "cross_entropy_of", "kl_divergence"]
 
 
-@pytest.mark.one_in(18)
+@pytest.mark.one_in(18, slow=3)
 @pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp", *LOSSES])
 def test_blocks_change_no_bit(block: int, function: str) -> None:
     if function in LOSSES and block != 64:

@@ -343,7 +343,7 @@ def calls() -> dict[str, Callable[[], Any]]:
     }
 
 
-@pytest.mark.one_in(17)
+@pytest.mark.one_in(17, slow=3)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str) -> None:
     passname, before, after = FAULTS[fault]

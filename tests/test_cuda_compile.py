@@ -89,7 +89,7 @@ def check_compiles(passname: str, dtype: str, architectures: Sequence[str]) -> N
         assert lsmx_torch.cuda.compiled(passname, dtype, arch).code == code
 
 
-@pytest.mark.one_in(14)
+@pytest.mark.one_in(14, slow=3)
 @pytest.mark.parametrize(("passname", "dtype"), KERNELS[::3])
 def test_every_kernel_compiles(passname: str, dtype: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For one architecture each, by turns, in some of the dtypes; by night in all, for all."""
@@ -105,7 +105,7 @@ def test_every_kernel_compiles_for_all(passname: str, dtype: str, tmp_path: path
     check_compiles(passname, dtype, ARCHITECTURES)
 
 
-@pytest.mark.one_in(10)
+@pytest.mark.one_in(10, slow=3)
 @pytest.mark.parametrize(
     ("passname", "dtype", "ftz"),
     [(*kernel, ftz) for kernel in KERNELS[::3] for ftz in ("true", "false") if ftz == "true" or kernel[1] == "float32"],

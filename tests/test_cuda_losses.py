@@ -422,7 +422,7 @@ def caught(passname: str, before: str, after: str, call: Callable[[], Any]) -> N
     assert seen(lambda text: text.replace(before, after))
 
 
-@pytest.mark.one_in(14)
+@pytest.mark.one_in(14, slow=3)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str) -> None:
     passname, before, after = FAULTS[fault]

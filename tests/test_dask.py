@@ -33,7 +33,7 @@ def per_row(x: Any, axis: Any) -> Any:
     return np.asarray(x.max(axis=axis))
 
 
-@pytest.mark.one_in(8)
+@pytest.mark.one_in(8, slow=3)
 @pytest.mark.parametrize("chunks", CHUNKS, ids=str)
 @pytest.mark.parametrize("axis", [-1, 0, (0, 2), None])
 @pytest.mark.parametrize("function", FUNCTIONS)

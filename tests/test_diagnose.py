@@ -232,7 +232,7 @@ def test_a_mistake_in_torch(name: str, backward: Gradient, dtype: str) -> None:
     assert found.mistake == name, str(found)
 
 
-@pytest.mark.one_in(12)
+@pytest.mark.one_in(12, slow=3)
 @pytest.mark.parametrize("own", OWN_WRONG, ids=lambda own: f"{own.function}-{own.words}")
 def test_wrong_ones_as_people_write_them(own: Own) -> None:
     found = diagnose(own.rule, function=own.function, saves=own.saves)
@@ -649,7 +649,7 @@ def planted(answers: list[Answer], lines: str) -> list[Answer]:
 TABLES = [(f, saves, one_hot) for f in MISTAKES for saves in RESIDUALS[f] for one_hot in {False, f in OF_CLASSES}]
 
 
-@pytest.mark.one_in(10)
+@pytest.mark.one_in(10, slow=3)
 @pytest.mark.parametrize(("axes", "dtype"), [(True, "bfloat16"), (False, "float64")])
 @pytest.mark.parametrize(("function", "saves", "one_hot"), TABLES)
 def test_the_probes_tell_all_mistakes_apart(function: str, saves: tuple[str, ...], one_hot: bool, dtype: str, axes: bool) -> None:

@@ -71,7 +71,7 @@ def compiled_soon(backend: Target, dtype: str, case: Case) -> None:
         pytest.skip("jax: compiles each case for seconds")
 
 
-@pytest.mark.one_in(14)
+@pytest.mark.one_in(14, slow=3)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_equal_bits(backend: Target, dtype: str, case: Case, loss: Callable[..., Any]) -> None:
     compiled_soon(backend, dtype, case)

@@ -252,7 +252,7 @@ def test_log_prob_and_entropy(name: str, dtype: str) -> None:
     note("entropy", lsmx.entropy(b.z), [e.H for e in b.exact])
 
 
-@pytest.mark.one_in(9)
+@pytest.mark.one_in(9, slow=3)
 @DTYPES
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FINITE)

@@ -89,7 +89,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.one_in(10)
+@pytest.mark.one_in(10, slow=3)
 @pytest.mark.parametrize("options", OPTIONS, ids=["last", "axis 0", "axes 0 and 2", "all", "mask", "mask of another axis"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_values(function: str, options: dict[str, Any], run: Any) -> None:

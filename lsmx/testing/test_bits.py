@@ -46,13 +46,13 @@ def mismatches(where: Target, function: str, direction: str, dtype: str) -> list
     return found
 
 
-@pytest.mark.one_in(45)
+@pytest.mark.one_in(45, slow=3)
 @pytest.mark.parametrize(("function", "direction"), TASKS)
 def test_bits(backend: Target, dtype: str, function: str, direction: str) -> None:
     assert mismatches(backend, function, direction, dtype) == []
 
 
-@pytest.mark.one_in(17)
+@pytest.mark.one_in(17, slow=3)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_inside_reference(backend: Target, dtype: str, function: str) -> None:
     kinds = COMPILED.get(dtype, ()) if backend.name == "jax" else KINDS
