@@ -54,7 +54,7 @@ def families(items: list[pytest.Item]) -> Iterable[list[pytest.Item]]:
 
 
 def share(quick: int, slow: int = 1) -> tuple[int, int]:
-    """What ``one_in`` says: one of every ``quick`` cases is quick, one of every ``slow`` is slow, the others are nightly."""
+    """What ``one_in`` says: one of every ``quick`` cases is quick (0: none), one of every ``slow`` is slow, others are nightly."""
     return quick, slow
 
 
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for i, item in enumerate(cases):
             said = item.get_closest_marker("one_in")
             quick, slow = share(*said.args, **said.kwargs)  # type: ignore[union-attr]
-            if i % quick:
+            if not quick or i % quick:
                 item.add_marker("nightly" if i % slow else "slow")
 
 

@@ -96,7 +96,7 @@ def test_jax_with_kernels(function: str, dtype: str) -> None:
         check(*jax_results(function, dtype, options), function, dtype, options)
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_jax_with_the_definition(function: str, dtype: str) -> None:

@@ -74,7 +74,7 @@ def every(n: int, ways: list[dict[str, Any]], dtype: torch.dtype) -> list[tuple[
     return found if n < 2000 else found[:2]
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=3)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_smoothing_with_weights_or_a_mask(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)

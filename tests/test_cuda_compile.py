@@ -122,7 +122,7 @@ def test_nothing_is_contracted(passname: str, dtype: str, ftz: str) -> None:
     assert re.search(loads[WIDTH[dtype]], text)
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=3)
 @pytest.mark.parametrize(("passname", "dtype"), OF_LOSSES)
 def test_nothing_is_contracted_in_losses(passname: str, dtype: str) -> None:
     """For an architecture each; a quotient is rounded as IEEE says."""

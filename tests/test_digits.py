@@ -32,7 +32,7 @@ def train(where: Target) -> tuple[float, np.ndarray]:
     return float((predicted == true).mean()), where.to_numpy(w)
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=3)
 def test_accuracy(backend: Target) -> None:
     accuracy, _ = train(backend)
     assert accuracy >= 0.95

@@ -104,7 +104,7 @@ def test_derivatives_of_the_public_derivatives(function: str, direction: str) ->
 MODES = [jax.jacfwd, jax.jacrev]
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=3)
 @pytest.mark.parametrize("second", MODES)
 @pytest.mark.parametrize("first", MODES)
 @pytest.mark.parametrize("function", FUNCTIONS)
