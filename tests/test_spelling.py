@@ -155,6 +155,7 @@ def test_inside_torch_compile(power: extend.Operator) -> None:
         assert torch.equal(torch.compile(call, fullgraph=True, backend="eager")(z), call(z))
     with pytest.raises(TypeError, match="pass axis=0"):
         torch.compile(lsmx.log_softmax, backend="eager")(z, 0)
+    torch._dynamo.reset()  # which compiles no function again that has raised
 
 
 def test_inside_jax_jit(power: extend.Operator) -> None:
