@@ -95,7 +95,7 @@ def forward(change: Callable[[Any], Any], accepts: Callable[[Any], bool] = lambd
 # --- verify ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.usefixtures("few")
 def test_verify(capsys: Capture) -> None:
     assert main(["verify"]) == 0

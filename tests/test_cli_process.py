@@ -123,7 +123,7 @@ def test_ctrl_c_in_what_measures_is_silent() -> None:
     assert (run.returncode, run.stderr) == (-signal.SIGINT, "")
 
 
-@pytest.mark.one_in(5)
+@pytest.mark.one_in(5, slow=2)
 @pytest.mark.parametrize("words", [["info"], ["info", "--json"], ["--help"], ["verify", "--help"], ["verify"]])
 def test_a_reader_that_has_gone(words: list[str]) -> None:
     reader, writer = os.pipe()

@@ -88,7 +88,7 @@ def test_smoothing_with_weights_or_a_mask(dtype: str, n: int, launched: list[Any
             same(launched, launches, cross_entropy_backward, g, z, index, **options, **known)
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(10, slow=3)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_probabilities(dtype: str, n: int, launched: list[Any]) -> None:
     z, index, g, ways = drawn(dtype, n)
@@ -114,6 +114,7 @@ def test_js_divergence(dtype: str, n: int, launched: list[Any]) -> None:
             same(launched, 2, lsmx.js_divergence_backward, g, z, w, **options)
 
 
+@pytest.mark.one_in(5, slow=2)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_several_indices(dtype: str, n: int, launched: list[Any]) -> None:
     """Some more than once, whose cotangents are added up exactly; and rows with one that is outside."""

@@ -41,7 +41,7 @@ def test_none_is_left_out() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(PRINTS) == set(LIBRARIES)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", PRINTS)
 def test_an_example_runs(name: str, tmp_path: pathlib.Path) -> None:
     for library in LIBRARIES[name]:

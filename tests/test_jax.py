@@ -75,7 +75,7 @@ def test_bits_of_jit_vjp_jvp_and_vmap(function: str, dtype: str, x64: bool) -> N
 OPTIONS: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": (0, 2)}, {"axis": None}, {"where": MASK}]
 
 
-@pytest.mark.one_in(13, slow=2)
+@pytest.mark.one_in(13, slow=3)
 @pytest.mark.parametrize("options", OPTIONS, ids=["last", "axis-0", "axes-0-2", "all", "masked"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_derivatives_of_three_orders(function: str, options: dict[str, Any]) -> None:

@@ -256,7 +256,7 @@ MASK = uniform(12, 2, 5) < 0.7
 MASK[:, 1] = True
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_gradients_by_differences() -> None:
     index, several, target, weight, t = to_torch(INDEX[:2], SEVERAL[:2], TARGET[:2], WEIGHT, T[:2])
     mask = torch.from_numpy(MASK)

@@ -46,7 +46,7 @@ def mismatches(where: Target, function: str, direction: str, dtype: str) -> list
     return found
 
 
-@pytest.mark.one_in(45, slow=3)
+@pytest.mark.one_in(45, slow=6)
 @pytest.mark.parametrize(("function", "direction"), TASKS)
 def test_bits(backend: Target, dtype: str, function: str, direction: str) -> None:
     assert mismatches(backend, function, direction, dtype) == []

@@ -45,7 +45,7 @@ def spread(xp: Any, make: Make, values: Any) -> Any:
 LAYOUTS = (transposed, rotated, stepped, shifted, reversed_, spread)
 
 
-@pytest.mark.one_in(47, slow=3)
+@pytest.mark.one_in(47, slow=9)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_layouts(backend: Target, dtype: str, function: str, layout: Callable[[Any, Make, Any], Any]) -> None:

@@ -39,7 +39,7 @@ def mismatches(where: Target, function: str, dtype: str, chosen: list[Case]) -> 
     return found
 
 
-@pytest.mark.one_in(84, slow=3)
+@pytest.mark.one_in(84, slow=9)
 @pytest.mark.parametrize("function", LOSSES)
 def test_losses(backend: Target, dtype: str, function: str) -> None:
     chosen = looked_at(backend.name, function, dtype)
