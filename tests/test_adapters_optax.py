@@ -121,6 +121,7 @@ def test_signatures_are_optaxs(function: Any) -> None:
     assert parameters(function) == parameters(stock(function))
 
 
+@pytest.mark.one_in(3)
 @installed
 @by_name
 @pytest.mark.parametrize("dtype", DTYPES)

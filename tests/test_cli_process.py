@@ -75,7 +75,7 @@ os.kill(os.getpid(), signal.SIGINT)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=3)
 @pytest.mark.parametrize("source", [SWALLOWS, IN_A_CALLBACK, THREADS])
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_ctrl_c_while_a_library_is_imported(tmp_path: pathlib.Path, source: str, command: str) -> None:

@@ -114,7 +114,7 @@ def test_js_divergence(dtype: str, n: int, launched: list[Any]) -> None:
             same(launched, 2, lsmx.js_divergence_backward, g, z, w, **options)
 
 
-@pytest.mark.one_in(5, slow=2)
+@pytest.mark.one_in(10, slow=2)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_several_indices(dtype: str, n: int, launched: list[Any]) -> None:
     """Some more than once, whose cotangents are added up exactly; and rows with one that is outside."""
@@ -197,6 +197,7 @@ def test_axes(launched: list[Any]) -> None:
         same(launched, int(count > 0), log_prob_backward, g, z, index, axis=1)
 
 
+@pytest.mark.slow
 def test_types_beside_each_other(launched: list[Any]) -> None:
     """Probabilities and weights of other dtypes than the logits, if they are computed in one format."""
     z, index = torch.randn(5, 33, dtype=torch.bfloat16), torch.randint(0, 33, (5,))

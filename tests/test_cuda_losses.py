@@ -131,6 +131,7 @@ def sum_of(g: torch.Tensor, **mask: Any) -> Any:
         return rows.sum(rows.flush(rows.enter("v", g, absent=0.0)))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("dtype", "n"), CASES)
 def test_rows_in_parts(dtype: str, n: int, launched: list[Any]) -> None:
     """The largest logits of rows, and the digits of a part of them."""

@@ -63,7 +63,7 @@ def run(command: list[str], folder: pathlib.Path, **more: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_losses_do_not_depend_on_how_a_vocabulary_is_divided(tmp_path: pathlib.Path) -> None:
     """Step after step, to the last bit: of a whole vocabulary, of one that is divided among one process, and among four."""
     torch = pytest.importorskip("torch")

@@ -217,7 +217,7 @@ def test_a_process_ends_with_calls_under_way(keep: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_arrays_divided_among_devices() -> None:
     """On eight devices of the host, in a process of their own: JAX fixes their number when it starts."""
     script = Path(__file__).with_name("programs") / "jax_divided.py"

@@ -53,7 +53,7 @@ REFUSED = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=2)
 @pytest.mark.parametrize("processes", [2, 3])
 def test_plain_tensors_under_torchrun(processes: int) -> None:
     """Parts of rows of several sizes, some of them empty; means over the rows of all; disagreement is an error everywhere."""

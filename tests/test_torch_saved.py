@@ -112,7 +112,7 @@ def traced(model: Model, path: pathlib.Path) -> None:
     program.save(str(path))
 
 
-@pytest.mark.slow
+@pytest.mark.one_in(0, slow=2)
 @pytest.mark.filterwarnings("ignore:`torch.jit.*:DeprecationWarning", "ignore:.*treespec, LeafSpec:FutureWarning")
 @pytest.mark.parametrize(
     ("save", "load"),

@@ -48,7 +48,7 @@ def test_losses(backend: Target, dtype: str, function: str) -> None:
     assert mismatches(backend, function, dtype, chosen) == []
 
 
-@pytest.mark.one_in(12, slow=3)
+@pytest.mark.one_in(24, slow=5)
 @pytest.mark.parametrize("function", LOSSES)
 def test_losses_inside_reference(backend: Target, dtype: str, function: str) -> None:
     """Without kernels."""
@@ -58,6 +58,7 @@ def test_losses_inside_reference(backend: Target, dtype: str, function: str) -> 
         assert mismatches(backend, function, dtype, [case for case in cases_of(function) if case.name in QUICK_CASES]) == []
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", LOSSES)
 def test_golden_losses(function: str, dtype: str) -> None:
