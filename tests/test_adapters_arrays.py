@@ -51,12 +51,12 @@ def test_options_are_as_in_array_api_extra(name: str) -> None:
     """What they take beside arrays, by keyword; and ``xp`` last, None by default."""
     import array_api_extra as xpx
 
-    for function in (xpx.nanmax, xpx.nansum, getattr(array_api_extra, name)):
+    for function in (xpx.atleast_nd, xpx.expand_dims, getattr(array_api_extra, name)):
         first, *_, last = inspect.signature(function).parameters.values()
         assert first.kind is first.POSITIONAL_ONLY
         assert (last.name, last.kind, last.default) == ("xp", last.KEYWORD_ONLY, None)
     ours = inspect.signature(getattr(array_api_extra, name)).parameters
-    assert ours["axis"].kind is inspect.signature(xpx.nanmax).parameters["axis"].kind
+    assert ours["axis"].kind is inspect.signature(xpx.expand_dims).parameters["axis"].kind
 
 
 # --- scipy.special --------------------------------------------------------------------------------------------------------------

@@ -37,6 +37,16 @@ def test_odd_axes_in_every_direction(library: str, axis: Any) -> None:
             call()
 
 
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_bool_of_a_library_is_no_integer(library: str) -> None:
+    """Older NumPy and PyTorch count them as 0 and 1."""
+    true, target = on(library, np.asarray(True)), np.zeros(6, int)
+    with pytest.raises(lsmx.AxisError, match=r"^axis: .*True.* is not an int"):
+        lsmx.log_softmax(Z, axis=true)
+    with pytest.raises(lsmx.ArgumentError, match=r"^ignore_index: .*True.* is not an integer"):
+        lsmx.cross_entropy(Z, target, ignore_index=true)
+
+
 def on(library: str, x: Any) -> Any:
     """An array on a library."""
     if library == "torch":

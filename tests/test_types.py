@@ -15,6 +15,7 @@ import sys
 import typing
 from typing import Any, get_args, get_origin
 
+import numpy as np
 import pytest
 
 import lsmx
@@ -62,6 +63,8 @@ def wrong_lines(checker: str, path: pathlib.Path) -> set[tuple[str, int]]:
 def test_checkers_report_the_wrong_calls_and_no_others(checker: str, pytestconfig: pytest.Config) -> None:
     if not installed(checker):
         pytest.skip(f'{checker} is not installed: pip install -e ".[test]"')
+    if np.lib.NumpyVersion(np.__version__) < "2.4.0":
+        pytest.skip(f"the stubs of NumPy {np.__version__} let more pass than those of 2.4")
     paths = [path for library, path in CALLS if installed(library)]
     cache = pytestconfig.cache.mkdir(f"types-{checker}")  # mypy keeps what it has read of the libraries, which takes it longest
     assert reported_by(checker, paths, cache) == set().union(*(wrong_lines(checker, path) for path in paths))

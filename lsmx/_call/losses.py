@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from lsmx._call.family import FEW_ELEMENTS
 from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shortcut, together
 from lsmx._call.registry import shortcuts
 from lsmx._definition.capped_logits import CappedLogits
-from lsmx._definition.checks import check_number, dtype_name, float_name, normal_axes, reduced_shape
+from lsmx._definition.checks import check_number, dtype_name, float_name, integer, is_bool, normal_axes, reduced_shape
 from lsmx._definition.cross_entropy import CrossEntropy
 from lsmx._definition.cross_entropy_of import CrossEntropyOf
 from lsmx._definition.divergence import JSDivergence, KLDivergence
@@ -66,7 +65,7 @@ def positive(name: str, value: object) -> float:
 def number_of(value: object) -> float:
     """An option as a float; NaN if it is not a number, or beyond the range of floats."""
     try:
-        return math.nan if isinstance(value, bool | str) else float(value)  # type: ignore[arg-type]
+        return math.nan if is_bool(value) or isinstance(value, str) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return math.nan
 
@@ -291,10 +290,7 @@ def ignoring(ignore_index: object) -> dict[str, Any]:
     """``ignore_index`` as the rule takes it."""
     if ignore_index is None:
         return {"ignores": False}
-    try:
-        number = None if isinstance(ignore_index, bool) else operator.index(ignore_index)  # type: ignore[arg-type]
-    except TypeError:
-        number = None
+    number = integer(ignore_index)
     if number is None:
         raise ArgumentError(f"ignore_index: {shown(ignore_index)} is not an integer; pass one, or None to ignore nothing")
     return {} if number == -100 else {"ignore_index": number}

@@ -22,7 +22,18 @@ VECTORS = ("grad_output", "tangent", "output")
 
 
 def dtype_name(dtype: Any) -> str:
-    """``float32`` for ``np.float32``, ``np.dtype("float32")``, ``torch.float32``, ``"float32"`` and their like."""
+    """``float32`` for ``np.float32``, ``np.dtype("float32")``, ``torch.float32``, ``"float32"`` and their like.
+
+    Parameters
+    ----------
+    dtype : dtype or str
+        Of any library.
+
+    Returns
+    -------
+    str
+        Its name, without that of the library.
+    """
     if isinstance(dtype, str):
         return dtype
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
@@ -35,12 +46,41 @@ def ops_of(x: Array) -> Ops:
 
 
 def native(dtype: Any) -> Any:
-    """A dtype in the machine's own byte order: NumPy has dtypes of the other one, for files of other machines."""
+    """A dtype in the machine's own byte order: NumPy has dtypes of the other one, for files of other machines.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of any library.
+
+    Returns
+    -------
+    dtype
+        The same one, unless its byte order is the other.
+    """
     return dtype if getattr(dtype, "isnative", True) else dtype.newbyteorder("=")
 
 
 def float_name(name: str, z: Array) -> str:
-    """The dtype of ``z``, which must be one that is computed in."""
+    """The dtype of ``z``, which must be one that is computed in.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    z : array
+        The argument.
+
+    Returns
+    -------
+    str
+        ``float16``, ``bfloat16``, ``float32`` or ``float64``.
+
+    Raises
+    ------
+    DTypeError
+        Any other dtype.
+    """
     key = type(z.dtype), z.dtype  # dtypes of different libraries are not to be compared
     known = _names.get(key)
     if known is not None:
@@ -71,16 +111,44 @@ def check_number(name: str, given: str) -> None:
     raise DTypeError(f"{name}: an array of {given}, no numbers that can be cast; convert it first, by its library")
 
 
+def is_bool(value: object) -> bool:
+    """Whether a value is a bool, of Python or of an array library, some of which count as the integers 0 and 1."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+
+
+def integer(value: object) -> int | None:
+    """A value as an int; None if it is no integer."""
+    try:
+        return None if is_bool(value) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
 def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """``axis`` as a sorted tuple of non-negative ints."""
+    """``axis`` as a sorted tuple of non-negative ints.
+
+    Parameters
+    ----------
+    axis : int, tuple of int or None
+        As users give it; None for all axes.
+    ndim : int
+        How many axes the array has.
+
+    Returns
+    -------
+    tuple of int
+        From 0 to ``ndim - 1``, each once.
+
+    Raises
+    ------
+    AxisError
+        An axis that is out of range, repeated, or missing.
+    """
     if axis is None:
         return tuple(range(ndim))
     out = []
     for a in axis if isinstance(axis, tuple | list) else (axis,):
-        try:
-            i = None if isinstance(a, bool) else operator.index(a)
-        except TypeError:
-            i = None
+        i = integer(a)
         if i is None:
             raise AxisError(f"axis: {shown(axis)} is not an int, a tuple of ints, or None")
         if ndim == 0:
@@ -105,7 +173,22 @@ def checked_flag(name: str, value: object) -> bool:
 
 
 def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
-    """``shape`` without ``axes``, or with ones there."""
+    """``shape`` without ``axes``, or with ones there.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the rows' array.
+    axes : tuple of int
+        Those that are reduced, from 0 on.
+    keepdims : bool
+        Whether to put ones there.
+
+    Returns
+    -------
+    tuple of int
+        The shape of one number a row.
+    """
     return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
 
 

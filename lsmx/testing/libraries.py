@@ -65,7 +65,10 @@ def strict(name: str) -> Target | str:
         return "not installed: pip install array-api-strict"
     import array_api_strict as xp
 
-    place, host = xp.Device(STRICT[name]), xp.Device("CPU_DEVICE")
+    try:
+        place, host = xp.Device(STRICT[name]), xp.Device("CPU_DEVICE")
+    except ValueError:
+        return f"array-api-strict {xp.__version__} has no device {STRICT[name]}: pip install -U array-api-strict"
     return Target(
         name=name,
         dtypes=("float32", "float64") if name == "strict" else ("float32",),
