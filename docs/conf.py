@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
@@ -77,8 +78,17 @@ sphinx_gallery_conf = {
 
 # the look
 html_theme = "furo"
-html_title = "lsmx"
+html_title = f"{project} {release}"
 html_theme_options = {"light_css_variables": {"color-code-background": "#f5f7fa"}}
+html_sidebars = {
+    "**": [
+        *("sidebar/brand.html", "sidebar/search.html", "sidebar/scroll-start.html", "sidebar/navigation.html"),
+        *("sidebar/about.html", "sidebar/scroll-end.html"),
+    ]
+}
+html_context = {"source": site_source, "license": PROJECT["license"]}
+html_search_scorer = str(HOME / "docs" / "scorer.js")
+mathjax_path = "https://cdn.jsdelivr.net/npm/mathjax@4.1.3/tex-mml-chtml.js"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

@@ -3,8 +3,8 @@
 PYTEST_DONT_REWRITE: a plugin for pytest in the distribution is no reason for pytest to look into this package.
 """
 
-import importlib
-import typing
+import importlib as _importlib
+import typing as _t
 
 from lsmx._api import (
     log_softmax,
@@ -48,7 +48,7 @@ from lsmx._errors import (
 )
 from lsmx._native.threads import get_num_threads, set_num_threads
 
-if typing.TYPE_CHECKING:
+if _t.TYPE_CHECKING:
     from lsmx._linear import linear_cross_entropy, linear_cross_entropy_backward, linear_log_prob
     from lsmx._loss_gradients import (
         cross_entropy_backward,
@@ -166,10 +166,10 @@ _LATER = {
 """Names that are looked up when they are asked for, and their modules."""
 
 
-def __getattr__(name: str) -> typing.Any:
+def __getattr__(name: str) -> _t.Any:
     """The losses, and ``__version__``: importing them, or looking it up, takes longer than all the rest."""
     if name in _LATER:
-        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        value = globals()[name] = getattr(_importlib.import_module(_LATER[name]), name)
         return value
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -199,5 +199,5 @@ _publish(
     softmax_jacobian,
     softmax_jvp,
 )
-_later.append(lambda: importlib.import_module("lsmx._losses"))
+_later.append(lambda: _importlib.import_module("lsmx._losses"))
 _when_imported("torch", lambda: _backend_of("torch"))  # a program that it has saved names our operators

@@ -36,35 +36,48 @@ def log_softmax(
 
     Parameters
     ----------
-    z
-        Logits, of any shape, in float16, bfloat16, float32 or float64. An array of NumPy, PyTorch, CuPy or any library that
-        follows the array API standard.
-    axis
+    z : array
+        Logits, of any shape, in float16, bfloat16, float32 or float64: an array of NumPy, PyTorch, JAX, CuPy, Dask, or any other
+        library that follows the array API standard.
+    axis : int, tuple of int or None, default -1
         The axis or axes over which the probabilities sum to 1; None for all. A 0-d array takes None only.
-    where
-        Mask, bool, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
-    dtype
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
+    dtype : dtype or str, optional
         Cast ``z`` to this dtype before anything else. Needed for integers and bools.
-    out
+    out : array, optional
         Array for the result, of its shape and dtype; may be ``z`` itself.
 
     Returns
     -------
-    Array
+    array
         Same shape, library and device as ``z``, dtype of ``z`` or ``dtype``. ``-inf`` where masked. NaN in the whole row if the row
         has a NaN or +inf, or nothing but -inf.
 
     Raises
     ------
-    TypeError
-        ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
-    ValueError
-        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape or on another device; ``out`` of the
-        wrong dtype.
+    ArrayTypeError
+        ``z`` is not an array, or ``where`` or ``out`` is not one of the same library.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        ``where`` or ``out`` is of the wrong shape.
+    DeviceError
+        ``where`` or ``out`` is on another device.
+    OutputError
+        ``out`` is of the wrong dtype, or cannot be written to.
+    ArgumentError
+        An option that there is not, or an option given by position.
 
     See Also
     --------
+    softmax : the probabilities themselves.
+    log_prob : at chosen classes only, without an array as large as the logits.
     log_softmax_backward : its gradient.
+    log_softmax_jvp : its directional derivative.
+    log_softmax_jacobian : its Jacobian.
 
     Notes
     -----
@@ -74,7 +87,7 @@ def log_softmax(
 
     References
     ----------
-    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions", IMA Journal of
+    .. [1] Blanchard, P., Higham, D. J., Higham, N. J., "Accurately computing the log-sum-exp and softmax functions", IMA Journal of
        Numerical Analysis 41(4), 2021.
 
     Examples
@@ -105,30 +118,47 @@ def softmax(
 
     Parameters
     ----------
-    z
-        Logits, of any shape, in float16, bfloat16, float32 or float64.
-    axis
+    z : array
+        Logits, of any shape, in float16, bfloat16, float32 or float64: an array of NumPy, PyTorch, JAX, CuPy, Dask, or any other
+        library that follows the array API standard.
+    axis : int, tuple of int or None, default -1
         The axis or axes over which the result sums to 1; None for all. A 0-d array takes None only.
-    where
-        Mask, bool, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
-    dtype
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
+    dtype : dtype or str, optional
         Cast ``z`` to this dtype before anything else. Needed for integers and bools.
-    out
+    out : array, optional
         Array for the result, of its shape and dtype; may be ``z`` itself.
 
     Returns
     -------
-    Array
+    array
         Same shape, library and device as ``z``, dtype of ``z`` or ``dtype``; 0 where masked. Zero where the logarithm is below
         about -87 (float64: -708), so that no result is subnormal in the format computed in. NaN as in `log_softmax`.
 
     Raises
     ------
-    TypeError
-        ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
-    ValueError
-        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape or on another device; ``out`` of the
-        wrong dtype.
+    ArrayTypeError
+        ``z`` is not an array, or ``where`` or ``out`` is not one of the same library.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        ``where`` or ``out`` is of the wrong shape.
+    DeviceError
+        ``where`` or ``out`` is on another device.
+    OutputError
+        ``out`` is of the wrong dtype, or cannot be written to.
+    ArgumentError
+        An option that there is not, or an option given by position.
+
+    See Also
+    --------
+    log_softmax : the logarithm, which also tells small probabilities apart.
+    softmax_backward : its gradient.
+    softmax_jvp : its directional derivative.
+    softmax_jacobian : its Jacobian.
 
     Notes
     -----
@@ -164,32 +194,49 @@ def logsumexp(
 
     Parameters
     ----------
-    z
-        Of any shape, in float16, bfloat16, float32 or float64.
-    axis
+    z : array
+        Logits, or any numbers, of any shape, in float16, bfloat16, float32 or float64: an array of NumPy, PyTorch, JAX, CuPy, Dask,
+        or any other library that follows the array API standard.
+    axis : int, tuple of int or None, default -1
         The axis or axes summed over; None for all. A 0-d array takes None only.
-    keepdims
+    keepdims : bool, default False
         Keep the reduced axes with length 1.
-    where
-        Mask, bool, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
-    dtype
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves an entry out, as if it were absent.
+    dtype : dtype or str, optional
         Cast ``z`` to this dtype before anything else. Needed for integers and bools.
-    out
+    out : array, optional
         Array for the result, of its shape and dtype.
 
     Returns
     -------
-    Array
-        The shape of ``z`` without the reduced axes. -inf for a row of nothing, or of nothing but -inf; +inf if the row has +inf;
-        NaN if it has NaN.
+    array
+        The shape of ``z`` without the reduced axes, dtype of ``z`` or ``dtype``. -inf for a row of nothing, or of nothing but -inf;
+        +inf if the row has +inf; NaN if it has NaN.
 
     Raises
     ------
-    TypeError
-        ``z`` is not an array, or neither floating nor cast; arrays of different libraries.
-    ValueError
-        ``axis`` out of range, repeated or missing; ``where`` or ``out`` of the wrong shape or on another device; ``out`` of the
-        wrong dtype.
+    ArrayTypeError
+        ``z`` is not an array, or ``where`` or ``out`` is not one of the same library.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        ``where`` or ``out`` is of the wrong shape.
+    DeviceError
+        ``where`` or ``out`` is on another device.
+    OutputError
+        ``out`` is of the wrong dtype, or cannot be written to.
+    ArgumentError
+        An option that there is not, or an option given by position. ``keepdims`` is not a bool.
+
+    See Also
+    --------
+    token_stats : it and a log-prob, an entropy and a rank in one call.
+    log_softmax : the logits less it.
+    logsumexp_backward : its gradient.
+    logsumexp_jvp : its directional derivative.
 
     Notes
     -----
@@ -225,34 +272,56 @@ def log_softmax_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g`` of the output, of its shape.
-    output
+    output : array
         What `log_softmax` returned: its residual. Logits are not needed.
-    axis, where
+    axis : int, tuple of int or None, default -1
         As given to `log_softmax`.
-    out
+    where : array of bool, optional
+        Mask, as given to `log_softmax`.
+    out : array, optional
         Array for the gradient, of its shape and dtype; may be one of the others.
 
     Returns
     -------
-    Array
+    array
         Gradient with respect to the logits, shape and dtype of ``output``. 0 where masked. NaN in the whole row if the row of
-        ``output`` is NaN, or an unmasked ``grad_output`` or the sum of them is not finite. Results below
-        twice the least normal number are 0.
+        ``output`` is NaN, or an unmasked ``grad_output`` or the sum of them is not finite. Results below twice the least normal
+        number are 0.
 
     Raises
     ------
-    TypeError
-        Not arrays, of different libraries, or not of a float dtype that computes in the format of ``output``.
-    ValueError
-        Shapes or devices that differ; ``axis`` out of range, repeated or missing.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        A dtype that does not compute in the format of ``output``, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    OutputError
+        ``out`` is of the wrong dtype, or cannot be written to.
+    ArgumentError
+        An option that there is not, or an option given by position.
+
+    See Also
+    --------
+    log_softmax : the function.
+    log_softmax_jvp : the product with the Jacobian from the other side.
+    log_prob_backward : from the logits, for chosen classes.
 
     Notes
     -----
-    The Jacobian is ``I - 1 s^T`` with ``s = exp(output)``, so the VJP is ``g - s * sum(g)``: not ``g * (1 - s)``, which keeps
-    the diagonal only. Where ``s`` is near 1 it is computed as ``(g - sum(g)) - (s - 1) * sum(g)``, which does not cancel. The sum
-    is exact to 2^-44 (float64: 2^-80) of ``max|g|`` for each of its terms.
+    With ``s = exp(output)``, of each row::
+
+        dz = g - s * sum(g)
+
+    The Jacobian is ``I - 1 s^T``, so the VJP is that: not ``g * (1 - s)``, which keeps the diagonal only. Where ``s`` is near 1 it
+    is computed as ``(g - sum(g)) - (s - 1) * sum(g)``, which does not cancel. The sum is exact to 2^-44 (float64: 2^-80) of
+    ``max|g|`` for each of its terms.
 
     Examples
     --------
@@ -285,27 +354,38 @@ def softmax_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g`` of the output, of its shape.
-    output
+    output : array
         What `softmax` returned, ``s``: its residual.
-    axis, where
+    axis : int, tuple of int or None, default -1
         As given to `softmax`.
-    out
+    where : array of bool, optional
+        Mask, as given to `softmax`.
+    out : array, optional
         Array for the gradient, of its shape and dtype; may be one of the others.
 
     Returns
     -------
-    Array
+    array
         Gradient with respect to the logits, shape and dtype of ``output``; 0 where masked.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, OutputError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    softmax : the function.
+    softmax_jvp : the directional derivative, which is the same.
 
     Notes
     -----
+    With ``s = output``, of each row::
+
+        dz = s * (g - sum(g * s))
+
     The Jacobian is ``S - s s^T`` with ``S = diag(s)``.
 
     Examples
@@ -340,31 +420,42 @@ def logsumexp_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g`` of the output, of its shape, with or without the reduced axes.
-    z
+    z : array
         The input of `logsumexp`: its residual.
-    output
+    output : array
         What it returned. The gradient does not depend on it.
-    axis, where
+    axis : int, tuple of int or None, default -1
         As given to `logsumexp`.
-    out
+    where : array of bool, optional
+        Mask, as given to `logsumexp`.
+    out : array, optional
         Array for the gradient, of its shape and dtype; may be one of the others.
 
     Returns
     -------
-    Array
+    array
         Gradient, shape and dtype of ``z``; 0 where masked, and in a row of nothing but -inf; NaN in a row with NaN or +inf.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, OutputError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    logsumexp : the function.
+    logsumexp_jvp : its directional derivative.
 
     Notes
     -----
-    The gradient of log-sum-exp is softmax, with the bits of `softmax` before they are rounded to 16 bits. It is computed from
-    ``z``, so the rounding of ``output`` is no part of it.
+    Of each row::
+
+        dz = g * softmax(z)
+
+    It has the bits of `softmax` before they are rounded to 16 bits. It is computed from ``z``, so the rounding of ``output`` is no
+    part of it.
 
     Examples
     --------
@@ -390,26 +481,37 @@ def log_softmax_jvp(
 
     Parameters
     ----------
-    tangent
+    tangent : array
         Direction ``v`` in the logits, of their shape.
-    output
+    output : array
         What `log_softmax` returned.
-    axis, where
+    axis : int, tuple of int or None, default -1
         As given to `log_softmax`.
+    where : array of bool, optional
+        Mask, as given to `log_softmax`.
 
     Returns
     -------
-    Array
+    array
         The derivative of the output along ``tangent``, shape and dtype of ``output``; 0 where masked.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    log_softmax : the function.
+    log_softmax_backward : its gradient.
 
     Notes
     -----
-    ``(I - 1 s^T) v``.
+    With ``s = exp(output)``, of each row::
+
+        v - sum(s * v)
+
+    That is ``(I - 1 s^T) v``.
 
     Examples
     --------
@@ -433,25 +535,36 @@ def softmax_jvp(
 
     Parameters
     ----------
-    tangent
+    tangent : array
         Direction ``v`` in the logits, of their shape.
-    output
-        What `softmax` returned.
-    axis, where
+    output : array
+        What `softmax` returned, ``s``.
+    axis : int, tuple of int or None, default -1
         As given to `softmax`.
+    where : array of bool, optional
+        Mask, as given to `softmax`.
 
     Returns
     -------
-    Array
+    array
         The derivative of the output along ``tangent``, shape and dtype of ``output``; 0 where masked.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    softmax : the function.
+    softmax_backward : its gradient, which is the same.
 
     Notes
     -----
+    With ``s = output``, of each row::
+
+        s * (v - sum(s * v))
+
     The Jacobian ``S - s s^T`` is symmetric, so this is `softmax_backward`.
 
     Examples
@@ -483,24 +596,37 @@ def logsumexp_jvp(
 
     Parameters
     ----------
-    tangent
+    tangent : array
         Direction ``v`` in ``z``, of its shape.
-    z
+    z : array
         The input of `logsumexp`.
-    output
+    output : array
         What it returned, whose shape the result has.
-    axis, where
+    axis : int, tuple of int or None, default -1
         As given to `logsumexp`.
+    where : array of bool, optional
+        Mask, as given to `logsumexp`.
 
     Returns
     -------
-    Array
+    array
         The derivative of the output along ``tangent``, shape of ``output``, dtype of ``z``.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    logsumexp : the function.
+    logsumexp_backward : its gradient.
+
+    Notes
+    -----
+    Of each row::
+
+        sum(softmax(z) * v)
 
     Examples
     --------
@@ -524,20 +650,32 @@ def log_softmax_jacobian(output: Array = None, /, *extra: Never, axis: Axis = -1
 
     Parameters
     ----------
-    output
+    output : array
         What `log_softmax` returned.
-    axis
+    axis : int, tuple of int or None, default -1
         As given to `log_softmax`. Several axes are flattened to one, in order.
 
     Returns
     -------
-    Array
-        ``J[..., i, j]``, the derivative of output ``i`` by logit ``j``: the other axes of ``output``, then ``n, n``.
+    array
+        ``J[..., i, j]``, the derivative of output ``i`` by logit ``j``: the other axes of ``output``, then ``n, n``. Dtype of
+        ``output``.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    log_softmax_backward : its transpose times a vector, without forming it.
+    log_softmax_jvp : it times a vector, without forming it.
+
+    Notes
+    -----
+    With ``s = exp(output)``, of each row::
+
+        J_ij = (i == j) - s_j
 
     Examples
     --------
@@ -557,20 +695,31 @@ def softmax_jacobian(output: Array = None, /, *extra: Never, axis: Axis = -1, **
 
     Parameters
     ----------
-    output
+    output : array
         What `softmax` returned, ``s``.
-    axis
+    axis : int, tuple of int or None, default -1
         As given to `softmax`. Several axes are flattened to one, in order.
 
     Returns
     -------
-    Array
-        ``J[..., i, j]``, the derivative of output ``i`` by logit ``j``: the other axes of ``output``, then ``n, n``.
+    array
+        ``J[..., i, j]``, the derivative of output ``i`` by logit ``j``: the other axes of ``output``, then ``n, n``. Dtype of
+        ``output``.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError, ArgumentError
         As `log_softmax_backward`.
+
+    See Also
+    --------
+    softmax_backward : it times a vector, without forming it.
+
+    Notes
+    -----
+    Of each row::
+
+        J_ij = s_i * (i == j) - s_i * s_j
 
     Examples
     --------

@@ -16,6 +16,7 @@ from lsmx._call.losses import (
     check_classes,
     checked_normalizer,
     class_weights,
+    ignored_by,
     of_a_row,
     scaling,
 )
@@ -41,32 +42,53 @@ def linear_log_prob(
     dtype: DTypeLike | None = None,
     **unknown: Never,
 ) -> Array:
-    """`log_prob` of the logits ``h W^T + b``, which are never there all at once.
+    """`log_prob` of the logits ``h W^T + b``, fused with that product: the logits are never there all at once.
 
     Parameters
     ----------
-    h
+    h : array
         Hidden states, of any shape ``(..., D)``.
-    weight
+    weight : array
         The last layer's weights ``W``, of shape ``(classes, D)``.
-    index
-        Classes, integers of the shape of ``h`` without its last axis.
-    bias
-        Of shape ``(classes,)``, or none.
-    chunk
+    index : array of int
+        Classes, of the shape of ``h`` without its last axis.
+    bias : array, optional
+        The last layer's bias ``b``, of shape ``(classes,)``.
+    chunk : int, optional
         How many rows of logits are computed at a time; 1024 by default.
-    temperature, softcap, dtype
-        As in `log_prob`.
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    dtype : dtype or str, optional
+        Cast the logits to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
 
     Returns
     -------
-    Array
-        Of the shape of ``index``, in float32 or float64.
+    array
+        Of the shape of ``index``, in float32 or float64, or in ``dtype``.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `log_prob`; or shapes that do not fit.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        Hidden states or weights that hold no floats, a ``dtype`` that is no float dtype, or ``index`` does not hold integers.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive, a ``chunk`` below 1.
+    ArgumentError
+        An option that there is not, or an option given by position.
+    ClassError
+        An index that is no class, on the host; elsewhere the result is NaN.
+
+    See Also
+    --------
+    log_prob : of logits that are there.
+    linear_cross_entropy : the loss, fused in the same way.
 
     Notes
     -----
@@ -76,9 +98,11 @@ def linear_log_prob(
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> h, weight = np.ones((4, 2), np.float32), np.asarray([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    >>> h = np.ones((4, 2), np.float32)
+    >>> weight = np.asarray([[1, 0], [0, 1], [1, 1]], np.float32)
     >>> index = np.asarray([0, 1, 2, 2])
-    >>> np.array_equal(lsmx.linear_log_prob(h, weight, index, chunk=2), lsmx.log_prob(h @ weight.T, index))
+    >>> found = lsmx.linear_log_prob(h, weight, index, chunk=2)
+    >>> np.array_equal(found, lsmx.log_prob(h @ weight.T, index))
     True
     """
     if extra or unknown:
@@ -116,34 +140,73 @@ def linear_cross_entropy(
     dtype: DTypeLike | None = None,
     **unknown: Never,
 ) -> Array:
-    """`cross_entropy` of the logits ``h W^T + b``, which are never there all at once; with gradients to ``h``, ``W`` and ``b``.
+    """`cross_entropy` of the logits ``h W^T + b``, fused with that product: the logits are never there all at once.
+
+    It has gradients to ``h``, ``W`` and ``b``.
 
     Parameters
     ----------
-    h
+    h : array
         Hidden states, of any shape ``(..., D)``.
-    weight
+    weight : array
         The last layer's weights ``W``, of shape ``(classes, D)``.
-    target
-        Classes, integers of the shape of ``h`` without its last axis.
-    bias
-        Of shape ``(classes,)``, or none.
-    chunk
+    target : array of int
+        Classes, of the shape of ``h`` without its last axis.
+    bias : array, optional
+        The last layer's bias ``b``, of shape ``(classes,)``.
+    chunk : int, optional
         How many rows of logits are computed at a time; 1024 by default.
-    class_weight
-        ``weight`` of `cross_entropy`: one number for each class, or none.
-    ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer, empty, dtype
-        As in `cross_entropy`.
+    class_weight : array, optional
+        Weight of each class, one number a class: the ``weight`` of `cross_entropy`.
+    ignore_index : int or None, default -100
+        Rows with this target, such as padding, count as 0 and have no gradient, whatever they hold; None ignores nothing.
+    label_smoothing : float, default 0.0
+        Label smoothing: how much of each target goes to all classes alike, from 0 to 1.
+    z_loss : float, default 0.0
+        ``z_loss * lse**2`` is added to the loss of each row that counts, not weighted by class.
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    reduction : {"none", "mean", "sum"}, default "mean"
+        ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the weights of the targets.
+    normalizer : float or array, optional
+        Divisor of the mean, instead of the number of rows or the sum of weights: so that micro-batches and ranks add up to the
+        whole batch. A number of at least 0, or a 0-d array.
+    empty : {"nan", "zero"}, default "nan"
+        Result of the mean if no row counts: NaN or 0. Its gradient is 0.
+    dtype : dtype or str, optional
+        Cast the logits to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
 
     Returns
     -------
-    Array
-        As `cross_entropy`.
+    array
+        In float32 or float64, or in ``dtype``: 0-d, or of the shape of ``target`` with ``reduction="none"``. ``inf`` where the
+        target is impossible.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `cross_entropy`; or shapes that do not fit.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        Hidden states or weights that hold no floats, a ``dtype`` that is no float dtype, or ``target`` does not hold integers.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive, a ``label_smoothing`` that is
+        not from 0 to 1, a ``z_loss`` or ``normalizer`` below 0, an unknown ``reduction`` or ``empty``, a ``chunk`` below 1.
+    ArgumentError
+        An option that there is not, or an option given by position; ``ignore_index`` is no integer; ``normalizer`` without a mean.
+    ClassError
+        A target that is no class, on the host; elsewhere the loss is NaN.
+
+    See Also
+    --------
+    cross_entropy : of logits that are there.
+    linear_cross_entropy_backward : its gradients.
+    linear_log_prob : log-probs, fused in the same way.
 
     Notes
     -----
@@ -153,9 +216,11 @@ def linear_cross_entropy(
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> h, weight = np.ones((4, 2), np.float32), np.asarray([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    >>> h = np.ones((4, 2), np.float32)
+    >>> weight = np.asarray([[1, 0], [0, 1], [1, 1]], np.float32)
     >>> target = np.asarray([0, 1, 2, -100])
-    >>> bool(lsmx.linear_cross_entropy(h, weight, target, chunk=2) == lsmx.cross_entropy(h @ weight.T, target))
+    >>> loss = lsmx.linear_cross_entropy(h, weight, target, chunk=2)
+    >>> bool(loss == lsmx.cross_entropy(h @ weight.T, target))
     True
     """
     if extra or unknown:
@@ -204,8 +269,8 @@ def loss_of_product(
     """The options as the rules take them."""
     check_choice("reduction", reduction, "none", "mean", "sum")
     scaled = scaling(of_rows(h), -1, temperature, softcap)
-    check_classes("target", target, weight, 0, ignore_index)
     given, ignored = options_of_cross_entropy(True, ignore_index, label_smoothing, z_loss)
+    check_classes("target", target, weight, 0, ignored_by(ignored))
     weights = class_weights("class_weight", class_weight)
     each, options = of_a_row(scaled)
     check_beside(h, weight, each.get("temperature"), class_weight)
@@ -236,30 +301,66 @@ def linear_cross_entropy_backward(
 
     Parameters
     ----------
-    grad_output
-        Cotangent of the loss: 0-d, or one number for each row if ``reduction="none"``.
-    h, weight, target, bias, chunk, class_weight, ignore_index, label_smoothing, z_loss, temperature, softcap, reduction, normalizer
-        As given to `linear_cross_entropy`.
+    grad_output : array
+        Cotangent of the loss: 0-d, or one number for each row with ``reduction="none"``.
+    h : array
+        Hidden states, as given to `linear_cross_entropy`.
+    weight : array
+        The last layer's weights ``W``, as given to `linear_cross_entropy`.
+    target : array of int
+        Classes, as given to `linear_cross_entropy`.
+    bias : array, optional
+        The last layer's bias ``b``, as given to `linear_cross_entropy`.
+    chunk : int, optional
+        How many rows of logits are computed at a time; 1024 by default.
+    class_weight : array, optional
+        Weight of each class, as given to `linear_cross_entropy`.
+    ignore_index : int or None, default -100
+        The target, such as that of padding, whose rows do not count, as given to `linear_cross_entropy`.
+    label_smoothing : float, default 0.0
+        Label smoothing, as given to `linear_cross_entropy`.
+    z_loss : float, default 0.0
+        Factor of ``lse**2`` in the loss, as given to `linear_cross_entropy`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `linear_cross_entropy`.
+    softcap : float, optional
+        Cap of the logits, as given to `linear_cross_entropy`.
+    reduction : {"none", "mean", "sum"}, default "mean"
+        How the losses of the rows were reduced, as given to `linear_cross_entropy`.
+    normalizer : float or array, optional
+        Divisor of the mean, as given to `linear_cross_entropy`.
 
     Returns
     -------
-    tuple of Array
+    tuple of array
         The gradients by ``h``, ``weight`` and ``bias``, each of its shape and dtype; None for the last if there is no bias.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `linear_cross_entropy`.
+    ArrayTypeError, DTypeError, ShapeError, DeviceError, ArgumentValueError, ArgumentError, ClassError
+        As `linear_cross_entropy`; or ``grad_output`` is not of the loss's shape.
+
+    See Also
+    --------
+    linear_cross_entropy : the function.
+    cross_entropy_backward : by the logits.
 
     Notes
     -----
-    ``dz`` is `cross_entropy_backward`, of one chunk at a time. What is added up over chunks is float32 for 16 bits.
+    With ``dz`` of one chunk at a time, from `cross_entropy_backward`::
+
+        dh = dz W
+        dW = dz^T h
+        db = sum(dz over rows)
+
+    What is added up over chunks is float32 for 16 bits.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> h, weight = np.ones((1, 2)), np.zeros((2, 2))
-    >>> dh, dw, _ = lsmx.linear_cross_entropy_backward(np.asarray(1.0), h, weight, np.asarray([1]))
+    >>> h, weight, target = np.ones((1, 2)), np.zeros((2, 2)), np.asarray([1])
+    >>> one = np.asarray(1.0)
+    >>> dh, dw, _ = lsmx.linear_cross_entropy_backward(one, h, weight, target)
     >>> dw
     array([[ 0.5,  0.5],
            [-0.5, -0.5]])

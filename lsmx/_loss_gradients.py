@@ -43,31 +43,54 @@ def log_prob_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g``, of the shape of ``index``.
-    z, index, axis, temperature, softcap, where, row_sums
-        As given to `log_prob`.
+    z : array
+        Logits, as given to `log_prob`.
+    index : array of int
+        Classes, as given to `log_prob`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `log_prob`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `log_prob`.
+    softcap : float, optional
+        Cap of the logits, as given to `log_prob`.
+    where : array of bool, optional
+        Mask of the classes, as given to `log_prob`.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again.
 
     Returns
     -------
-    Array
+    array
         Gradient, shape and dtype of ``z``; 0 where masked. NaN in a row where `log_prob` is undefined.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `log_prob`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError, ClassError
+        As `log_prob`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    log_prob : the function.
+    log_prob_jvp : its directional derivative.
+    log_softmax_backward : from the output of `log_softmax`.
 
     Notes
     -----
-    By ``x = softcap tanh(z / softcap) / temperature`` it is ``g_c - s_c sum(g)``, with ``g_c`` the sum of the class's cotangents
-    and softmax's own ``s``; at the maximum, where that is more likely than not, ``(g_c - G) + (1 - s_c) G``. It is nearer to the
-    exact gradient than `log_softmax_backward`, which starts from a rounded output, and has not its bits.
+    With ``x = softcap tanh(z / softcap) / temperature`` and ``s = softmax(x)``, by ``x``, of each class ``c``::
+
+        dx_c = g_c - s_c * sum(g)
+
+    where ``g_c`` is the sum of the class's cotangents; at the maximum, where that is more likely than not, ``(g_c - G) + (1 - s_c)
+    G`` with ``G = sum(g)``. It is nearer to the exact gradient than `log_softmax_backward`, which starts from a rounded output, and
+    has not its bits.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> lsmx.log_prob_backward(np.asarray([2.0]), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    >>> z, index = np.asarray([[0.0, 0.0]]), np.asarray([1])
+    >>> lsmx.log_prob_backward(np.asarray([2.0]), z, index)
     array([[-1.,  1.]])
     """
     if extra or unknown:
@@ -100,25 +123,49 @@ def log_prob_jvp(
 
     Parameters
     ----------
-    tangent
+    tangent : array
         Direction ``v`` in the logits, of their shape.
-    z, index, axis, temperature, softcap, where, row_sums
-        As given to `log_prob`.
+    z : array
+        Logits, as given to `log_prob`.
+    index : array of int
+        Classes, as given to `log_prob`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `log_prob`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `log_prob`.
+    softcap : float, optional
+        Cap of the logits, as given to `log_prob`.
+    where : array of bool, optional
+        Mask of the classes, as given to `log_prob`.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again.
 
     Returns
     -------
-    Array
+    array
         Of the shape of ``index``, in float32 or float64.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `log_prob`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError, ClassError
+        As `log_prob`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    log_prob : the function.
+    log_prob_backward : its gradient.
+
+    Notes
+    -----
+    With ``x = softcap tanh(z / softcap) / temperature`` and ``s = softmax(x)``, along ``v`` in ``x``, at an index ``i``::
+
+        v_i - sum(s * v)
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> lsmx.log_prob_jvp(np.asarray([[1.0, 0.0]]), np.asarray([[0.0, 0.0]]), np.asarray([0]))
+    >>> z, index = np.asarray([[0.0, 0.0]]), np.asarray([0])
+    >>> lsmx.log_prob_jvp(np.asarray([[1.0, 0.0]]), z, index)
     array([0.5])
     """
     if extra or unknown:
@@ -147,20 +194,43 @@ def entropy_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g``, one number for each row.
-    z, axis, temperature, softcap, where, row_sums
-        As given to `entropy`.
+    z : array
+        Logits, as given to `entropy`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `entropy`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `entropy`.
+    softcap : float, optional
+        Cap of the logits, as given to `entropy`.
+    where : array of bool, optional
+        Mask of the classes, as given to `entropy`.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again.
 
     Returns
     -------
-    Array
+    array
         Gradient, shape and dtype of ``z``; 0 where masked.
 
     Raises
     ------
-    TypeError, ValueError
-        As `entropy`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError
+        As `entropy`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    entropy : the function.
+    entropy_jvp : its directional derivative.
+
+    Notes
+    -----
+    With ``x = softcap tanh(z / softcap) / temperature`` and ``s = softmax(x)``, ``D = max(x) - x``, by ``x``, of each row::
+
+        dx = g * s * (D - sum(s * D))
+
+    which is ``-g s (log s + H)`` without a difference of large numbers.
 
     Examples
     --------
@@ -195,20 +265,42 @@ def entropy_jvp(
 
     Parameters
     ----------
-    tangent
+    tangent : array
         Direction ``v`` in the logits, of their shape.
-    z, axis, temperature, softcap, where, row_sums
-        As given to `entropy`.
+    z : array
+        Logits, as given to `entropy`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `entropy`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `entropy`.
+    softcap : float, optional
+        Cap of the logits, as given to `entropy`.
+    where : array of bool, optional
+        Mask of the classes, as given to `entropy`.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again.
 
     Returns
     -------
-    Array
+    array
         One number for each row, in float32 or float64.
 
     Raises
     ------
-    TypeError, ValueError
-        As `entropy`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError
+        As `entropy`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    entropy : the function.
+    entropy_backward : its gradient.
+
+    Notes
+    -----
+    With ``x = softcap tanh(z / softcap) / temperature`` and ``s = softmax(x)``, ``D = max(x) - x``, along ``v`` in ``x``, of each
+    row::
+
+        sum(s * (D - sum(s * D)) * v)
 
     Examples
     --------
@@ -246,29 +338,66 @@ def cross_entropy_backward(
 
     Parameters
     ----------
-    grad_output
-        Cotangent of the loss: 0-d, or one number for each row if ``reduction="none"``.
-    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, row_sums
-        As given to `cross_entropy`.
+    grad_output : array
+        Cotangent of the loss: 0-d, or one number for each row with ``reduction="none"``.
+    z : array
+        Logits, as given to `cross_entropy`.
+    target : array of int, or array
+        Classes or probabilities, as given to `cross_entropy`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `cross_entropy`.
+    weight : array, optional
+        Weight of each class, as given to `cross_entropy`.
+    ignore_index : int or None, default -100
+        The target, such as that of padding, whose rows do not count, as given to `cross_entropy`.
+    label_smoothing : float, default 0.0
+        Label smoothing, as given to `cross_entropy`.
+    z_loss : float, default 0.0
+        Factor of ``lse**2`` in the loss, as given to `cross_entropy`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `cross_entropy`.
+    softcap : float, optional
+        Cap of the logits, as given to `cross_entropy`.
+    where : array of bool, optional
+        Mask of the classes, as given to `cross_entropy`.
+    reduction : {"none", "mean", "sum"}, default "mean"
+        How the losses of the rows were reduced, as given to `cross_entropy`.
+    normalizer : float or array, optional
+        Divisor of the mean, as given to `cross_entropy`.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again.
 
     Returns
     -------
-    Array
+    array
         Gradient, shape and dtype of ``z``; 0 where masked, and in rows that are ignored.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `cross_entropy`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError, ClassError
+        As `cross_entropy`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    cross_entropy : the function.
+    cross_entropy_jvp : its directional derivative.
+    linear_cross_entropy_backward : fused with the model's last product.
 
     Notes
     -----
-    ``u`` is the row's cotangent: ``grad_output`` over the mean's divisor, rounded once. ``z_loss`` adds ``u 2 c lse s``.
+    With ``x = softcap tanh(z / softcap) / temperature`` and ``s = softmax(x)``, and ``q`` as in `cross_entropy`, by ``x``, of each
+    row::
+
+        dx = u * (s * sum(q) - q) + u * 2 * z_loss * lse * s
+
+    ``u`` is the row's cotangent: ``grad_output`` over the mean's divisor, rounded once. With a class ``y`` alone it is ``u (s -
+    y)``.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> lsmx.cross_entropy_backward(np.asarray(1.0), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    >>> z, target = np.asarray([[0.0, 0.0]]), np.asarray([1])
+    >>> lsmx.cross_entropy_backward(np.asarray(1.0), z, target)
     array([[ 0.5, -0.5]])
     """
     if extra or unknown:
@@ -318,25 +447,62 @@ def cross_entropy_jvp(
 
     Parameters
     ----------
-    tangent
+    tangent : array
         Direction ``v`` in the logits, of their shape.
-    z, target, axis, weight, ignore_index, label_smoothing, z_loss, temperature, softcap, where, reduction, normalizer, row_sums
-        As given to `cross_entropy`.
+    z : array
+        Logits, as given to `cross_entropy`.
+    target : array of int, or array
+        Classes or probabilities, as given to `cross_entropy`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `cross_entropy`.
+    weight : array, optional
+        Weight of each class, as given to `cross_entropy`.
+    ignore_index : int or None, default -100
+        The target, such as that of padding, whose rows do not count, as given to `cross_entropy`.
+    label_smoothing : float, default 0.0
+        Label smoothing, as given to `cross_entropy`.
+    z_loss : float, default 0.0
+        Factor of ``lse**2`` in the loss, as given to `cross_entropy`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `cross_entropy`.
+    softcap : float, optional
+        Cap of the logits, as given to `cross_entropy`.
+    where : array of bool, optional
+        Mask of the classes, as given to `cross_entropy`.
+    reduction : {"none", "mean", "sum"}, default "mean"
+        How the losses of the rows were reduced, as given to `cross_entropy`.
+    normalizer : float or array, optional
+        Divisor of the mean, as given to `cross_entropy`.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again.
 
     Returns
     -------
-    Array
+    array
         Of the shape of the loss, in float32 or float64.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `cross_entropy`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError, ClassError
+        As `cross_entropy`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    cross_entropy : the function.
+    cross_entropy_backward : its gradient.
+
+    Notes
+    -----
+    With ``x = softcap tanh(z / softcap) / temperature`` and ``s = softmax(x)``, and ``q`` as in `cross_entropy`, along ``v`` in
+    ``x``, of each row, then reduced as the loss is::
+
+        sum((s * sum(q) - q + 2 * z_loss * lse * s) * v)
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> lsmx.cross_entropy_jvp(np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    >>> z, target = np.asarray([[0.0, 0.0]]), np.asarray([1])
+    >>> lsmx.cross_entropy_jvp(np.asarray([[0.0, 1.0]]), z, target)
     array(-0.5)
     """
     if extra or unknown:
@@ -378,26 +544,48 @@ def kl_divergence_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g``, one number for each row: of the divergence with ``reduction="none"``.
-    z, w, axis, temperature, where
-        As given to `kl_divergence`.
+    z : array
+        Logits of ``p``, as given to `kl_divergence`.
+    w : array
+        Logits of ``q``, as given to `kl_divergence`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `kl_divergence`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `kl_divergence`.
+    where : array of bool, optional
+        Mask of the classes, as given to `kl_divergence`.
 
     Returns
     -------
-    tuple of Array
+    tuple of array
         Both gradients, shape and dtype of ``z`` and of ``w``; 0 where masked.
 
     Raises
     ------
-    TypeError, ValueError
-        As `kl_divergence`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError
+        As `kl_divergence`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    kl_divergence : the function.
+    kl_divergence_jvp : its directional derivative.
+
+    Notes
+    -----
+    With ``p = softmax(z)``, ``q = softmax(w)``, ``d = ln q - ln p``, of each row without a temperature::
+
+        dz = -g * p * (d + KL)
+        dw = g * (q - p)
+
+    A temperature ``T`` divides both, as they are by ``z / T`` and ``w / T``.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> z = np.asarray([[0.0, 0.0]])
-    >>> lsmx.kl_divergence_backward(np.asarray([1.0]), z, np.log(np.asarray([[1.0, 3.0]])))[1]
+    >>> z, w = np.asarray([[0.0, 0.0]]), np.log(np.asarray([[1.0, 3.0]]))
+    >>> lsmx.kl_divergence_backward(np.asarray([1.0]), z, w)[1]
     array([[-0.25,  0.25]])
     """
     if extra or unknown:
@@ -422,26 +610,50 @@ def kl_divergence_jvp(
 
     Parameters
     ----------
-    tangent_z, tangent_w
-        Direction in ``z`` or in ``w``, of their shape; None for the other. The derivative along both is the sum of the two.
-    z, w, axis, temperature, where
-        As given to `kl_divergence`.
+    tangent_z : array or None
+        Direction ``v`` in ``z``, of its shape; None for the derivative along ``w``.
+    tangent_w : array or None
+        Direction ``u`` in ``w``, of its shape; None for the derivative along ``z``.
+    z : array
+        Logits of ``p``, as given to `kl_divergence`.
+    w : array
+        Logits of ``q``, as given to `kl_divergence`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `kl_divergence`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `kl_divergence`.
+    where : array of bool, optional
+        Mask of the classes, as given to `kl_divergence`.
 
     Returns
     -------
-    Array
+    array
         One number for each row, in float32 or float64.
 
     Raises
     ------
-    TypeError, ValueError
-        As `kl_divergence`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError
+        As `kl_divergence`; or both tangents are arrays, or neither.
+
+    See Also
+    --------
+    kl_divergence : the function.
+    kl_divergence_backward : its gradients.
+
+    Notes
+    -----
+    With ``p = softmax(z)``, ``q = softmax(w)``, ``d = ln q - ln p``, of each row, along ``v`` in ``z`` or along ``u`` in ``w``::
+
+        -sum(p * (d + KL) * v)
+        sum((q - p) * u)
+
+    The derivative along both is the sum of the two.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> z = np.asarray([[0.0, 0.0]])
-    >>> lsmx.kl_divergence_jvp(None, np.asarray([[0.0, 1.0]]), z, np.log(np.asarray([[1.0, 3.0]])))
+    >>> z, w = np.asarray([[0.0, 0.0]]), np.log(np.asarray([[1.0, 3.0]]))
+    >>> lsmx.kl_divergence_jvp(None, np.asarray([[0.0, 1.0]]), z, w)
     array([0.25])
     """
     if extra or unknown:
@@ -465,20 +677,42 @@ def js_divergence_backward(
 
     Parameters
     ----------
-    grad_output
+    grad_output : array
         Cotangent ``g``, one number for each row: of the divergence with ``reduction="none"``.
-    z, w, axis, temperature, where
-        As given to `js_divergence`.
+    z : array
+        Logits of ``p``, as given to `js_divergence`.
+    w : array
+        Logits of ``q``, as given to `js_divergence`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `js_divergence`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `js_divergence`.
+    where : array of bool, optional
+        Mask of the classes, as given to `js_divergence`.
 
     Returns
     -------
-    tuple of Array
+    tuple of array
         Both gradients, shape and dtype of ``z`` and of ``w``; 0 where masked.
 
     Raises
     ------
-    TypeError, ValueError
-        As `js_divergence`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError
+        As `js_divergence`; or a shape that does not go with ``z``.
+
+    See Also
+    --------
+    js_divergence : the function.
+    js_divergence_jvp : its directional derivative.
+
+    Notes
+    -----
+    With ``p = softmax(z)``, ``q = softmax(w)``, ``m = (p + q) / 2``, of each row without a temperature::
+
+        dz = g * p * (v - sum(p * v)),  v = ln(p / m) / 2
+        dw = g * q * (u - sum(q * u)),  u = ln(q / m) / 2
+
+    A temperature divides both.
 
     Examples
     --------
@@ -509,18 +743,44 @@ def js_divergence_jvp(
 
     Parameters
     ----------
-    tangent_z, tangent_w, z, w, axis, temperature, where
-        As in `kl_divergence_jvp`.
+    tangent_z : array or None
+        Direction ``v`` in ``z``, of its shape; None for the derivative along ``w``.
+    tangent_w : array or None
+        Direction ``u`` in ``w``, of its shape; None for the derivative along ``z``.
+    z : array
+        Logits of ``p``, as given to `js_divergence`.
+    w : array
+        Logits of ``q``, as given to `js_divergence`.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes, as given to `js_divergence`.
+    temperature : float or array, default 1.0
+        What the logits are divided by, as given to `js_divergence`.
+    where : array of bool, optional
+        Mask of the classes, as given to `js_divergence`.
 
     Returns
     -------
-    Array
+    array
         One number for each row, in float32 or float64.
 
     Raises
     ------
-    TypeError, ValueError
-        As `js_divergence`.
+    ArrayTypeError, DTypeError, AxisError, ShapeError, DeviceError, ArgumentValueError, ArgumentError
+        As `js_divergence`; or both tangents are arrays, or neither.
+
+    See Also
+    --------
+    js_divergence : the function.
+    js_divergence_backward : its gradients.
+
+    Notes
+    -----
+    With ``p = softmax(z)``, ``q = softmax(w)``, ``m = (p + q) / 2``, of each row, along ``v`` in ``z`` or along ``u`` in ``w``::
+
+        sum(p * (a - sum(p * a)) * v),  a = ln(p / m) / 2
+        sum(q * (b - sum(q * b)) * u),  b = ln(q / m) / 2
+
+    The derivative along both is the sum of the two.
 
     Examples
     --------

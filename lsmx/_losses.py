@@ -24,6 +24,7 @@ from lsmx._call.losses import (
     checked_normalizer,
     class_weights,
     fraction,
+    ignored_by,
     ignoring,
     logits_in,
     nonnegative,
@@ -47,7 +48,34 @@ Reduction = Literal["none", "mean", "sum"]
 class TokenStats(NamedTuple):
     """What `token_stats` returns: one number for each index, or for each row.
 
-    ``log_prob`` and ``rank`` are those of the class at the index, ``entropy`` and ``lse``, the logsumexp, those of its row.
+    A named tuple, of arrays of the library of the logits, in the format that they are computed in: float64 for float64, else
+    float32; or in ``dtype``.
+
+    Attributes
+    ----------
+    log_prob : array
+        Log-prob of the class at each index, of the shape of ``index``.
+    entropy : array
+        Entropy of each row in nats: the shape of the logits without ``axis``.
+    lse : array
+        Logsumexp of each row, of the same shape as ``entropy``.
+    rank : array of int
+        How many logits of the row are greater than the one at the index, in int32, of the shape of ``index``.
+
+    See Also
+    --------
+    token_stats : which returns it.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], dtype=np.float32)
+    >>> stats = lsmx.token_stats(z, np.asarray([1, 2]))
+    >>> stats.log_prob
+    array([-1.407606 , -1.0986123], dtype=float32)
+    >>> log_prob, entropy, lse, rank = stats
+    >>> lse
+    array([3.407606 , 1.0986123], dtype=float32)
     """
 
     log_prob: Any
@@ -62,7 +90,34 @@ class TokenStats(NamedTuple):
 
 
 class CrossEntropyParts(NamedTuple):
-    """What `cross_entropy` returns on request: the whole loss, and what of it is ``z_loss``."""
+    """What `cross_entropy` returns with ``return_z_loss=True``: the whole loss, and what of it is ``z_loss``.
+
+    A named tuple of two arrays of the same shape and dtype: 0-d, or one number for each row with ``reduction="none"``, in float32
+    or float64, or in ``dtype``.
+
+    Attributes
+    ----------
+    loss : array
+        The loss, with the ``z_loss`` in it.
+    z_loss : array
+        The part of it that is ``z_loss``, reduced the same.
+
+    See Also
+    --------
+    cross_entropy : which returns it.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> z = np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32)
+    >>> loss, z_loss = lsmx.cross_entropy(
+    ...     z, np.asarray([2]), z_loss=1e-4, return_z_loss=True
+    ... )
+    >>> loss
+    array(0.40876716, dtype=float32)
+    >>> z_loss
+    array(0.00116118, dtype=float32)
+    """
 
     loss: Any
     z_loss: Any
@@ -93,53 +148,74 @@ def log_prob(
 
     Parameters
     ----------
-    z
+    z : array
         Logits, of any shape, in float16, bfloat16, float32 or float64.
-    index
-        Classes, integers: of the shape of ``z`` without ``axis``, or with any number of them along it.
-    axis
+    index : array of int
+        Classes: of the shape of ``z`` without ``axis``, or with any number of them along it.
+    axis : int, tuple of int or None, default -1
         The axis or axes over which the probabilities sum to 1; None for all. An index counts along them flattened.
-    temperature
-        What the logits are divided by: a positive number, or an array of one per row.
-    softcap
-        If given, logits are ``softcap * tanh(z / softcap)`` first.
-    where
-        Mask, bool, broadcastable to the shape of ``z``: False leaves a class out.
-    support
-        The classes that a sampler kept, the others are left out: indices, any number of them along ``axis``, with -1 where a row
-        has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The index is to be
-        among them. The bits are those of a mask.
-    row_sums
-        What `row_sums` returned for the same ``z`` and options: the rows are not walked for it again, and the bits are the same.
-    dtype
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out, as if it were absent.
+    support : array of int or tuple of two arrays of int, optional
+        The classes that a sampler kept (top-k, top-p), the others are left out: indices, any number of them along ``axis``, with -1
+        where a row has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The
+        index is to be among them. The bits are those of a mask.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again; the bits are the same.
+    dtype : dtype or str, optional
         Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
-    out
+    out : array, optional
         Array for the result, of its shape and dtype.
 
     Returns
     -------
-    Array
-        Of the shape of ``index``, in float32 or float64. ``-inf`` for a class that is masked or has a logit of ``-inf``. NaN in a
-        row that has a NaN or +inf, or nothing but -inf, and where an index cannot be looked at and is none of the row.
+    array
+        Of the shape of ``index``, in float32 or float64, or in ``dtype``. ``-inf`` for a class that is masked or has a logit of
+        ``-inf``. NaN in a row that has a NaN or +inf, or nothing but -inf, and for an out-of-range index that cannot be checked (on
+        a device, under ``jit``).
 
     Raises
     ------
-    TypeError
-        As `log_softmax`; or ``index`` holds no integers.
-    ValueError
-        As `log_softmax`; or a temperature that is not positive.
-    IndexError
-        An index that is no class of its row, on the host.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, ``index`` does not hold integers, or
+        ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    OutputError
+        ``out`` is of the wrong dtype, or cannot be written to.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive.
+    ArgumentError
+        An option that there is not, or an option given by position.
+    ClassError
+        An index that is no class of its row, on the host; elsewhere the result is NaN.
 
     See Also
     --------
     token_stats : with the entropy, the logsumexp and the rank.
+    log_softmax : of all classes.
+    linear_log_prob : fused with the model's last product.
     log_prob_backward : its gradient.
+    log_prob_jvp : its directional derivative.
 
     Notes
     -----
-    ``(x_i - m) - L`` with ``x = softcap tanh(z / softcap) / temperature``, ``m = max(x)``, ``L = ln(sum(exp(x - m)))``: the bits of
-    ``log_softmax(x)`` at the index before they are rounded to 16 bits, and no array as large as the logits on the way.
+    With ``x = softcap tanh(z / softcap) / temperature``, ``m = max(x)`` and ``L = ln(sum(exp(x - m)))``::
+
+        (x_i - m) - L
+
+    These are the bits of ``log_softmax(x)`` at the index before they are rounded to 16 bits, and no array as large as the logits is
+    made on the way.
 
     Examples
     --------
@@ -182,8 +258,26 @@ def token_stats(
 
     Parameters
     ----------
-    z, index, axis, temperature, softcap, where, support, row_sums, dtype
-        As in `log_prob`.
+    z : array
+        Logits, of any shape, in float16, bfloat16, float32 or float64.
+    index : array of int
+        Classes: of the shape of ``z`` without ``axis``, or with any number of them along it.
+    axis : int, tuple of int or None, default -1
+        The axis or axes over which the probabilities sum to 1; None for all. An index counts along them flattened.
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out, as if it were absent.
+    support : array of int or tuple of two arrays of int, optional
+        The classes that a sampler kept (top-k, top-p), the others are left out: indices, any number of them along ``axis``, with -1
+        where a row has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The
+        index is to be among them. The bits are those of a mask.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again; the bits are the same.
+    dtype : dtype or str, optional
+        Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
 
     Returns
     -------
@@ -193,12 +287,34 @@ def token_stats(
 
     Raises
     ------
-    TypeError, ValueError, IndexError
-        As `log_prob`.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, ``index`` does not hold integers, or
+        ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive.
+    ArgumentError
+        An option that there is not, or an option given by position.
+    ClassError
+        An index that is no class of its row, on the host; elsewhere the result is NaN.
+
+    See Also
+    --------
+    log_prob : the log-prob alone.
+    entropy : the entropy alone.
+    logsumexp : of the logits as they are.
 
     Notes
     -----
-    Each has the bits that it has alone. All but the rank have gradients.
+    ``log_prob`` and ``entropy`` have the bits that the functions of these names give alone, and ``lse`` those of `logsumexp` before
+    it is rounded to 16 bits: for 16-bit logits it is float32. All but the rank have gradients.
 
     Examples
     --------
@@ -245,23 +361,68 @@ def entropy(
 
     Parameters
     ----------
-    z, axis, temperature, softcap, where, support, row_sums, dtype, out
-        As in `log_prob`.
+    z : array
+        Logits, of any shape, in float16, bfloat16, float32 or float64.
+    axis : int, tuple of int or None, default -1
+        The axis or axes over which the probabilities sum to 1; None for all.
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out, as if it were absent.
+    support : array of int or tuple of two arrays of int, optional
+        The classes that a sampler kept (top-k, top-p), the others are left out: indices, any number of them along ``axis``, with -1
+        where a row has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The
+        bits are those of a mask.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again; the bits are the same.
+    dtype : dtype or str, optional
+        Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
+    out : array, optional
+        Array for the result, of its shape and dtype.
 
     Returns
     -------
-    Array
-        One number for each row, in float32 or float64: at least 0. NaN where `log_prob` would be.
+    array
+        One number for each row, in float32 or float64, or in ``dtype``: at least 0. NaN in a row that has a NaN or +inf, or nothing
+        but -inf.
 
     Raises
     ------
-    TypeError, ValueError
-        As `log_prob`.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    OutputError
+        ``out`` is of the wrong dtype, or cannot be written to.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive.
+    ArgumentError
+        An option that there is not, or an option given by position.
+    ClassError
+        ``support`` holds what is no class of its row, on the host.
+
+    See Also
+    --------
+    token_stats : it and the log-prob of a class in one call.
+    kl_divergence : of two softmaxes.
+    entropy_backward : its gradient.
+    entropy_jvp : its directional derivative.
 
     Notes
     -----
-    ``H = L + sum(s D)`` with ``D = max(x) - x``: two numbers of one sign, so that nothing cancels. Its gradient by ``x`` is
-    ``s (D - sum(s D))``.
+    With ``x`` as in `log_prob`, ``s = softmax(x)``, ``D = max(x) - x`` and ``L = ln(sum(exp(-D)))``::
+
+        H = L + sum(s D)
+
+    These are two numbers of one sign, so that nothing cancels.
 
     Examples
     --------
@@ -294,23 +455,51 @@ def row_sums(
     dtype: DTypeLike | None = None,
     **unknown: Never,
 ) -> Array:
-    """What `log_prob` and the others need of the rows as a whole: four numbers a row, which save later calls two walks over them.
+    """Per-row statistics (maximum, second maximum, sum in two words) that later calls can reuse.
 
     Parameters
     ----------
-    z, axis, temperature, softcap, where, support, dtype
-        As in `log_prob`. Calls that are given the result are to be given the same.
+    z : array
+        Logits, of any shape, in float16, bfloat16, float32 or float64.
+    axis : int, tuple of int or None, default -1
+        The axis or axes over which the probabilities sum to 1; None for all.
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out, as if it were absent.
+    support : array of int or tuple of two arrays of int, optional
+        The classes that a sampler kept (top-k, top-p), the others are left out: indices, any number of them along ``axis``, with -1
+        where a row has fewer; or a pair of values and offsets, of which row ``r`` has ``values[offsets[r]:offsets[r + 1]]``. The
+        bits are those of a mask.
+    dtype : dtype or str, optional
+        Cast ``z`` to this dtype before anything else. Needed for integers and bools.
 
     Returns
     -------
-    Array
-        In float32 or float64, of the shape of ``z`` with 4 along the last reduced axis, and 1 along the others. Constants for
-        every autograd: the functions that are given them know how they move.
+    array
+        In float32 or float64, of the shape of ``z`` with 4 along the last reduced axis, and 1 along the others. Constants for every
+        autograd: the functions that are given them know how they move.
 
     Raises
     ------
-    TypeError, ValueError
-        As `log_prob`.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive.
+    ArgumentError
+        An option that there is not, or an option given by position.
+    ClassError
+        ``support`` holds what is no class of its row, on the host.
 
     See Also
     --------
@@ -318,19 +507,25 @@ def row_sums(
 
     Notes
     -----
-    The maximum ``m`` of ``x = softcap tanh(z / softcap) / temperature``, the second largest, and ``R`` in two words, where
-    ``sum(exp(x - m)) = 1 + R``. Autograds save it by themselves, in place of anything as large as the logits.
+    The maximum ``m`` of ``x = softcap tanh(z / softcap) / temperature``, the second largest, and ``R`` in two words, where::
+
+        sum(exp(x - m)) = 1 + R
+
+    Calls that are given the result as ``row_sums=`` are to be given the same ``z`` and options; it saves them two walks over the
+    rows. Autograds save it by themselves, in place of anything as large as the logits.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> z, target = np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32), np.asarray([2])
+    >>> z = np.asarray([[1.0, 2.0, 3.0]], dtype=np.float32)
+    >>> target = np.asarray([2])
     >>> sums = lsmx.row_sums(z)
     >>> sums.shape
     (1, 4)
     >>> lsmx.cross_entropy(z, target, row_sums=sums)
     array(0.40760598, dtype=float32)
-    >>> lsmx.cross_entropy_backward(np.asarray(1.0, np.float32), z, target, row_sums=sums).round(3)
+    >>> one = np.asarray(1.0, np.float32)
+    >>> lsmx.cross_entropy_backward(one, z, target, row_sums=sums).round(3)
     array([[ 0.09 ,  0.245, -0.335]], dtype=float32)
     """
     if extra or unknown:
@@ -367,58 +562,87 @@ def cross_entropy(
 
     Parameters
     ----------
-    z
+    z : array
         Logits, of any shape, in float16, bfloat16, float32 or float64.
-    target
+    target : array of int, or array
         Classes, integers of the shape of ``z`` without ``axis``; or probabilities, floats of the shape of ``z``. That they are
         probabilities is not checked.
-    axis
-        The axis or axes of the classes; None for all.
-    weight
-        One number for each class, or none.
-    ignore_index
-        Rows with this target count as 0 and have no gradient, whatever they hold; None ignores nothing. For classes only.
-    label_smoothing
-        How much of each target goes to all classes alike, from 0 to 1.
-    z_loss
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the classes; None for all. A target counts along them flattened.
+    weight : array, optional
+        Weight of each class: one number a class.
+    ignore_index : int or None, default -100
+        Rows with this target, such as padding, count as 0 and have no gradient, whatever they hold; None ignores nothing. For
+        classes only.
+    label_smoothing : float, default 0.0
+        Label smoothing: how much of each target goes to all classes alike, from 0 to 1. Classes that ``where`` leaves out get
+        nothing.
+    z_loss : float, default 0.0
         ``z_loss * lse**2`` is added to the loss of each row that counts, not weighted by class.
-    temperature, softcap, where, row_sums
-        As in `log_prob`. Classes that are left out have no part in the smoothing.
-    reduction
+    temperature : float or array, default 1.0
+        The logits are divided by it: a positive number, or an array of one for each row.
+    softcap : float, optional
+        If given, the logits are first capped: ``softcap * tanh(z / softcap)``, before ``temperature``.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out, as if it were absent.
+    reduction : {"none", "mean", "sum"}, default "mean"
         ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the weights of the targets (classes) or the number
         of rows (probabilities).
-    normalizer
-        What a mean divides by in place of that: so that micro-batches and ranks add up to the whole batch.
-    empty
-        What a mean over nothing is: NaN, or ``"zero"``. Its gradient is 0.
-    dtype
+    normalizer : float or array, optional
+        Divisor of the mean, instead of the number of rows or the sum of weights: so that micro-batches and ranks add up to the
+        whole batch. A number of at least 0, or a 0-d array.
+    empty : {"nan", "zero"}, default "nan"
+        Result of the mean if no row counts: NaN or 0. Its gradient is 0.
+    row_sums : array, optional
+        What `row_sums` returned for the same ``z`` and options, so that it is not computed again; the bits are the same.
+    dtype : dtype or str, optional
         Cast ``z`` to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
-    return_z_loss
-        Return the part that is ``z_loss`` as well.
+    return_z_loss : bool, default False
+        Return the part of the loss that is ``z_loss`` as well.
 
     Returns
     -------
-    Array or CrossEntropyParts
-        In float32 or float64: 0-d, or of the shape of ``z`` without ``axis``. ``inf`` where the target is impossible. With
-        ``return_z_loss`` a named tuple ``(loss, z_loss)``.
+    array or CrossEntropyParts
+        In float32 or float64, or in ``dtype``: 0-d, or of the shape of ``z`` without ``axis``. ``inf`` where the target is
+        impossible. With ``return_z_loss`` a named tuple ``(loss, z_loss)``.
 
     Raises
     ------
-    TypeError
-        As `log_softmax`.
-    ValueError
-        As `log_softmax`; an option out of its range.
-    IndexError
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` or ``softcap`` that is not positive, a ``label_smoothing`` that is
+        not from 0 to 1, a ``z_loss`` or ``normalizer`` below 0, an unknown ``reduction`` or ``empty``.
+    ArgumentError
+        An option that there is not, or an option given by position; ``ignore_index`` is no integer; ``normalizer`` without a mean.
+    ClassError
         A target that is no class, on the host; elsewhere the loss is NaN.
 
     See Also
     --------
+    linear_cross_entropy : fused with the model's last product.
+    log_prob : the log-prob of the target, without options of a loss.
+    kl_divergence : of two softmaxes.
     cross_entropy_backward : its gradient.
+    cross_entropy_jvp : its directional derivative.
 
     Notes
     -----
-    ``q_c = w_c ((1 - eps) [c = target] + eps / C)``, or ``w_c (p_c (1 - eps) + eps / C)``. The gradient by the logits is
-    ``s sum(q) - q``: with a class ``y`` alone, ``s - y``. Sums over classes and over rows are exact before they are rounded, so the
+    Of a row with softmax ``s``::
+
+        loss = -sum_c q_c log s_c
+
+    with ``q_c = w_c ((1 - eps) [c = target] + eps / C)``, or ``w_c (p_c (1 - eps) + eps / C)``; ``eps`` is the label smoothing and
+    ``C`` the number of classes. The gradient by the logits is ``s sum(q) - q``: with a class ``y`` alone, ``s - y``. It is fused:
+    no array as large as the logits is made on the way. Sums over classes and over rows are exact before they are rounded, so the
     order of neither matters. Options as in ``torch.nn.functional.cross_entropy`` [1]_, where they are called the same.
 
     References
@@ -503,7 +727,7 @@ def rows_of_cross_entropy(
     classes, scaled = targets_are_classes(target), scaling(z, axis, temperature, softcap, row_sums, dtype)
     options, ignored = options_of_cross_entropy(classes, ignore_index, label_smoothing, z_loss)
     weights = class_weights("weight", weight)
-    counted = check_classes("target", target, z, axis, ignore_index) if classes else None
+    counted = check_classes("target", target, z, axis, ignored_by(ignored)) if classes else None
     divisor = checked_normalizer(normalizer, reduction)
     if divisor is None and reduction == "mean":
         divisor = counted if classes else rows_of(z, axis)
@@ -540,30 +764,67 @@ def kl_divergence(
 
     Parameters
     ----------
-    z, w
-        Logits of ``p`` and of ``q``, of one shape and dtype.
-    axis, temperature, where, dtype
-        As in `log_prob`, for both.
-    reduction
+    z : array
+        Logits of ``p``, of any shape, in float16, bfloat16, float32 or float64.
+    w : array
+        Logits of ``q``, of the shape and dtype of ``z``.
+    axis : int, tuple of int or None, default -1
+        The axis or axes over which the probabilities sum to 1; None for all.
+    temperature : float or array, default 1.0
+        Both logits are divided by it: a positive number, or an array of one for each row.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out of both, as if it were absent.
+    reduction : {"none", "mean", "sum"}, default "none"
         ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the number of rows.
-    normalizer, empty
-        As in `cross_entropy`.
+    normalizer : float or array, optional
+        Divisor of the mean, instead of the number of rows: so that micro-batches and ranks add up to the whole batch. A number of
+        at least 0, or a 0-d array.
+    empty : {"nan", "zero"}, default "nan"
+        Result of the mean if no row counts: NaN or 0. Its gradient is 0.
+    dtype : dtype or str, optional
+        Cast both logits to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
 
     Returns
     -------
-    Array
-        In float32 or float64, never negative. ``inf`` where ``z`` has a class that ``w`` has not.
+    array
+        In float32 or float64, or in ``dtype``, never negative: of the shape of ``z`` without ``axis``, or 0-d if reduced. ``inf``
+        where ``z`` has a class that ``w`` has not.
 
     Raises
     ------
-    TypeError, ValueError
-        As `log_prob`; or ``z`` and ``w`` of different shapes.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` that is not positive, a ``normalizer`` below 0, an unknown
+        ``reduction`` or ``empty``.
+    ArgumentError
+        An option that there is not, or an option given by position; ``normalizer`` without a mean.
+
+    See Also
+    --------
+    js_divergence : symmetric and bounded.
+    cross_entropy : with targets that are probabilities.
+    kl_divergence_backward : its gradients.
+    kl_divergence_jvp : its directional derivative.
+    lsmx.testing.compare_distributions : a trainer's log-probs beside a server's.
 
     Notes
     -----
-    ``sum(p (e^d - 1 - d))`` with ``d = ln q - ln p``: no term is negative, and an error that all ``d`` share enters squared, so it
-    has full relative accuracy however near the two are. Gradients to both: ``-p (d + KL)`` and ``q - p``. It is
-    ``torch.nn.functional.kl_div(log q, log p, log_target=True)``, which takes ``q`` first.
+    With ``d = ln q - ln p``, of each row::
+
+        sum(p (e^d - 1 - d))
+
+    No term is negative, and an error that all ``d`` share enters squared, so it has full relative accuracy however near the two
+    are. Gradients to both: ``-p (d + KL)`` and ``q - p``. It is ``torch.nn.functional.kl_div(log q, log p, log_target=True)``,
+    which takes ``q`` first.
 
     Examples
     --------
@@ -596,28 +857,69 @@ def js_divergence(
 
     Parameters
     ----------
-    z, w, axis, temperature, where, reduction, normalizer, empty, dtype
-        As in `kl_divergence`.
+    z : array
+        Logits of ``p``, of any shape, in float16, bfloat16, float32 or float64.
+    w : array
+        Logits of ``q``, of the shape and dtype of ``z``.
+    axis : int, tuple of int or None, default -1
+        The axis or axes over which the probabilities sum to 1; None for all.
+    temperature : float or array, default 1.0
+        Both logits are divided by it: a positive number, or an array of one for each row.
+    where : array of bool, optional
+        Mask, broadcastable to the shape of ``z``: False leaves a class out of both, as if it were absent.
+    reduction : {"none", "mean", "sum"}, default "none"
+        ``"none"`` for one number a row, ``"sum"``, or ``"mean"``: the sum over the number of rows.
+    normalizer : float or array, optional
+        Divisor of the mean, instead of the number of rows: so that micro-batches and ranks add up to the whole batch. A number of
+        at least 0, or a 0-d array.
+    empty : {"nan", "zero"}, default "nan"
+        Result of the mean if no row counts: NaN or 0. Its gradient is 0.
+    dtype : dtype or str, optional
+        Cast both logits to this dtype before anything else, and the result too. Without it, 16-bit logits give float32.
 
     Returns
     -------
-    Array
-        In float32 or float64, from 0 to ln 2. With ``z`` and ``w`` in each other's place it may differ by an ulp or two.
+    array
+        In float32 or float64, or in ``dtype``, from 0 to ln 2: of the shape of ``z`` without ``axis``, or 0-d if reduced. Swapping
+        ``z`` and ``w`` may change the result by an ulp or two.
 
     Raises
     ------
-    TypeError, ValueError
-        As `kl_divergence`.
+    ArrayTypeError
+        Something that is not an array, or arrays of different libraries.
+    DTypeError
+        ``z`` holds no floats and ``dtype`` is not given, ``dtype`` is no float dtype, or ``where`` does not hold bools.
+    AxisError
+        ``axis`` is out of range, repeated or missing.
+    ShapeError
+        Shapes that do not fit together.
+    DeviceError
+        Arrays on different devices.
+    ArgumentValueError
+        An option whose value means nothing: a ``temperature`` that is not positive, a ``normalizer`` below 0, an unknown
+        ``reduction`` or ``empty``.
+    ArgumentError
+        An option that there is not, or an option given by position; ``normalizer`` without a mean.
+
+    See Also
+    --------
+    kl_divergence : of one from the other.
+    js_divergence_backward : its gradients.
+    js_divergence_jvp : its directional derivative.
 
     Notes
     -----
-    ``sum((p + q)/2 psi(d/2))`` with ``d = ln q - ln p`` and ``psi(h) = h tanh h - ln cosh h``: no term is negative.
+    With ``d = ln q - ln p`` and ``psi(h) = h tanh h - ln cosh h``, of each row::
+
+        sum((p + q)/2 psi(d/2))
+
+    No term is negative.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> z = np.asarray([[0.0, -np.inf]]), np.asarray([[-np.inf, 0.0]])
-    >>> lsmx.js_divergence(*z)
+    >>> z, w = np.asarray([[0.0, -np.inf]]), np.asarray([[-np.inf, 0.0]])
+    >>> lsmx.js_divergence(z, w)
     array([0.69314718])
     """
     if extra or unknown:

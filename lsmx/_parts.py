@@ -40,16 +40,23 @@ class Partial:
 
     Attributes
     ----------
-    call
+    call : object
         What parts have in common: function, format, axis, size, options, version of the arithmetic.
-    elements
+    elements : int
         How many of the row's elements it speaks for, of ``call.size``.
-    said
+    said : mapping
         What it says in this round: how it is merged, and arrays, by their place in the computation.
-    heard
+    heard : mapping
         What the whole rows said in the rounds before.
-    complete
+    complete : bool
         Whether nothing is left to be asked once all parts of this round are merged.
+    nbytes : int
+        Bytes of what it says in this round.
+
+    See Also
+    --------
+    partial : which makes it.
+    merge : which makes one of several.
     """
 
     call: Call
@@ -74,7 +81,7 @@ def partial(
     axis: Axis = -1,
     **options: Any,
 ) -> Partial:
-    """What a part of every row has to tell the other parts, for a function of whole rows.
+    """The message that one shard of the rows contributes to a function of the whole rows.
 
     Rows may be longer than one memory, or lie in several processes. Each has its part of them and calls this function; what all of
     them return is brought together by `merge`, in any order; and so on with ``whole=`` until that is ``complete``. Then `finish`
@@ -82,18 +89,20 @@ def partial(
 
     Parameters
     ----------
-    function
+    function : callable or str
         A function of lsmx, or its name: a value, a loss, or a gradient as ``lsmx.cross_entropy_backward``.
-    *arrays
+    *arrays : array
         Its arrays: of those of the logits' shape the part, of those with one number a row the whole. Indices and targets count
         along the whole row.
-    size
+    size : int or tuple of int
         Elements of a whole row; one number for each axis if rows lie along several.
-    start
+    start : int or tuple of int, default 0
         The place of the part's first element in the row.
-    whole
+    whole : Partial, optional
         What all parts of the round before were merged to; None in the first round.
-    axis, **options
+    axis : int, tuple of int or None, default -1
+        As in the call of the function.
+    **options : object
         As in the call of the function; masks and class weights are those of the part.
 
     Returns
@@ -104,13 +113,18 @@ def partial(
     Raises
     ------
     PartError
-        A ``ValueError``: a part that is not within the rows; or ``whole`` is of another call, or lacks a part.
+        A part that is not within the rows; or ``whole`` is of another call, or lacks a part.
     ArgumentError
-        A ``TypeError``: a function that has no rows to divide.
+        A function that has no rows to divide, or ``out`` among the options; ``whole`` is no `Partial`.
+    NotImplementedError
+        Arrays that an autograd follows: what parts say has no derivatives.
+    LsmxError
+        What the function itself raises.
 
     See Also
     --------
-    merge, finish : the two other steps.
+    merge : the second step.
+    finish : the last step.
 
     Notes
     -----
@@ -146,8 +160,10 @@ def merge(first: Partial, /, *others: Partial) -> Partial:
 
     Parameters
     ----------
-    first, *others
-        What `partial` returned for them, or what some of them were merged to.
+    first : Partial
+        What `partial` returned for a part, or what some of them were merged to.
+    *others : Partial
+        The same of other parts.
 
     Returns
     -------
@@ -157,12 +173,23 @@ def merge(first: Partial, /, *others: Partial) -> Partial:
     Raises
     ------
     PartError
-        A ``ValueError``: parts of different calls, rounds, shapes or versions of the arithmetic; what differs is named.
+        Parts of different calls, rounds, shapes or versions of the arithmetic, or a part that is there twice; what differs is
+        named.
+    ArgumentError
+        Something that is no `Partial`.
+
+    See Also
+    --------
+    partial : the step before.
+    finish : the step after.
 
     Examples
     --------
     >>> import lsmx, numpy as np
-    >>> parts = [lsmx.partial("softmax", np.ones((2, 3)), size=9, start=s) for s in (0, 3, 6)]
+    >>> parts = [
+    ...     lsmx.partial("softmax", np.ones((2, 3)), size=9, start=start)
+    ...     for start in (0, 3, 6)
+    ... ]
     >>> lsmx.merge(*parts).elements
     9
     """
@@ -185,29 +212,51 @@ def finish(
 
     Parameters
     ----------
-    function, *arrays, start, axis, **options
+    function : callable or str
         As given to `partial`.
-    whole
+    *arrays : array
+        The part's arrays, as given to `partial`.
+    whole : Partial
         What all parts of the last round were merged to.
+    start : int or tuple of int, default 0
+        The place of the part's first element in the row, as given to `partial`.
+    axis : int, tuple of int or None, default -1
+        As given to `partial`.
+    **options : object
+        As given to `partial`; and ``out``, where the function has it.
 
     Returns
     -------
-    Array
+    array
         What the function returns, for this part: of its shape where results have that of the logits, and the whole result where it
         is one number a row.
 
     Raises
     ------
     PartError
-        A ``ValueError``: ``whole`` is of another call, lacks a part, or is not complete.
+        ``whole`` is of another call, lacks a part, or is not complete.
+    ArgumentError
+        ``whole`` is no `Partial`.
+    LsmxError
+        What the function itself raises.
+
+    See Also
+    --------
+    partial : the first step.
+    merge : the second step.
 
     Examples
     --------
     >>> import lsmx, numpy as np
     >>> z, whole = np.asarray([1.0, 2.0, 3.0]), None
     >>> while whole is None or not whole.complete:
-    ...     whole = lsmx.merge(*(lsmx.partial("logsumexp", z[i : i + 1], size=3, start=i, whole=whole) for i in range(3)))
-    >>> bool(lsmx.finish("logsumexp", z[:1], whole=whole) == lsmx.logsumexp(z))
+    ...     parts = [
+    ...         lsmx.partial("logsumexp", z[i:][:1], size=3, start=i, whole=whole)
+    ...         for i in range(3)
+    ...     ]
+    ...     whole = lsmx.merge(*parts)
+    >>> found = lsmx.finish("logsumexp", z[:1], whole=whole)
+    >>> bool(found == lsmx.logsumexp(z))
     True
     """
     check_whole(whole)

@@ -107,6 +107,11 @@ def test_what_is_reached_and_missed() -> None:
     ]
 
 
+def test_what_is_missed_by_little_has_a_third_digit() -> None:
+    near = planted("near", 2_000_000, {"lsmx": 2e-3, "torch": 3.196e-3}, Target("long", "lsmx", "torch", 1.6))
+    assert report.missed({**results(), "rows": [near]}) == ["near, 1 thread, beside torch: 1.598 in place of 1.600"]
+
+
 def test_json_and_picture(tmp_path: pathlib.Path) -> None:
     report.save(results(), tmp_path / "r.json")
     read = json.loads((tmp_path / "r.json").read_text())

@@ -165,3 +165,18 @@ def test_a_process_of_ab(ab: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     monkeypatch.setattr(subprocess, "run", ran)
     assert ab.measured("python", ["--only", "x"], str(tmp_path)) == run(1.0)
+
+
+def test_the_search_for_errors_finds_those_of_some_ulp(monkeypatch: pytest.MonkeyPatch) -> None:
+    search = loaded("accuracy.py")
+    monkeypatch.setattr(search, "ELEMENTS", 2**12)
+    value = np.asarray([1 / 3], np.float32)
+    assert 2.4 < search.worst(value + 3 * np.spacing(value), np.asarray([1 / 3])) < 3.6
+    assert search.worst(value, np.asarray([1 / 3])) <= 0.5
+    z = search.FAMILIES["short"]()
+    found = dict(search.of_losses(z)) | dict(search.of_log_softmax(z)) | dict(search.of_divergences(search.apart(0.1)))
+    theirs = {name: error for name, error in found.items() if "logits=z" in name or "F." in name or "gather" in name}
+    assert min(theirs.values()) > 100
+    ours = {name: error for name, error in found.items() if not name.startswith(("`F", "`logsumexp", "`-", "`Cat", "rows"))}
+    assert len(ours) == 26
+    assert 0.3 < min(ours.values()) < max(ours.values()) < 6

@@ -372,7 +372,7 @@ PLAIN = whole(np.zeros((2, 3)))
         (None, "No such file"),
         (b"", "an empty file"),
         (b"1.0, 2.0\n", "not a .npy file"),
-        (b"PK\x03\x04", "an archive of arrays"),
+        (b"PK\x03\x04", "an archive (.npz"),
         (PLAIN[:20], "header that NumPy cannot read"),
         (PLAIN[:-1], "175 bytes, which is not what its header tells, shape (2, 3) of float64"),
         (PLAIN.replace(b"(2, 3)", b"(-2,3)"), "shape (-2, 3)"),

@@ -30,8 +30,10 @@ def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     made = {"z": z, "w": w, "tokens": tokens, "mask": mask, "ones": mask.astype(np.int64), "short": z.astype(ml_dtypes.bfloat16)}
     made["rows"] = z - np.log(np.exp(z).sum(-1, keepdims=True))
     made["server"], made["trainer"] = (lsmx.log_prob(x[mask], tokens[mask], temperature=0.7) for x in (z, w))
+    made["ids"] = made["server"].astype(ml_dtypes.bfloat16).view(np.uint16)
     for name, x in made.items():
         np.save(f"{name}.npy", x)
+    np.savez("both.npz", z)
     return made
 
 
@@ -65,7 +67,9 @@ def test_bfloat16_and_rows_of_log_probs(files: dict[str, np.ndarray], capsys: Ca
     assert run("short.npy", "z.npy", "--tokens", "tokens.npy", "--mask", "mask.npy", "--json", "r.json") == 1
     want = compare_distributions(f["short"], f["z"], f["tokens"], where=f["mask"])
     assert json.loads(pathlib.Path("r.json").read_text())["distributions"]["max_difference"] == want.max_difference > 1e-4
-    capsys.readouterr()
+    out = capsys.readouterr().out
+    assert "server        bfloat16 logits (5, 7, 11)" in out
+    assert "trainer       float32 logits (5, 7, 11)" in out
     assert run("rows.npy", "z.npy", "--tokens", "tokens.npy", "--mask", "mask.npy", "--rows", "log_probs") == 2
     assert "trainer: " in capsys.readouterr().err
     assert run("rows.npy", "rows.npy", "--tokens", "tokens.npy", "--mask", "mask.npy", "--rows", "log_probs") == 0
@@ -74,13 +78,26 @@ def test_bfloat16_and_rows_of_log_probs(files: dict[str, np.ndarray], capsys: Ca
 def test_nothing_compared_and_what_json_lacks(files: dict[str, np.ndarray], capsys: Capture) -> None:
     np.save("none.npy", np.zeros_like(files["mask"]))
     assert run("z.npy", "w.npy", "--tokens", "tokens.npy", "--mask", "none.npy", "--json") == 2
-    assert json.loads(capsys.readouterr().out)["distributions"]["kl"] is None
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["distributions"]["kl"] is None
+    assert captured.err == "lsmx verify: --compare: no token counted, so nothing was compared\n"
+    np.save("nan.npy", np.full(3, np.nan))
+    assert run("nan.npy", "nan.npy") == 2
+    captured = capsys.readouterr()
+    assert "3, of which 3 not finite (3 NaN of the server, 3 NaN of the trainer)" in captured.out
+    assert captured.err == "lsmx verify: --compare: none is finite on both sides, so nothing was compared\n"
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["server.npy", "numpy"], "--compare: an array beside something else; give two .npy files"),
+        (["server.npy", "numpy"], "--compare: server.npy is an array, and numpy is no file; give two .npy files"),
+        ([".", "server.NPY"], "--compare: server.NPY is an array, and . is a folder; give two .npy files"),
+        (["both.npz", "z.npy"], "--compare: z.npy is an array, and both.npz is a file of another kind; give"),
+        (["both.npz", "both.npz"], "both.npz: neither a .npy file nor JSON; save arrays by numpy.save"),
+        (["numpy", "pytorch"], r"--compare: 'pytorch' is unknown \(did you mean torch\?\); there are numpy, .* or two .npy files"),
+        (["ids.npy", "server.npy"], "--compare: server: dtype uint16, but logits and log-probs are floats; bits of bfloat16"),
+        (["z.npy", "w.npy", "--mask", "mask.npy"], r"--mask: shape \(5, 7\), .* need --tokens"),
         (["server.npy", "nowhere.npy"], "nowhere.npy: No such file"),
         (["numpy", "torch", "--tokens", "tokens.npy"], "--tokens: goes with two arrays"),
         (["z.npy", "w.npy"], "--compare: server: .* whole rows of logits with --tokens"),

@@ -159,6 +159,22 @@ def test_log_probs_of_rows_are_taken_as_they_are() -> None:
     assert compare_distributions(rows, moved, tokens).max_difference < 2.0**-13, "and logits may be shifted"
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rows_that_differ_by_a_constant(dtype: Any) -> None:
+    """Logits beside the log-softmax of them have another constant in each row: the model is the same."""
+    z, w, tokens = (x.astype(dtype) if x.ndim == 2 else x for x in drawn())
+    z[0, (tokens[0] + 1) % z.shape[1]] = -np.inf
+    rows = lsmx.log_softmax(z)
+    assert (compare_distributions(z, rows, tokens).rows_shifted, compare_distributions(rows, z, tokens).rows_shifted) == (40, 40)
+    assert "40 by a constant, as logits from log-probs" in str(compare_distributions(z, rows, tokens))
+    w = z + dtype(0.5) * np.sign(w - z)
+    for other in (w, np.nextafter(z, dtype(9)), z.copy()):
+        assert compare_distributions(z, other, tokens).rows_shifted == 0
+    z[1] = np.nan
+    assert compare_distributions(z, rows, tokens).rows_shifted == 39
+    assert compare_distributions(L, L).rows_shifted is None
+
+
 def test_padding_is_left_out_whatever_it_holds() -> None:
     z, w, tokens = (x.reshape(4, 10, -1) for x in drawn())
     tokens, where = tokens[..., 0], np.random.default_rng(1).random((4, 10)) < 0.6
@@ -214,7 +230,11 @@ def test_what_is_not_finite_is_counted_and_left_out(server: Any, trainer: Any, n
     assert (got.not_finite, got.first_not_finite, got.unequal) == (not_finite, first, unequal)
     assert (got.max_difference, got.mean_difference, got.k3, got.mean_weight, got.effective_sample_size) == (0, 0, 0, 1, 1)
     assert bool(got) == (not unequal)
-    assert f"of which 1 not finite, the first at {first}" in str(got)
+    counted = (got.server_nan, got.trainer_nan, got.server_inf, got.trainer_inf)
+    assert counted == tuple(int(test(x).sum()) for test in (np.isnan, np.isinf) for x in map(np.asarray, (server, trainer)))
+    words = ("NaN of the server", "NaN of the trainer", "-inf of the server", "-inf of the trainer")
+    kinds = ", ".join(f"{n} {kind}" for n, kind in zip(counted, words, strict=True) if n)
+    assert f"of which 1 not finite ({kinds}), first at {first}:" in str(got)
 
 
 def test_nothing_finite_and_nothing_at_all() -> None:
@@ -226,13 +246,15 @@ def test_nothing_finite_and_nothing_at_all() -> None:
         compare_distributions(empty[:, None] + np.zeros(4), empty[:, None] + np.zeros(4)),
         compare_distributions(np.zeros(3), np.zeros(3), where=np.zeros(3, bool)),
     ]
-    assert [bool(x) for x in nothing] == [True, False, False, False, False]
+    assert [bool(x) for x in nothing] == [False] * 5
     for got in nothing:
         figures = (got.max_difference, got.mean_difference, got.kl, got.k1, got.k3, got.mean_weight, got.max_weight)
         assert np.isnan([*figures, got.effective_sample_size, got.server_at]).all()
         assert got.at is None
         assert "nats" not in str(got)
+        assert "equal in" not in str(got)
     assert "no token counted" in str(nothing[1])
+    assert "none is finite on both sides" in str(nothing[0])
 
 
 def test_a_class_that_the_trainer_lacks() -> None:
@@ -283,7 +305,7 @@ L = lsmx.log_prob(Z, T)
     [
         (([-1.0], L), {}, lsmx.ArrayTypeError, "server: list is not an array"),
         ((L, None), {}, lsmx.ArrayTypeError, "trainer: None is not an array"),
-        ((L, L.astype(int)), {}, lsmx.DTypeError, "trainer: dtype int64 is not one of float16, bfloat16"),
+        ((L, L.astype(int)), {}, lsmx.DTypeError, "trainer: dtype int64, but logits and log-probs are floats"),
         ((L, L[:-1]), {}, lsmx.ShapeError, r"trainer: shape \(39,\); accepted are \(40,\) for the log-probs of tokens$"),
         (
             (Z[:, :5], W, T % 5),
@@ -307,7 +329,7 @@ L = lsmx.log_prob(Z, T)
         ((Z, W, np.where(T[3] == T, -100, T)), {}, lsmx.ClassError, r"tokens: -100 at \(\d+,\) .*server.* 0 to 11, .*where="),
         ((Z, W, T), {"where": np.ones(40, int)}, lsmx.DTypeError, "where: dtype int64, but a mask is bool: pass mask == 1"),
         ((Z, W, T), {"where": np.ones(39, bool)}, lsmx.ShapeError, r"where: shape \(39,\), but the tokens have \(40,\)"),
-        ((Z, W, T), {"temperature": 0.0}, ValueError, "temperature: 0.0 is not a positive number"),
+        ((Z, W, T), {"temperature": 0.0}, ValueError, "temperature: 0.0 is not a positive finite number"),
         ((Z, W, T), {"temperature": np.ones(3)}, lsmx.ShapeError, r"temperature: shape \(3,\), but the tokens have \(40,\)"),
         ((L, L), {"temperature": 0.7}, lsmx.ArgumentError, "temperature: logits are divided by it, and log-probs were given"),
     ],
@@ -354,12 +376,14 @@ def test_a_fault_in_a_figure_is_seen(monkeypatch: pytest.MonkeyPatch, old: str, 
     [
         ("divergence(a.rows, b.rows", "divergence(b.rows, a.rows", lambda: test_divergence_of_rows_is_over_all_classes(1.0)),
         ("not apart.different and not rows_unequal", "not apart.different", test_equal_in_every_bit),
-        ("n > 0 and not", "not", test_nothing_finite_and_nothing_at_all),
+        ("m > 0 and not", "n > 0 and not", test_nothing_finite_and_nothing_at_all),
         (
             "np.isfinite(x) & np.isfinite(y)",
             "np.isfinite(x)",
             lambda: test_what_is_not_finite_is_counted_and_left_out([-1, -2], [-1, -INF], 1, (1,), 1 / 2),
         ),
+        ("<= 4 * unit < np.abs", "<= 4 * unit <= 9 + np.abs", lambda: test_rows_that_differ_by_a_constant(np.float32)),
+        ("np.ptp(d) <=", "0 <=", lambda: test_rows_that_differ_by_a_constant(np.float32)),
         ("tokens.at(apart.at)", "(apart.at,)", test_padding_is_left_out_whatever_it_holds),
         ("divergence(a.rows, b.rows, temperature)", "divergence(a.rows, b.rows, 1.0) * 2", test_a_class_that_the_trainer_lacks),
     ],

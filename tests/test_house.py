@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -123,6 +124,46 @@ def test_imports_point_one_way() -> None:
 def test_a_wrong_import_is_seen(module: str, line: str, fault: Callable[..., list[str]]) -> None:
     arrows = graph({**SOURCES, module: f"{SOURCES[module]}\n{line}\n"})
     assert fault(arrows)
+
+
+ROOMS = ("lsmx", "lsmx._definition", "lsmx._native", "lsmx._call")  # those that docs/design.md lists module by module
+
+
+def listed(page: str) -> dict[str, set[str]]:
+    """The modules of each room that the tree of docs/design.md has."""
+    found: dict[str, set[str]] = {room: set() for room in ROOMS}
+    room = ""
+    for line in page.partition("## The house")[2].partition("```\n")[2].partition("```")[0].splitlines():
+        if entered := re.match(r"(?:  )?(\w+)/", line):
+            room = "lsmx" if line.startswith("lsmx/") else f"lsmx.{entered[1]}" if line.startswith("  ") else ""
+        elif names := re.match(r" {2}((?:\w+\.py *)+)", line):
+            found["lsmx"] |= {name.removesuffix(".py") for name in names[1].split()}
+        elif room in found and (names := re.match(r" {4}(\w+(?:  \w+)*)(?:$|  )", line)):
+            found[room] |= set(names[1].split())
+    return found
+
+
+def unlisted(page: str) -> set[str]:
+    """Modules that are not in it, and names in it of no module."""
+    here = {room: set[str]() for room in ROOMS}
+    for name, path in MODULES.items():
+        inside = "lsmx" if name == "lsmx" else name.rpartition(".")[0]
+        if inside in here and (name == "lsmx" or path.stem != "__init__"):
+            here[inside].add(path.stem)
+    there = listed(page)
+    return {f"{room}.{name}" for room in ROOMS for name in here[room] ^ there[room]}
+
+
+def test_the_list_of_the_house_has_every_module() -> None:
+    page = (HOME / "docs" / "design.md").read_text(encoding="utf-8")
+    assert unlisted(page) == set()
+    for change, fault in (
+        (("  targets  ", "  "), {"lsmx._definition.targets"}),
+        (("  part_sums  ", "  "), {"lsmx._call.part_sums"}),
+        (("    threads ", "    fibres "), {"lsmx._native.threads", "lsmx._native.fibres"}),
+        (("  _parts.py ", "  "), {"lsmx._parts"}),
+    ):
+        assert unlisted(page.replace(*change, 1)) == fault
 
 
 def test_the_facade_shows_what_users_call() -> None:

@@ -446,6 +446,12 @@ def test_errors_name_the_argument() -> None:
     ):
         with pytest.raises(lsmx.ClassError, match=r"^index: 6 at 4 is no class of a row of 6; accepted are 0 to 5$"):
             call()
+    bad[4] = -100
+    with pytest.raises(
+        lsmx.ClassError, match=r"^index: -100 at 4 is .* are 0 to 5; where a row has none \(padding\), pass 0 and leave"
+    ):
+        lsmx.log_prob(z, bad)
+    bad[4] = 6
     for call in (lambda: lsmx.cross_entropy(z, bad), lambda: lsmx.cross_entropy_backward(z[0, 0], z, bad)):
         with pytest.raises(lsmx.ClassError, match=r"^target: 6 at 4 is no class .* accepted are 0 to 5, or ignore_index=-100$"):
             call()
@@ -473,16 +479,20 @@ CALLS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("option", ["temperature", "softcap"])
 @pytest.mark.parametrize("value", [0, -1.5, NAN, INF, "1", True])
 def test_scales_are_positive(value: Any, option: str, call: str) -> None:
-    with pytest.raises(ValueError, match=rf"^{option}: {value!r} is not a positive number"):
+    with pytest.raises(ValueError, match=rf"^{option}: {value!r} is not a positive finite number"):
         CALLS[call](Z.astype(np.float32), **{option: value})
 
 
 def test_options_out_of_range() -> None:
     z = Z.astype(np.float32)
+    with pytest.raises(
+        ValueError, match=r"^temperature: \[1.0, 2.0\] is .*; pass one, or an array with one for each row, or leave"
+    ):
+        lsmx.entropy(z, temperature=[1.0, 2.0])
     T = np.ones(12, np.float32)
     T[3], T[5] = -2.0, 0.0
     for call in (CALLS["log_prob"], CALLS["entropy"], CALLS["KL"]):
-        with pytest.raises(ValueError, match=r"^temperature: .*-2\.0.* at 3 is not a positive number"):
+        with pytest.raises(ValueError, match=r"^temperature: .*-2\.0.* at 3 is not a positive finite number"):
             call(z, temperature=T)
         with pytest.raises(ValueError, match=r"^temperature: .*nan"):
             call(z, temperature=np.float32(NAN))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -55,9 +58,31 @@ def test_a_page_that_is_not_current_is_seen(
     assert "DIFFERS" in capsys.readouterr().out
     assert page.main([]) == 0
     text = (tmp_path / page.PAGE).read_text(encoding="utf-8")
-    assert "**1 of 2 differ**" in text
+    assert "| Dask | batch, uneven; rows, uneven; both, uneven | **1 of 93 differ** |" in text
+    assert re.search(r"\| `softmax` \| \*\*1 of \d+ differ\*\* \|", text)
     assert ", **1 differ**. Arithmetic" in text
     assert page.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("library", "start"), [("torch", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]), ("jax", [])]
+)
+def test_scripts_run_as_they_stand(library: str, start: list[str], tmp_path: pathlib.Path) -> None:
+    """PyTorch's says the same in each process; JAX's looks at its result itself."""
+    pytest.importorskip(library)
+    text = (HOME / "docs" / "scale.md").read_text(encoding="utf-8")
+    scripts = re.findall(r"^```python\n(?!>>>)(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (code,) = (script for script in scripts if f"import {library}" in script or f"lsmx, {library}" in script)
+    script = tmp_path / "divided.py"
+    script.write_text(code, encoding="utf-8")
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join([str(HOME), str(HOME / "backends")])
+    command = [sys.executable, "-W", "ignore", *start, str(script)]
+    env = {**os.environ, **flags, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    losses = re.findall(r"^process \d: (.+)$", done.stdout, re.MULTILINE)
+    assert (len(losses), len(set(losses))) == ((2, 1) if library == "torch" else (0, 0))
 
 
 def test_every_function_of_parts_is_in_the_table(said: ModuleType) -> None:

@@ -106,6 +106,14 @@ def test_every_page_is_in_a_list_of_the_site() -> None:
     assert set(re.findall(r"\]\((\w+)\.py\)", shown)) == examples
 
 
+def test_pages_that_the_search_places_exist() -> None:
+    """In docs/scorer.js; those of the reference are made by the build."""
+    scorer = (DOCS / "scorer.js").read_text(encoding="utf-8")
+    names = [name for group in re.findall(r"/\^\((.+?)\)\$/", scorer) for name in group.split("|") if "\\" not in name]
+    assert len(names) > 10
+    assert [name for name in names if not (DOCS / f"{name}.md").is_file()] == []
+
+
 CONF = f"""
 import sys
 sys.path[:0] = [{str(HOME / "tools")!r}, {str(HOME)!r}]
@@ -141,6 +149,15 @@ def test_sphinx_is_told_of_both(tmp_path: pathlib.Path) -> None:
     assert 'href="https://example.org/lsmx/blob/main/docs/conf.py"' in index
     assert 'href="index.html">' in other
     assert 'href="https://example.org/lsmx/blob/main/docs/conf.py"' in other
+
+
+def test_the_source_of_a_function_is_where_it_is_written() -> None:
+    pytest.importorskip("sphinx", reason="sphinx is not installed")
+    from site_extension import on_imported
+
+    assert lsmx.log_softmax.__module__ == "lsmx"
+    found = [on_imported(None, "lsmx", name) for name in ("log_softmax", "using", "TokenStats", "nothing")]  # type: ignore[arg-type]
+    assert found == ["lsmx._api", "lsmx._call.using", None, None]
 
 
 def test_fields_of_named_tuples_are_not_described_by_their_number() -> None:

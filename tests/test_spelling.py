@@ -98,7 +98,9 @@ def test_arrays_are_not_named(name: str) -> None:
         ("softmax", (), {"initial": 0}, "initial=0: leave it out, what is masked, or empty, needs no value to start from"),
         ("log_softmax", (), {"axsi": 0}, "axsi=0: pass axis=0"),
         ("log_softmax", (), {"input_dtype": "float64"}, "input_dtype='float64': pass dtype='float64'"),
-        ("log_softmax", (), {"temperature": 2}, "temperature=2: leave it out, there is no such option here"),
+        ("log_softmax", (), {"temperature": 2}, "temperature=2: leave it out, and divide the array by it, as in z / temperature"),
+        ("log_softmax", (), {"support": Z}, "support=<ndarray>: leave it out, pass a mask of the classes as where="),
+        ("log_softmax", (), {"sharpness": 2}, "sharpness=2: leave it out, there is no such option here"),
         ("log_softmax_backward", (Z,), {"dtype": "float64"}, "dtype='float64': leave it out, there is no such option here"),
     ],
 )

@@ -1,72 +1,80 @@
-"""docs/ten-minutes.md: its blocks run as a newcomer pastes them, one after the other, and print what stands below them."""
+"""Pages that are pasted, block by block: docs/ten-minutes.md by a newcomer, docs/trainer-equals-server.md by who trains."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import pathlib
-import re
-from typing import Any
 
 import pytest
 
 import lsmx
-from lsmx._cli import main
+from tests.pasted import BLOCK, WIDTH, faults, says
 
-PAGE = pathlib.Path(lsmx.__file__).parents[1] / "docs" / "ten-minutes.md"
-BLOCK = re.compile(r"^```(python|text|)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def pasted(page: str) -> list[tuple[str, str]]:
-    """What each block of Python prints, and what the page says of it; "" where it says nothing."""
-    blocks = [(match[1], match[2]) for match in BLOCK.finditer(page)]
-    space: dict[str, Any] = {"exit": lambda: None}
-    found: list[tuple[str, str]] = []
-    for kind, text in blocks:
-        if kind == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(compile(text, "<pasted>", "exec"), space)
-            found.append((out.getvalue(), ""))
-        elif kind == "text":
-            found[-1] = found[-1][0], text
-    return found
+DOCS = pathlib.Path(lsmx.__file__).parents[1] / "docs"
+PAGES = {"ten-minutes": (12, 6), "trainer-equals-server": (25, 15)}
+"""At least how many blocks each has to paste, and how many of what they print."""
 
 
-def test_blocks_print_what_the_page_says(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages write files into the current folder."""
     monkeypatch.chdir(tmp_path)
-    page = PAGE.read_text(encoding="utf-8")
-    found = pasted(page)
-    said = [(printed, text) for printed, text in found if text]
-    assert len(found) >= 10
-    assert len(said) >= 6
-    for printed, text in said:
-        assert text in printed, printed  # a report is longer than the line of it that is shown
-    [of_ulp] = [printed for printed, _ in found if "ulp" in printed]
-    assert of_ulp.startswith("lsmx within 2 ulp: True\nPyTorch within ")
-    assert any("of the elements differ, by up to" in printed for printed, _ in found)
-    [command] = re.findall(r"^lsmx (verify --compare .*)$", page, re.MULTILINE)
-    [last] = re.findall(r"The last line is `([^`]+)`", page)
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert main(command.split()) == 0
-    assert out.getvalue().splitlines()[-1] == last
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_blocks_print_what_the_page_says(name: str) -> None:
+    pytest.importorskip("torch")
+    text = page(name)
+    kinds = [kind for kind, _ in BLOCK.findall(text)]
+    to_paste, shown = PAGES[name]
+    assert sum(kind in ("python", "sh") for kind in kinds) >= to_paste
+    assert sum(kind.startswith("text") for kind in kinds) >= shown
+    assert text.count("```python") == kinds.count("python")
+    assert faults(text) == []
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ("b = lsmx.log_softmax(x)", "b = lsmx.log_softmax(x + 1e-3)"),
-        ("equal: False", "equal: True"),
-        ("(x, tokens.numpy())", "(x, tokens.numpy() - 1)"),
+        ("close: True", "close: False"),
+        ("(x, tokens.numpy())\n", "(x, tokens.numpy() - 1)\n"),
+        ("PyTorch: 2e-05", "torch: 2e-05"),
+        ("EQUAL: 9", "EQUAL: 8"),
     ],
 )
-def test_a_page_that_is_wrong_is_seen(old: str, new: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = PAGE.read_text(encoding="utf-8")
-    assert old in page
-    assert not all(text in printed for printed, text in pasted(page.replace(old, new)))
+def test_a_page_that_is_wrong_is_seen(old: str, new: str) -> None:
+    pytest.importorskip("torch")
+    text = page("ten-minutes")
+    assert old in text
+    [fault] = faults(text.replace(old, new))
+    assert fault.startswith("the page says\n")
 
 
-def test_blocks_can_be_pasted_into_a_prompt() -> None:
-    """The prompt of Python ends an indented block at an empty line: there is none."""
-    for kind, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-        assert kind != "python" or not re.search(r"^[ \t]", text, re.MULTILINE)
+def test_what_cannot_be_pasted_is_seen() -> None:
+    block = "```python\nfor k in range(2):\n    print(k)\n\nprint(3)\n```\n\n```text\n0\n1\n3\n```\n"
+    assert faults(block) == []
+    for wrong in (block.replace("\n\nprint", "\nprint"), block.replace("(k)", "(k)\n\n    k")):
+        with pytest.raises(SyntaxError):
+            faults(wrong)
+    with pytest.raises(ZeroDivisionError):
+        faults("```python\n1 / 0\n```\n")
+    wide = f"# {'-' * WIDTH}"
+    assert faults(f"```python\n{wide}\n```\n") == [f"wider than {WIDTH}: {wide}"]
+
+
+def test_text_here_holds_the_words() -> None:
+    block = "```python\nprint('off by', 2.5e-7)\n```\n```text here\noff by -1\n```\n"
+    assert faults(block) == []
+    assert len(faults(block.replace("text here", "text"))) == 1
+    assert len(faults(block.replace("off by -1", "off by nothing"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"), [("a\nb\nc\n", True), ("a\n...\nc\n", True), ("...\nc\n", True), ("a\n", False), ("...\nb\n", False)]
+)
+def test_dots_stand_for_lines(text: str, is_said: bool) -> None:
+    assert says(text, "a\nb\nc\n") == is_said

@@ -47,7 +47,7 @@ REFUSED = (
     "PartError: cross_entropy: options {{'label_smoothing': 0.0}} in process 0, {{'label_smoothing': 0.1}} in process {}",
     "PartError: cross_entropy: process {} raised ShapeError: target: shape (2,), but an array of (3, 4) asks for (3,) or (3, 1)",
     "ClassError: cross_entropy: process {} has 99, which is no class of a row of {}",
-    "PartError: cross_entropy: process {} raised ArgumentValueError: softcap: -1.0 is not a positive number",
+    "PartError: cross_entropy: process {} raised ArgumentValueError: softcap: -1.0 is not a positive finite number",
     "PartError: entropy: process {} raised ArgumentError: function: 'tan' is none that can be divided; accepted are ",
     "PartError: entropy: process {} raised ArrayTypeError: entropy: given (ndarray); pass PyTorch tensors, as to lsmx.entropy",
 )

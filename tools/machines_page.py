@@ -78,7 +78,7 @@ def facts(found: dict[str, Runs]) -> str:
         machine = next(iter(runs.values()))["machine"]
         where = machine.get("device")
         lines = [f"### {name}", ""]
-        lines += [line(["", ""]), "|---|---|"]
+        lines += [line(["what", "value"]), "|---|---|"]
         lines += [line(["device", where])] if where else []
         lines += [line([words, said(machine, key)]) for key, words in (("processor", "processor"), ("processors", "processors"))]
         lines += [line([words, said(machine, key)]) for key, words in (("caches", "caches"), ("target", "target of the core"))]

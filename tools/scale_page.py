@@ -29,25 +29,36 @@ def read(name: str) -> dict[str, Any]:
 
 
 def bits_table() -> str:
-    """A line for each engine and split, a column for each function: how many arrays were compared, and which differ."""
+    """How many arrays were compared, and which differ: a line for each engine, and one for each function."""
     results = read(FIGURES)
-    engines = {
-        engine: {split: f for split, f in splits.items() if split != "by hand"} for engine, splits in results["engines"].items()
-    }
-    names = list(next(iter(next(iter(engines.values())).values())))
-    lines = ["| engine | split | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (2 + len(names)) + "|"]
-    total = unequal = 0
-    for engine, splits in engines.items():
-        for split, functions in splits.items():
-            cells = []
-            for name in names:
-                equal, of = functions.get(name, (0, 0))
-                total, unequal = total + of, unequal + of - equal
-                cells.append("" if not of else str(of) if equal == of else f"**{of - equal} of {of} differ**")
-            lines.append(f"| {engine} | {split} | {' | '.join(cells)} |")
+    engines: dict[str, list[tuple[int, int]]] = {}
+    functions: dict[str, list[tuple[int, int]]] = {}
+    for engine, splits in results["engines"].items():
+        kept = {split: counts for split, counts in splits.items() if split != "by hand"}
+        title = f"{engine} | {'; '.join(kept)}"
+        for name, count in (pair for counts in kept.values() for pair in counts.items()):
+            engines.setdefault(title, []).append(count)
+            functions.setdefault(f"`{name}`", []).append(count)
+    lines = ["| engine | splits | arrays compared |", "|---|---|---|", *counted(engines)]
+    lines += ["", "| function | arrays compared |", "|---|---|", *counted(functions)]
+    total, unequal = summed([count for counts in engines.values() for count in counts])
     said = "all equal" if not unequal else f"**{unequal} differ**"
     versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     return "\n".join(lines) + f"\n\n{total} arrays compared, {said}. Arithmetic {results['arithmetic']}; {versions}."
+
+
+def summed(counts: list[tuple[int, int]]) -> tuple[int, int]:
+    """How many arrays were compared, and how many of them differ."""
+    return sum(of for _, of in counts), sum(of - equal for equal, of in counts)
+
+
+def counted(found: dict[str, list[tuple[int, int]]]) -> list[str]:
+    """The lines of a table of counts."""
+    lines = []
+    for title, counts in found.items():
+        total, unequal = summed(counts)
+        lines.append(f"| {title} | {f'**{unequal} of {total} differ**' if unequal else total} |")
+    return lines
 
 
 def by_hand_table() -> str:

@@ -5,7 +5,10 @@ Everything wrong is a warning, and ``sphinx-build -W`` fails for a warning.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import pathlib
+import sys
 from typing import Any
 
 import site_names
@@ -58,6 +61,16 @@ def on_member(app: Sphinx, what: str, name: str, member: object, skip: bool, opt
     return True if (getattr(member, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
+def on_imported(app: Sphinx, module: str, name: str) -> str | None:
+    """The module whose source has a function that says it is of the package."""
+    try:
+        found = inspect.unwrap(getattr(importlib.import_module(module), name))
+        path = found.__code__.co_filename
+    except (AttributeError, ImportError):
+        return None
+    return next((of for of, loaded in sys.modules.items() if getattr(loaded, "__file__", None) == path), None)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_config_value("site_home", str(HOME), "env")
@@ -68,5 +81,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("include-read", on_include)
     if "sphinx.ext.autodoc" in app.extensions:
         app.connect("autodoc-skip-member", on_member)
+    if "sphinx.ext.viewcode" in app.extensions:
+        app.connect("viewcode-follow-imported", on_imported)
     app.connect("env-check-consistency", on_consistency)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -28,6 +28,7 @@ TORCH = {"baseline": "default", "avx2": "avx2", "avx512": "avx512"}  # what PyTo
 XLA = {"baseline": "SSE4_2", "avx2": "AVX2", "avx512": "AVX512"}  # and XLA
 LOSSES_IN_README = ("log_prob, float32", "cross_entropy, forward and backward, float32", "entropy, float32")
 IN_README = ("rows of 1000 to 128256", "fresh output", "masks", *LOSSES_IN_README)
+DASH = "\N{EN DASH}"
 NONE = "No figures of this version yet: `python tools/speed_page.py --measure%s` measures this machine and fills the tables."
 
 Machines = dict[str, Results]
@@ -76,11 +77,11 @@ def grouped(hosts: Machines, only: tuple[str, ...]) -> Groups:
 
 
 def machine_table(hosts: Machines) -> str:
-    """A line for each group and each other, a column for each machine."""
+    """A line for each group and each other, a column for each machine; a dash where there is no target, or no figure."""
     lines = ["| work | beside | target | " + " | ".join(hosts) + " |", "|---" * (3 + len(hosts)) + "|"]
     for (group, other), found in grouped(hosts, ("",)).items():
         least = sorted({t["ratio"] for pairs in found.values() for _, t in pairs if t["ratio"] is not None})
-        cells = [group, other, report.span(least) if least else "", *(cell(found.get(name, [])) for name in hosts)]
+        cells = [group, other, report.span(least) if least else DASH, *(cell(found.get(name, [])) or DASH for name in hosts)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

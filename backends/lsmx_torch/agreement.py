@@ -112,7 +112,7 @@ def bounds(arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[int, int]:
     for x in arrays[1:]:
         if x.device.type == "cpu" and not x.is_floating_point() and x.numel():
             ignored = options.get("ignore_index", -100)
-            counted = x if ignored is None else x[x != ignored]
+            counted = x if ignored is None else x[x.long() != ignored]
             return (int(counted.min()), int(counted.max())) if counted.numel() else (0, 0)
     return 0, 0
 

@@ -32,17 +32,17 @@ def vocabulary_parallel(
 
     Parameters
     ----------
-    function
+    function : callable or str
         One of lsmx, or its name: ``log_softmax``, ``softmax``, ``logsumexp``, ``log_prob``, ``entropy``, ``cross_entropy``,
         ``kl_divergence``, ``js_divergence``, ``row_sums``, ``token_stats``, ``linear_cross_entropy``, ``linear_log_prob``.
-    *arrays
+    *arrays : Tensor
         Its arrays: of those of the logits' shape this process's part; indices and targets count along the whole row and are the
         same in all processes. For ``linear_*`` the hidden states are the same in all processes, and ``weight`` is the part.
-    group
+    group : ProcessGroup, optional
         The processes, in the order of their parts; by default all. Parts need not be of one size, and may be empty.
-    axis
+    axis : int, default -1
         The axis that is divided.
-    **options
+    **options : object
         Those of the function; masks and class weights are those of the part.
 
     Returns
@@ -54,10 +54,19 @@ def vocabulary_parallel(
     Raises
     ------
     PartError
-        A ``ValueError``, in every process: they disagree in the function, the rows' shape, the dtype, the axis, an option, or the
-        version of the arithmetic.
+        In every process: they disagree in the function, the rows' shape, the dtype, the axis, an option, or the version of the
+        arithmetic.
+    ArgumentError
+        A function that cannot be divided.
     NotImplementedError
         Inside a transform of ``torch.func``, or in forward mode.
+    LsmxError
+        What the function itself raises.
+
+    See Also
+    --------
+    data_parallel : the rows are divided, not the vocabulary.
+    lsmx.partial : the same in steps, without a process group.
 
     Notes
     -----
@@ -66,9 +75,19 @@ def vocabulary_parallel(
 
     Examples
     --------
-    >>> import torch, lsmx, lsmx_torch.parallel                                               # doctest: +SKIP
-    >>> loss = lsmx_torch.parallel.vocabulary_parallel(lsmx.cross_entropy, logits, target)    # doctest: +SKIP
-    >>> loss.backward()                                                                       # doctest: +SKIP
+    A group of one process, in which the part is the whole row; among several each has some of the classes:
+
+    >>> import lsmx, torch, torch.distributed as dist
+    >>> from lsmx_torch.parallel import vocabulary_parallel
+    >>> alone = {"store": dist.HashStore(), "rank": 0, "world_size": 1}
+    >>> dist.init_process_group("gloo", **alone)
+    >>> logits = torch.zeros(2, 4, requires_grad=True)
+    >>> target = torch.tensor([0, 3])
+    >>> loss = vocabulary_parallel(lsmx.cross_entropy, logits, target)
+    >>> loss.backward()
+    >>> torch.equal(loss, lsmx.cross_entropy(logits, target))
+    True
+    >>> dist.destroy_process_group()
     """
     name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
     linear = name.startswith("linear_")
@@ -93,14 +112,38 @@ def data_parallel(group: Any = None) -> Iterator[None]:
 
     Parameters
     ----------
-    group
+    group : ProcessGroup, optional
         The processes; by default all. They call the same functions, on any number of rows each.
+
+    Yields
+    ------
+    None
+        While the block runs, reductions are over the group.
+
+    Raises
+    ------
+    ValueError
+        There is no process group; PyTorch says so.
+
+    See Also
+    --------
+    vocabulary_parallel : the vocabulary is divided, not the rows.
 
     Examples
     --------
-    >>> import torch, lsmx, lsmx_torch.parallel                      # doctest: +SKIP
-    >>> with lsmx_torch.parallel.data_parallel():                    # doctest: +SKIP
+    A group of one process, which has all rows; among several each has some of them:
+
+    >>> import lsmx, torch, torch.distributed as dist
+    >>> from lsmx_torch.parallel import data_parallel
+    >>> alone = {"store": dist.HashStore(), "rank": 0, "world_size": 1}
+    >>> dist.init_process_group("gloo", **alone)
+    >>> logits = torch.zeros(2, 4, requires_grad=True)
+    >>> target = torch.tensor([0, 3])
+    >>> with data_parallel():
     ...     loss = lsmx.cross_entropy(logits, target)
+    >>> torch.equal(loss, lsmx.cross_entropy(logits, target))
+    True
+    >>> dist.destroy_process_group()
     """
     with dividing(division_by(bind, merged_by(group))):
         yield

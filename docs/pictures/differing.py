@@ -18,6 +18,7 @@ from matplotlib.patches import Rectangle
 
 NAME = "differing"
 ROWS, COLUMNS = 256, 32000
+LETTERS = 18  # points: 10 pixels on a phone 360 pixels wide
 
 
 def results() -> dict[str, Any]:
@@ -77,25 +78,25 @@ def draw(data: Any, theme: Theme) -> Any:
     """The lower triangle. A name at the end of a row is also that of the column below it."""
     names = data["names"]
     scale = LinearSegmentedColormap.from_list("share", [theme.background, theme.high])
-    figure = plt.figure(figsize=(drawing.WIDTH, 6.6))
+    figure = plt.figure(figsize=(drawing.WIDTH, 7.2))
     axes = figure.add_axes((0.005, 0.01, 0.99, 0.98))
-    axes.set(xlim=(0, len(names) + 3.3), ylim=(len(names), -0.15))
+    axes.set(xlim=(0, len(names) + 3.7), ylim=(len(names), -0.15))
     axes.axis("off")
     for i, (name, row) in enumerate(zip(names, data["percent"], strict=True)):
         library = next(library for library in theme.libraries if name.startswith(library))
-        look = {"color": theme.libraries[library]["color"], "weight": "bold"}
-        axes.text(i + 0.15, i + 0.53, name, va="center_baseline", **look)
+        look = {"color": theme.libraries[library]["color"], "weight": "bold", "size": LETTERS}
+        axes.text(i + 0.15, i + 0.53, name.replace("columns ", ""), va="center_baseline", **look)
         for j, percent in enumerate(row):
             fill = scale((percent / 100) ** 0.5)
             edge = {"edgecolor": theme.lsmx, "linewidth": 2} if percent == 0 else {"edgecolor": fill}
             axes.add_patch(
                 Rectangle((j + 0.05, i + 0.05), 0.9, 0.9, facecolor=fill, gid=drawing.gid(name, "and", names[j]), **edge)
             )
-            said = {"ha": "center", "va": "center_baseline", "size": drawing.SMALL, "color": drawing.ink_on(fill)}
-            axes.text(j + 0.5, i + 0.53, f"{percent:.1f}" if 0 < percent < 99.95 else f"{percent:.0f}", **said)
-    axes.text(len(names) + 3.2, 0.53, "elements whose bits differ, in percent", weight="bold", ha="right", size=drawing.LARGE)
-    axes.text(len(names) + 3.2, 1.53, "a name is for its row and", ha="right", size=drawing.SMALL)
-    axes.text(len(names) + 3.2, 2.13, "for the column below it", ha="right", size=drawing.SMALL)
+            said = {"ha": "center", "va": "center_baseline", "size": LETTERS, "color": drawing.ink_on(fill)}
+            axes.text(j + 0.5, i + 0.53, "<1" if 0 < percent < 0.5 else f"{percent:.0f}", **said)
+    axes.text(len(names) + 3.6, 0.53, "percent of elements whose bits differ", weight="bold", ha="right", size=LETTERS)
+    axes.text(len(names) + 3.6, 1.53, "a name is for its row and", ha="right", size=LETTERS)
+    axes.text(len(names) + 3.6, 2.28, "for the column below it", ha="right", size=LETTERS)
     return figure
 
 

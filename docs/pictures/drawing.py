@@ -93,7 +93,7 @@ def styles(theme: Theme) -> dict[str, Any]:
         "grid.color": theme.faint,
         "xtick.minor.size": 0,
         "ytick.minor.size": 0,
-        **dict.fromkeys(BACKGROUNDS, theme.background),
+        **dict.fromkeys(BACKGROUNDS, "none"),  # the page's
         **dict.fromkeys(INKS, theme.ink),
     }
 

@@ -136,7 +136,8 @@ def missed(results: Results) -> list[str]:
         if reached(entry, target) is False:
             threads = "" if entry["threads"] is None else f", {entry['threads']} thread{'s' * (entry['threads'] > 1)}"
             value, least = ratio(entry, target), needed(entry, target)
-            lines.append(f"{entry['work']}{threads}, beside {target['other']}: {value:.2f} in place of {least:.2f}")
+            digits = 2 if f"{value:.2f}" != f"{least:.2f}" else 3
+            lines.append(f"{entry['work']}{threads}, beside {target['other']}: {value:.{digits}f} in place of {least:.{digits}f}")
     return lines
 
 

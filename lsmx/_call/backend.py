@@ -23,23 +23,23 @@ class Kernel:
 
     Attributes
     ----------
-    name
+    name : str
         Shown by ``explain`` and ``lsmx info``.
-    function, direction
+    function, direction : str
         What it computes: a registered name, and one of ``forward``, ``backward``, ``jvp``, ``jacobian``; or a derivative of 16-bit
         rows, as ``backward_z``.
-    plan
+    plan : callable
         Called with the arguments of the function's static method, ``ctx`` first. Returns the reason why it does not take them, or a
         function without arguments that computes the result and saves on ``ctx`` what the static method saves. That function may put
         its result into ``ctx.out``, if there is one, and return it.
-    warns
+    warns : bool, default True
         Whether its operations may give warnings, so that it is to run inside ``Backend.quiet``.
-    direct
+    direct : callable, optional
         For the first kernel of a library, a function that is called once and returns a short way for the commonest calls, or None.
         The short way is called with the arrays, ``axis``, ``where``, ``dtype`` (None for derivatives), ``out``, and the further
         options by position. It returns the result, with nothing saved, or None to have the call go the long way. It need not ask
         whether an autograd follows the arrays.
-    unavailable
+    unavailable : callable, optional
         Why it can run nowhere here, whatever the arrays, as when the compiler that it needs is not installed; or None.
     """
 
@@ -65,57 +65,57 @@ class Backend:
 
     Attributes
     ----------
-    name
+    name : str
         What ``backend_for``, ``using`` and the tables call it.
-    roots
+    roots : tuple of str
         Root modules of the array types that it serves, such as ``("torch",)``.
-    owns
+    owns : callable
         Whether a type is one of the library's array types: called with types whose root module is among ``roots``.
-    ops
+    ops : callable
         The array operations for an array, in a format.
-    kernels
+    kernels : tuple of Kernel, default ()
         In order of preference.
-    bind
+    bind : callable, optional
         Computes an ``Operation`` so that the library's autograd can differentiate it by its rules: called with the operation and
         the arguments of its ``compute``. It may ignore ``out``. None if the library has no autograd.
-    unfollowed
+    unfollowed : callable, optional
         Called with the short way of a kernel, its function and direction. Returns a short way that first looks whether the autograd
         (or a compiler, or a transform) follows the arrays, and then returns None or does what ``bind`` does. None if all calls are
         to go through ``bind``.
-    compiling
+    compiling : callable, optional
         Says whether the library's compiler is tracing, when no short way is taken. The compiler must be able to trace this call.
-    define
+    define : callable, optional
         Makes an ``Operation`` known to the library before it is first called, for programs that were saved. None if nothing needs
         it.
-    follows
+    follows : str, optional
         For a library that wraps another's arrays, as HIPS autograd does NumPy's: the name of that one's backend. Wrapped and plain
         arrays then go together. None for other libraries.
-    quiet
+    quiet : callable, optional
         A context manager around every computation, which silences warnings about overflow, NaN and the like: results are defined.
-    place
+    place : callable, optional
         What arrays have to share to go together, as the device: called with an array. By default namespace and device of ``ops``.
-    xp
+    xp : array namespace, optional
         The array namespace, if all arrays of the library share it. By default that of ``ops``.
-    one_place
+    one_place : bool, default False
         Whether arrays of one type are all of one namespace and on one device, so that they always go together.
-    seen
+    seen : callable, optional
         Says whether the values of an array can be read now: it is in the host's memory, and neither traced nor transformed nor
         fake. None if never.
-    recomputed
+    recomputed : callable, optional
         The autograd's checkpoint: makes of a function of arrays one whose derivatives compute it again, so that nothing inside of
         it is kept. None if there is no autograd.
-    apart
+    apart : callable, optional
         Computes an operation on parts of arrays, for which there are no derivatives: refuses arrays that the autograd follows, and
         sees to it that there are 64-bit integers. Called with the operation and the arguments of its ``compute`` but ``out``. None
         if ``compute`` will do.
-    version, devices
+    version, devices : callable
         For ``lsmx info``; ``devices`` raises with the reason if none can be used.
-    dtypes
+    dtypes : tuple of str
         Names of the float dtypes that the library has.
-    from_numpy
+    from_numpy : callable
         Makes an array of the library: called with a NumPy array, a dtype name (a float's, ``"int32"`` or ``"bool"``: an exact cast)
         and a device or None. For ``lsmx verify`` and the tests.
-    to_numpy
+    to_numpy : callable
         The way back; a dtype that NumPy lacks is widened, which is exact.
     """
 

@@ -78,11 +78,11 @@ def row_blocks(xp: Any, block: int, elsewhere: Callable[[Array], str | None] = a
 
     Parameters
     ----------
-    xp
+    xp : array namespace
         The array namespace; its arrays can be assigned to.
-    block
+    block : int
         Elements to take at a time, unless a single row has more; the definition holds some twenty arrays of this size at once.
-    elsewhere
+    elsewhere : callable, optional
         Says why an array is not to be split, as when it is not in the host's memory; or None.
 
     Returns
@@ -95,7 +95,8 @@ def row_blocks(xp: Any, block: int, elsewhere: Callable[[Array], str | None] = a
     >>> import numpy as np
     >>> from lsmx.extend import row_blocks
     >>> kernels = row_blocks(np, block=2**15)
-    >>> {(k.function, k.direction) for k in kernels} >= {("softmax", "forward"), ("logsumexp", "backward")}
+    >>> found = {(k.function, k.direction) for k in kernels}
+    >>> found >= {("softmax", "forward"), ("logsumexp", "backward")}
     True
     """
     found: dict[tuple[str, str], Callable[..., Found]] = {}

@@ -134,7 +134,18 @@ def with_classes(of: Targets) -> Targets | str:
 
 
 def cross_entropy_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
-    """The plans, by function and direction."""
+    """The plans, by function and direction.
+
+    Parameters
+    ----------
+    runner : Runner
+        How passes are run on the library's arrays.
+
+    Returns
+    -------
+    dict of tuple of str to callable
+        What the ``plan`` of a `Kernel` is made of, by function and direction.
+    """
 
     def forward(ctx: Any, /, *arrays: Array, axis: Any = -1, where: Array | None = None, **options: Any) -> Found:
         found = targets(runner, arrays, axis, where, options)

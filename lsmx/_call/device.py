@@ -37,7 +37,20 @@ known_geometry = functools.lru_cache(maxsize=1024)(geometry)
 
 
 def fused(memory: Memory, engine: Engine) -> tuple[Kernel, ...]:
-    """The compiled kernels for arrays in a memory, run by an engine."""
+    """The compiled kernels for arrays in a memory, run by an engine.
+
+    Parameters
+    ----------
+    memory : Memory
+        How the library's arrays lie in memory.
+    engine : object
+        What runs passes, such as `cuda_engine` gives.
+
+    Returns
+    -------
+    tuple of Kernel
+        For a `Backend`.
+    """
     passes = runner(memory, engine)
     plans = loss_plans(passes) | cross_entropy_plans(passes)
     losses = (kernel(engine, name, direction, plan) for (name, direction), plan in plans.items())

@@ -35,15 +35,15 @@ class Division:
 
     Attributes
     ----------
-    merged
+    merged : callable
         Merges numbers of this part with those of all others: see ``Part.merged``.
-    sizes, starts
+    sizes, starts : tuple of int, default ()
         Elements of whole rows along each of the reduced axes, and where the parts begin. Empty if rows are divided among ranks.
-    bind
+    bind : callable, optional
         Computes an operation on parts, using `divided`; by default at once, without any autograd.
-    adapted
+    adapted : callable, optional
         See ``Part.adapted``.
-    heard
+    heard : callable, optional
         The next answer of ``merged``, if that is known before it is asked.
     """
 
@@ -55,12 +55,41 @@ class Division:
     heard: Callable[[], Arrays | None] = lambda: None
 
     def concerns(self, operation: Operation) -> bool:
-        """Whether what is divided are the rows that an operation walks."""
+        """Whether what is divided are the rows that an operation walks.
+
+        Parameters
+        ----------
+        operation : Operation
+            The operation.
+
+        Returns
+        -------
+        bool
+            False where the other thing is divided: rows among ranks, or along their classes.
+        """
         forward = operation.family.get("forward")
         return (forward is not None and forward.name == MEAN) is not bool(self.sizes)
 
     def part(self, shape: Shape, axes: Axes) -> Part:
-        """The `Part` that an array of some shape is, with rows along some axes."""
+        """The `Part` that an array of some shape is, with rows along some axes.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the part's array.
+        axes : tuple of int
+            The axes along which rows lie, sorted and not negative.
+
+        Returns
+        -------
+        Part
+            Where it lies in the whole array, and how to hear from the others.
+
+        Raises
+        ------
+        PartError
+            It does not lie within the rows, or rows lie along another number of axes.
+        """
         whole, start = list(shape), [0] * len(shape)
         if self.sizes:
             if len(axes) != len(self.sizes):
@@ -75,7 +104,18 @@ class Division:
         return Part(tuple(whole), tuple(start), self.merged, *sums, self.adapted)
 
     def divided(self, operation: Operation) -> Operation:
-        """The same operation, computed on this part and merged with the others."""
+        """The same operation, computed on this part and merged with the others.
+
+        Parameters
+        ----------
+        operation : Operation
+            On whole rows.
+
+        Returns
+        -------
+        Operation
+            With the same name, arrays and options.
+        """
 
         def compute(arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options, out: Array | None) -> Array:
             part = self.part(tuple(arrays[operation.at].shape), operation.axes(arrays, axis))
@@ -85,7 +125,28 @@ class Division:
 
 
 def on_part(operation: Operation, part: Part, arrays: tuple[Array, ...], axis: Any, where: Array | None, options: Options) -> Array:
-    """An operation on a part of rows: by kernels that need only the sums of whole rows, if there are any, or by the definition."""
+    """An operation on a part of rows: by kernels that need only the sums of whole rows, if there are any, or by the definition.
+
+    Parameters
+    ----------
+    operation : Operation
+        What to compute.
+    part : Part
+        Of which rows the arrays are a part, and how to hear from the others.
+    arrays : tuple of array
+        Its arrays, as plain ones.
+    axis : int, tuple of int or None
+        The axis or axes of the rows.
+    where : array of bool or None
+        Mask, broadcastable to the rows.
+    options : mapping
+        The further options of the operation.
+
+    Returns
+    -------
+    array
+        The part of the result; or all of it, where that is one number a row.
+    """
     with forcing(_forced.get() or PARTS):
         if part.row_sums is not None and operation.name.partition("_with_")[0] == "row_sums":
             return sums_of(operation, part, arrays, axis, where, options)
@@ -123,7 +184,18 @@ divisions: ContextVar[tuple[Division, ...]] = ContextVar("lsmx_divisions", defau
 
 @contextmanager
 def dividing(*given: Division) -> Iterator[None]:
-    """A context in which arrays are parts, by the divisions given beside those of contexts around it."""
+    """A context in which arrays are parts, by the divisions given beside those of contexts around it.
+
+    Parameters
+    ----------
+    *given : Division
+        How arrays are parts of larger ones: along the classes, along the rows, or both.
+
+    Yields
+    ------
+    None
+        While the block runs, calls are on parts.
+    """
     token = divisions.set((*given, *divisions.get()))
     try:
         with forcing(_forced.get() or PARTS):

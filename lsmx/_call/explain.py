@@ -29,18 +29,22 @@ def explain(
 
     Parameters
     ----------
-    *arrays
+    *arrays : array
         The arrays of the call: those that the function takes for ``"forward"``, ``grad_output`` or ``tangent`` and the residual for
         ``"backward"`` and ``"jvp"`` (the output may follow where that is no part of it), the residual for ``"jacobian"``. One array
         alone stands for all of them, if they are of one shape.
-    function
+    function : str, default "log_softmax"
         A registered name.
-    direction
+    direction : str, default "forward"
         ``"forward"``, ``"backward"``, ``"jvp"`` or ``"jacobian"``; ``"backward_z"`` or ``"jvp_z"`` for the derivatives of
         log-softmax at its input, which autograds take in 16 bits.
-    axis, where, dtype
-        As in the call.
-    **options
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the rows, as in the call.
+    where : array of bool, optional
+        Mask, as in the call.
+    dtype : dtype or str, optional
+        What the call casts to first.
+    **options : object
         Those of the function, as in the call: ``temperature``, ``label_smoothing``, ``weight``, ...
 
     Returns
@@ -51,7 +55,20 @@ def explain(
     Raises
     ------
     BackendError
-        A ``ValueError``: no such function or direction, or not its arrays.
+        No such function or direction, or not its arrays.
+    ArgumentError
+        An option that the function does not have.
+    ArrayTypeError
+        Something that is not an array.
+    ArgumentValueError
+        A ``temperature`` or ``softcap`` that is not positive.
+    DTypeError
+        A ``dtype`` that is no float dtype.
+
+    See Also
+    --------
+    backend_for : the backend alone.
+    using : compute by a chosen one.
 
     Examples
     --------

@@ -50,7 +50,18 @@ class Finish:
 
 
 def finish_of(operation: Operation) -> Finish | None:
-    """How kernels finish an operation, if it needs nothing of whole rows but their sums; else None."""
+    """How kernels finish an operation, if it needs nothing of whole rows but their sums; else None.
+
+    Parameters
+    ----------
+    operation : Operation
+        A direction of a registered function.
+
+    Returns
+    -------
+    object or None
+        The operations that find the sums and that do the rest.
+    """
     forward = operation.family.get("forward")
     name, *given = [""] if forward is None else forward.name.split("_with_")
     operator = every().get(name)

@@ -26,7 +26,7 @@ def registered() -> dict[str, Operator]:
 
     Returns
     -------
-    dict
+    dict of str to Operator
         From names to what can be called; the rules are its ``function``.
 
     Examples
@@ -39,5 +39,11 @@ def registered() -> dict[str, Operator]:
 
 
 def by_full_name() -> dict[str, Operator]:
-    """The same with a variant of each for options that are arrays, by names such as ``log_prob_with_temperature``."""
+    """Every registered function, and a variant of each for options that are arrays, by names such as ``log_prob_with_temperature``.
+
+    Returns
+    -------
+    dict of str to Operator
+        By the name, and what is given as an array.
+    """
     return {variant.full_name: variant for operator in every().values() for variant in operator.variants.values()}

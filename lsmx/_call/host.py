@@ -30,6 +30,16 @@ def core_kernels(memory: HostMemory) -> tuple[Kernel, ...]:
     """The passes of the compiled core, for arrays in a memory: all directions of the library's own functions but Jacobians.
 
     Softmax's Jacobian is symmetric, so that its JVP is its backward pass.
+
+    Parameters
+    ----------
+    memory : HostMemory
+        How the library's arrays lie in the host's memory.
+
+    Returns
+    -------
+    tuple of Kernel
+        For a `Backend`.
     """
     tasks = [(name, direction, f"{name}_{direction}") for name in FUNCTIONS for direction in ("forward", "backward", "jvp")]
     tasks += [("log_softmax", direction, f"log_softmax_{direction}") for direction in ("backward_z", "jvp_z")]

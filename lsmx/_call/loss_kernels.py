@@ -58,33 +58,33 @@ class Operands:
 
     Attributes
     ----------
-    z
+    z : array
         The logits.
-    axes
+    axes : tuple of int
         Along which their rows lie.
-    where
+    where : array of bool or None
         A mask.
-    index
+    index : array of int or None
         An integer for each row, or with ones along the axes.
-    ignored
+    ignored : int or None
         An index that makes a row count as 0.
-    one
+    one : array or None
         A number for each row: a cotangent.
-    temperature
+    temperature : float or array
         A number, or one for each row.
-    softcap
+    softcap : float
         A number, 0 for none.
-    row_sums
+    row_sums : array or None
         What the function of this name gave for the rows.
-    w
+    w : array or None
         Other logits beside them.
-    numbers
+    numbers : array or None
         Several numbers for each row, along a last axis, in the format that is computed in.
-    probabilities
+    probabilities : array or None
         The probability of each class that the logits are compared with; in a JVP or ``row_gradient``, the vector.
-    weight
+    weight : array or None
         Numbers for each class, so that they broadcast to the rows.
-    smoothing
+    smoothing : float
         The part of targets that goes to all classes alike.
     """
 
@@ -121,9 +121,9 @@ class Runner:
 
     Attributes
     ----------
-    refuse
+    refuse : callable
         Why a pass cannot take its operands, or None.
-    run
+    run : callable
         Runs a pass: called with its name, the operands, the shape of the result, and ``out`` or None. The result is in the format
         that is computed in if it is one number a row, else in the dtype of the logits.
     """
@@ -133,7 +133,18 @@ class Runner:
 
 
 def loss_plans(runner: Runner) -> dict[tuple[str, str], Callable[..., Found]]:
-    """The plans of all kernels, by function and direction."""
+    """The plans of all kernels, by function and direction.
+
+    Parameters
+    ----------
+    runner : Runner
+        How passes are run on the library's arrays.
+
+    Returns
+    -------
+    dict of tuple of str to callable
+        What the ``plan`` of a `Kernel` is made of, by function and direction.
+    """
     plans: dict[tuple[str, str], Callable[..., Found]] = {}
     for name, function, passname in (
         ("log_prob", LogProb, "log_prob"),

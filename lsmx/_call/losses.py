@@ -58,7 +58,9 @@ def positive(name: str, value: object) -> float:
     """A number that is positive and finite."""
     number = number_of(value)
     if not 0.0 < number < math.inf:
-        raise ArgumentValueError(f"{name}: {shown(value)} is not a positive number; pass {known_now(value)}, or leave {name} out")
+        raise ArgumentValueError(
+            f"{name}: {shown(value)} is not a positive finite number; pass {known_now(value)}, or leave {name} out"
+        )
     return number
 
 
@@ -72,6 +74,8 @@ def number_of(value: object) -> float:
 
 def known_now(value: object) -> str:
     """What to pass in place of a value that is no number: of a tracer, one that does not depend on what is traced."""
+    if isinstance(value, list | tuple):
+        return "one, or an array with one for each row"
     traced = getattr(value, "shape", None) == () and type(value).__module__ != "numpy"
     return "one that is known when the call is traced, as a static argument" if traced else "one"
 
@@ -96,7 +100,7 @@ def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any, row_sums: Any 
         bad = ~((values > 0) & (values < np.inf))
         if bad.any():
             raise ArgumentValueError(
-                f"temperature: {shown(values[bad][0])} {where_is(bad)}is not a positive number; pass one for each row"
+                f"temperature: {shown(values[bad][0])} {where_is(bad)}is not a positive finite number; pass one for each row"
             )
     if not tuple(shape) and len(z.shape) > len(axes := normal_axes(axis, len(z.shape))):
         to = reduced_shape(tuple(z.shape), axes, keepdims=False)
@@ -143,7 +147,9 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
     if counts is not None:
         bad &= counts
     if bad.any():
-        also = "" if ignored is None else f", or ignore_index={ignored}"
+        masked = name == "index" and values[bad][0] < 0
+        padding = "; where a row has none (padding), pass 0 and leave the result out" if masked else ""
+        also = padding if ignored is None else f", or ignore_index={ignored}"
         raise ClassError(f"{name}: {values[bad][0]} {where_is(bad)}is no class of a row of {n}; accepted are 0 to {n - 1}{also}")
     if rows_are_divided():
         return None
@@ -293,7 +299,16 @@ def ignoring(ignore_index: object) -> dict[str, Any]:
     number = integer(ignore_index)
     if number is None:
         raise ArgumentError(f"ignore_index: {shown(ignore_index)} is not an integer; pass one, or None to ignore nothing")
+    if not -(2**63) <= number < 2**63:
+        raise ArgumentValueError(
+            f"ignore_index: {number} is beyond 64 bits; pass an integer that is not, or None to ignore nothing"
+        )
     return {} if number == -100 else {"ignore_index": number}
+
+
+def ignored_by(rule: dict[str, Any]) -> int | None:
+    """The index that is ignored, by what `ignoring` has found."""
+    return rule.get("ignore_index", -100) if rule.get("ignores", True) else None
 
 
 def rows_of(z: Array, axis: Axis) -> Any:

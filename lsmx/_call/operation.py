@@ -59,35 +59,35 @@ class Operation:
 
     Attributes
     ----------
-    name
+    name : str
         Unique among the operations of a registry, as ``log_softmax_backward``.
-    takes
+    takes : mapping of str to Kind
         Its arrays by name, in order, each with its kind.
-    rows
+    rows : str
         The name of the one whose rows are walked: ``axis`` and ``where`` refer to it, and the result has its dtype.
-    compute
+    compute : callable
         Called with the arrays, ``axis``, ``where``, the further options, and ``out`` or None.
-    result
+    result : Kind or str
         The kind of the result, or the name of an argument that it has the shape of.
-    options
+    options : mapping
         Further options with their defaults.
-    saves
+    saves : tuple of str
         What the rules ask for: names of arguments, or ``"output"`` for the result.
-    pull
+    pull : mapping of str to callable
         By argument: the VJP along it, from the cotangent and what was saved.
-    push
+    push : mapping of str to callable
         By argument: the share of the JVP that its tangent has.
-    widens
+    widens : bool, default False
         Whether the result has the dtype that is computed in: float32 for 16-bit rows.
-    inert
+    inert : tuple of str
         Arguments that have no derivative: only their shape matters, or they hold no floats.
-    family
+    family : mapping of str to Operation
         The operations of its function, by direction; itself among them.
-    each
+    each : bool, default False
         Whether it computes on one number (or a few) for each row of logits: those are whole even where rows lie in parts.
-    narrow
+    narrow : Operation, optional
         The same with other ``saves``, ``pull`` and ``push``, for 16-bit rows; or None.
-    beforehand
+    beforehand : callable, optional
         Called by an autograd first: returns an operation and arrays to differentiate in place of this one, with the same bits and
         fewer walks over the rows. Or None.
     """
@@ -109,7 +109,18 @@ class Operation:
     beforehand: Beforehand | None = None
 
     def on(self, arrays: Sequence[Array]) -> Operation:
-        """The operation with the rules and the residual for the dtype of these arrays: ``narrow`` for 16 bits."""
+        """The operation with the rules and the residual for the dtype of these arrays: ``narrow`` for 16 bits.
+
+        Parameters
+        ----------
+        arrays : sequence of array
+            Its arrays, in the order of ``takes``.
+
+        Returns
+        -------
+        Operation
+            Itself, or ``narrow``.
+        """
         narrow = self.narrow
         return self if narrow is None or float_name(self.rows, arrays[self.at]) not in NARROW else narrow
 
@@ -129,19 +140,76 @@ class Operation:
         return tuple(i for i, name in enumerate(self.takes) if self.moves(name))
 
     def moves(self, name: str) -> bool:
-        """Whether the result can change with an argument."""
+        """Whether the result can change with an argument.
+
+        Parameters
+        ----------
+        name : str
+            Of the argument.
+
+        Returns
+        -------
+        bool
+            False for integers, masks, and what is ``inert``.
+        """
         return self.takes[name].floating and name not in self.inert
 
     def axes(self, arrays: Sequence[Array], axis: Any) -> Axes:
-        """``axis`` as a tuple of non-negative ints."""
+        """``axis`` as a tuple of non-negative ints.
+
+        Parameters
+        ----------
+        arrays : sequence of array
+            Its arrays, in the order of ``takes``.
+        axis : int, tuple of int or None
+            The axis or axes of the rows.
+
+        Returns
+        -------
+        tuple of int
+            Sorted.
+
+        Raises
+        ------
+        AxisError
+            An axis that there is not.
+        """
         return normal_axes(axis, len(arrays[self.at].shape))
 
     def axis(self, arrays: Sequence[Array], axes: Sequence[int]) -> Any:
-        """Back from ``axes``: -1 for the last one, which is the quickest to look at, and None for an array that has none."""
+        """Back from ``axes``: -1 for the last one, which is the quickest to look at, and None for an array that has none.
+
+        Parameters
+        ----------
+        arrays : sequence of array
+            Its arrays, in the order of ``takes``.
+        axes : sequence of int
+            As `axes` gives them.
+
+        Returns
+        -------
+        int, tuple of int or None
+            To be given to a call.
+        """
         return -1 if list(axes) == [len(arrays[self.at].shape) - 1] else tuple(axes) or None
 
     def shape(self, shapes: Sequence[Shape], axes: Axes, options: Options) -> Shape:
-        """The shape of the result, from those of the arguments."""
+        """The shape of the result, from those of the arguments.
+
+        Parameters
+        ----------
+        shapes : sequence of tuple of int
+            Of its arrays.
+        axes : tuple of int
+            The axes along which rows lie, sorted and not negative.
+        options : mapping
+            The further options.
+
+        Returns
+        -------
+        tuple of int
+            The shape.
+        """
         if isinstance(self.result, str):
             return shapes[self.names.index(self.result)]
         if self.result is PER_ROW:
@@ -149,12 +217,38 @@ class Operation:
         return self.result.shape(shapes[self.at], axes)
 
     def dtype(self, rows: Array) -> str:
-        """The name of the result's dtype."""
+        """The name of the result's dtype.
+
+        Parameters
+        ----------
+        rows : array
+            Whose rows are walked.
+
+        Returns
+        -------
+        str
+            Such as ``"float32"``.
+        """
         name = float_name(self.rows, rows)
         return FORMAT_OF[name].dtype if self.widens else name
 
     def check(self, arrays: Sequence[Array], axis: Any, where: Array | None) -> None:
-        """Raise what the computation would: inside an autograd or a compiler the same error would come in another form."""
+        """Raise what the computation would: inside an autograd or a compiler the same error would come in another form.
+
+        Parameters
+        ----------
+        arrays : sequence of array
+            Its arrays, in the order of ``takes``.
+        axis : int, tuple of int or None
+            The axis or axes of the rows.
+        where : array of bool or None
+            Mask.
+
+        Raises
+        ------
+        DTypeError, ShapeError, AxisError
+            What does not go together.
+        """
         rows = arrays[self.at]
         float_name(self.rows, rows)
         shape, axes = tuple(rows.shape), self.axes(arrays, axis)
@@ -164,23 +258,81 @@ class Operation:
             check_mask(where, shape)
 
     def values(self, options: Options | None = None) -> list[Any]:
-        """The further options in order, each as given or by default."""
+        """The further options in order, each as given or by default.
+
+        Parameters
+        ----------
+        options : mapping, optional
+            Those that are given.
+
+        Returns
+        -------
+        list
+            One value for each of ``options``, in order.
+
+        Raises
+        ------
+        TypeError
+            An option that there is not.
+        """
         options = options or {}
         if unknown := options.keys() - self.options.keys():
             raise TypeError(f"{self.name}: there is no option {', '.join(sorted(unknown))}")
         return [options.get(name, default) for name, default in self.options.items()]
 
     def named(self, values: Sequence[Any]) -> dict[str, Any]:
-        """Back from ``values``."""
+        """Back from ``values``.
+
+        Parameters
+        ----------
+        values : sequence
+            One for each of ``options``, in order.
+
+        Returns
+        -------
+        dict
+            The same by name.
+        """
         return dict(zip(self.options, values, strict=True))
 
     def saved(self, arrays: Sequence[Array], result: Array) -> dict[str, Array]:
-        """What the rules ask for, of the arguments and the result, by name."""
+        """What the rules ask for, of the arguments and the result, by name.
+
+        Parameters
+        ----------
+        arrays : sequence of array
+            Its arrays, in the order of ``takes``.
+        result : array
+            The result.
+
+        Returns
+        -------
+        dict of str to array
+            By the names in ``saves``.
+        """
         at = {"output": result, **dict(zip(self.names, arrays, strict=True))}
         return {name: at[name] for name in self.saves}
 
     def rule(self, which: str, name: str) -> Rule:
-        """``pull`` or ``push`` along an argument; raises if there is none."""
+        """``pull`` or ``push`` along an argument; raises if there is none.
+
+        Parameters
+        ----------
+        which : str
+            ``"pull"`` or ``"push"``.
+        name : str
+            Of the argument.
+
+        Returns
+        -------
+        callable
+            Called with a `Calculus`, the vector, and what was saved.
+
+        Raises
+        ------
+        NotImplementedError
+            There is none.
+        """
         rule: Rule | None = getattr(self, which).get(name)
         if rule is None:
             along = "normalizer, or along the weight that a mean divides by" if name == "divisor" else name

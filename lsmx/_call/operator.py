@@ -36,17 +36,17 @@ class Operator:
 
     Attributes
     ----------
-    name
+    name : str
         Its name in the registry.
-    function
+    function : type of Function
         Its rules.
-    given
+    given : tuple of str
         Names of the options that this variant takes as arrays: see ``Function.optional``.
-    operations
+    operations : mapping of str to Operation
         Its directions, as autograds know them.
-    variants
+    variants : mapping of tuple of str to Operator
         The operators of the same function for options that are arrays, by their names; itself for no such option.
-    unknown
+    unknown : tuple of str
         Those of ``axis`` and ``where`` that its forward pass does not take.
     """
 
@@ -75,7 +75,18 @@ class Operator:
         return "_with_".join((self.name, *self.given))
 
     def rule(self, direction: str) -> Callable[..., Any]:
-        """What computes a direction: one of the function's own, or of those for 16-bit rows."""
+        """What computes a direction: one of the function's own, or of those for 16-bit rows.
+
+        Parameters
+        ----------
+        direction : str
+            Such as ``"forward"``, ``"backward"`` or ``"backward_z"``.
+
+        Returns
+        -------
+        callable
+            A static method of the function.
+        """
         rules, suffix = self.function, ""
         if self.function.narrow is not None and direction.endswith(suffix_of(self.function.narrow)):
             rules, suffix = self.function.narrow, suffix_of(self.function.narrow)
@@ -143,6 +154,37 @@ class Operator:
 
         Where a function has several gradients, the direction is followed by the argument's name, as in ``"backward z"``. Arrays
         ``beside`` the residual are checked to go together with it, but not computed with.
+
+        Parameters
+        ----------
+        direction : str
+            ``"backward"``, ``"jvp"`` or ``"jacobian"``, followed by the argument's name where there are several gradients.
+        vectors : dict of str to array
+            ``grad_output`` or ``tangent``; none for a Jacobian.
+        residual : dict of str to array
+            What the function saves, by name.
+        axis : int, tuple of int or None
+            The axis or axes of the rows.
+        where : array of bool, optional
+            Mask.
+        out : array, optional
+            Array for the result.
+        options : mapping, optional
+            The further options of the function.
+        beside : mapping of str to array, optional
+            Arrays that are checked, and not computed with.
+
+        Returns
+        -------
+        array
+            The derivative.
+
+        Raises
+        ------
+        LsmxError
+            Arrays or options that do not go together, as any call says.
+        NotImplementedError
+            The function has no such derivative.
         """
         options = options or {}
         if self.function.optional and not self.given:
@@ -174,7 +216,30 @@ class Operator:
         options: Mapping[str, Any],
         out: Array | None,
     ) -> Array:
-        """A direction as an operation, seen by the library's autograd if there is one."""
+        """A direction as an operation, seen by the library's autograd if there is one.
+
+        Parameters
+        ----------
+        direction : str
+            One of ``operations``.
+        backend : Backend
+            That of the arrays.
+        arrays : tuple of array
+            Those of the operation, in order.
+        axis : int, tuple of int or None
+            The axis or axes of the rows.
+        where : array of bool or None
+            Mask.
+        options : mapping
+            The further options.
+        out : array or None
+            Array for the result.
+
+        Returns
+        -------
+        array
+            The value.
+        """
         operation = self.operations[direction]
         division = division_of(operation)
         if division is not None:
@@ -226,9 +291,9 @@ def register(name: str, function: type[Function]) -> Operator:
 
     Parameters
     ----------
-    name
+    name : str
         Its name, an identifier.
-    function
+    function : type of Function
         A subclass of ``Function`` with ``forward`` and, if it has gradients, ``backward`` as static methods.
 
     Returns
@@ -238,8 +303,8 @@ def register(name: str, function: type[Function]) -> Operator:
 
     Raises
     ------
-    ValueError
-        If the name is taken, the class lacks one of the two, or its traits do not hold together.
+    BackendError
+        The name is taken or no identifier, the class lacks one of the two, or its traits do not hold together.
 
     Examples
     --------
@@ -317,7 +382,13 @@ on_load.append(tell_all)
 
 
 def unregister(name: str) -> None:
-    """Take back ``register``."""
+    """Take back ``register``.
+
+    Parameters
+    ----------
+    name : str
+        The name that was given.
+    """
     del every()[name]
 
 
@@ -329,7 +400,27 @@ def shortcut(function: str, direction: str, kind: type) -> Callable[..., Array |
 
 
 def serving(name: str, x: Array) -> Backend:
-    """The backend of an argument, unless ``using`` forces another."""
+    """The backend of an argument, unless ``using`` forces another.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    x : array
+        The argument.
+
+    Returns
+    -------
+    Backend
+        Its record.
+
+    Raises
+    ------
+    ArrayTypeError
+        ``x`` is not an array, or not one that is taken.
+    BackendError
+        Inside `lsmx.using`, an array of another backend.
+    """
     try:
         backend = backend_for(x)
     except ArrayTypeError as error:
@@ -350,7 +441,20 @@ def cast(backend: Backend, operator: Operator, arrays: tuple[Array, ...], dtype:
 
 
 def namespace_of(backend: Backend, x: Array) -> Any:
-    """The array namespace of an array."""
+    """The array namespace of an array.
+
+    Parameters
+    ----------
+    backend : Backend
+        The array's backend.
+    x : array
+        The array.
+
+    Returns
+    -------
+    array namespace
+        That of the backend if its arrays share one.
+    """
     return backend.ops(x, SINGLE).xp if backend.xp is None else backend.xp
 
 

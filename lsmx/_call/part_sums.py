@@ -41,7 +41,30 @@ def row_sums_by_kernels(
     temperature: Arrays = (),
     options: Mapping[str, Any] = NONE,
 ) -> list[Array]:
-    """The numbers that ``row_sums`` gives of whole rows, with its mask, its temperature if that is an array, and its options."""
+    """The numbers that ``row_sums`` gives of whole rows, with its mask, its temperature if that is an array, and its options.
+
+    Parameters
+    ----------
+    merged : callable
+        Merges numbers of this part with those of the others: see `Part`.
+    heard : callable
+        Returns the merged numbers if they are known already, else None.
+    x : array
+        The part of the logits.
+    axes : tuple of int
+        The axes along which rows lie, sorted and not negative.
+    where : array of bool, optional
+        Mask, broadcastable to the rows.
+    temperature : tuple of array, default ()
+        The temperature of each row, if it is an array.
+    options : mapping, optional
+        The other options of `lsmx.row_sums`.
+
+    Returns
+    -------
+    list of array
+        Four, each of one number a row, with the axes of the rows at length 1, in the format computed in.
+    """
     plain, ndim, to = opened(x), len(x.shape), max(axes)
     given = ("temperature",) if temperature else ()
     with in_part(None):
@@ -62,7 +85,26 @@ def row_sums_by_kernels(
 
 
 def row_sum_by_kernels(merged: Merged, heard: Heard, v: Array, axes: Axes, where: Array | None = None) -> Words:
-    """The exact sum of each whole row, as ``Rows.sum`` gives it."""
+    """The exact sum of each whole row, as ``Rows.sum`` gives it.
+
+    Parameters
+    ----------
+    merged : callable
+        Merges numbers of this part with those of the others: see `Part`.
+    heard : callable
+        Returns the merged numbers if they are known already, else None.
+    v : array
+        The part of the numbers that are added up.
+    axes : tuple of int
+        The axes along which rows lie, sorted and not negative.
+    where : array of bool, optional
+        Mask, broadcastable to the rows.
+
+    Returns
+    -------
+    tuple of array
+        The sum in two words, high and low, each of one number a row.
+    """
     if is_unknown(v):
         high, low = merged("sum", (v, *merged("max", (v,))))
         return high, low

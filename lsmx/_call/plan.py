@@ -29,15 +29,15 @@ class Plan:
 
     Attributes
     ----------
-    function, direction
+    function, direction : str
         What is computed.
-    backend
+    backend : str
         The name of the backend that serves the arrays.
-    runs
+    runs : str
         The kernel that runs, or the definition.
-    passed
+    passed : tuple of tuple of str
         The kernels before it, each with the reason why it does not.
-    run
+    run : callable
         Computes the value.
     """
 

@@ -75,6 +75,16 @@ def constant_when_compiled(f: Callable[..., Any]) -> Callable[..., Any]:
     """Have ``torch.compile`` call ``f`` while it compiles, in place of tracing it: what it finds out depends on types only.
 
     This is ``torch.compiler.assume_constant_result`` without importing PyTorch, which may not have been imported yet, or never is.
+
+    Parameters
+    ----------
+    f : callable
+        A function of types, names and other constants, not of arrays' values.
+
+    Returns
+    -------
+    callable
+        ``f`` itself, marked.
     """
     f._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return f
@@ -85,7 +95,7 @@ def register_backend(backend: Backend) -> Backend:
 
     Parameters
     ----------
-    backend
+    backend : Backend
         The record.
 
     Returns
@@ -108,7 +118,13 @@ def register_backend(backend: Backend) -> Backend:
 
 
 def unregister_backend(backend: Backend) -> None:
-    """Take back ``register_backend``."""
+    """Take back ``register_backend``.
+
+    Parameters
+    ----------
+    backend : Backend
+        The record that was registered. Nothing happens if it is not.
+    """
     for root in [r for r, b in _registered.items() if b is backend]:
         del _registered[root]
     forget()
@@ -173,7 +189,7 @@ def backend_for(x: AnyArray, /) -> Backend:
 
     Parameters
     ----------
-    x
+    x : array
         An array of any library.
 
     Returns
@@ -184,7 +200,11 @@ def backend_for(x: AnyArray, /) -> Backend:
     Raises
     ------
     ArrayTypeError
-        A ``TypeError``: ``x`` is not an array.
+        ``x`` is not an array.
+
+    See Also
+    --------
+    lsmx.explain : what a call would run.
 
     Examples
     --------
@@ -254,7 +274,13 @@ find_ops_by(library_ops)
 
 @constant_when_compiled
 def forced() -> str | None:
-    """The name given to ``using``, if inside one."""
+    """The name given to ``using``, if inside one.
+
+    Returns
+    -------
+    str or None
+        The name; ``"parts"`` where arrays are parts of larger ones; None elsewhere.
+    """
     return _forced.get()
 
 
@@ -265,12 +291,29 @@ def loaded() -> list[Backend]:
 
 
 def roots() -> list[str]:
-    """The root modules that there is a backend for: in-tree, of plugins, registered by hand."""
+    """The root modules that there is a backend for: in-tree, of plugins, registered by hand.
+
+    Returns
+    -------
+    list of str
+        Such as ``"numpy"`` and ``"torch"``, each once.
+    """
     return [root for root in dict.fromkeys([*IN_TREE, *entry_points(), *_registered]) if root != "jaxlib"]  # which goes with jax
 
 
 def backend_of(root: str) -> Backend | str:
-    """The backend of a root module, or the reason why it cannot be used."""
+    """The backend of a root module, or the reason why it cannot be used.
+
+    Parameters
+    ----------
+    root : str
+        A root module, such as ``"torch"``.
+
+    Returns
+    -------
+    Backend or str
+        Its record; or why there is none, in words.
+    """
     try:
         backend = find(root)
     except ModuleNotFoundError as error:
@@ -283,6 +326,12 @@ def backend_of(root: str) -> Backend | str:
 
 
 def known_backends() -> dict[str, Backend | str]:
-    """Every backend by name, or under its root module the reason why it cannot be used."""
+    """Every backend by name, or under its root module the reason why it cannot be used.
+
+    Returns
+    -------
+    dict of str to Backend or str
+        Importing the libraries is part of the call.
+    """
     found = {root: backend_of(root) for root in roots()}
     return {root if isinstance(backend, str) else backend.name: backend for root, backend in found.items()}

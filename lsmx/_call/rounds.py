@@ -41,7 +41,13 @@ class Round:
         self.pending: list[Array] = []  # what stands for results that are not known yet
 
     def heard(self) -> Arrays | None:
-        """The answer to the next question, if whole rows have given it."""
+        """The answer to the next question, if whole rows have given it.
+
+        Returns
+        -------
+        tuple of array or None
+            The merged numbers; None if they are still to be asked for.
+        """
         found = self.known.get(self.place)
         if found is None:
             return None
@@ -49,7 +55,20 @@ class Round:
         return tuple(map(Box, found))
 
     def merged(self, how: str, arrays: Arrays) -> Arrays:
-        """The numbers of the whole rows, as far as they are known."""
+        """The numbers of the whole rows, as far as they are known.
+
+        Parameters
+        ----------
+        how : str
+            A name in `MERGE`.
+        arrays : tuple of array
+            The numbers of this part.
+
+        Returns
+        -------
+        tuple of array
+            Those of the whole rows; else what stands for numbers that are not known.
+        """
         known = self.heard()
         if known is not None:
             return known
@@ -62,7 +81,26 @@ class Round:
         return (UNKNOWN,) * len(arrays)
 
     def bind(self, operation: Operation, arrays: Arrays, axis: Any, where: Array | None, options: Options) -> Array:
-        """An operation on the part; zeros in place of what is not known yet."""
+        """An operation on the part; zeros in place of what is not known yet.
+
+        Parameters
+        ----------
+        operation : Operation
+            What to compute.
+        arrays : tuple of array
+            Its arrays.
+        axis : int, tuple of int or None
+            The axis or axes of the rows.
+        where : array of bool or None
+            Mask.
+        options : mapping
+            The further options.
+
+        Returns
+        -------
+        array
+            The part's value, as far as it is known.
+        """
         rows = arrays[operation.at]
         backend, self.shape = backend_for(rows), self.shape or tuple(rows.shape)
         self.place = self.place[0] + 1, 0
@@ -79,7 +117,25 @@ class Round:
 
 
 def merged_said(a: Said, b: Said) -> Said:
-    """What two parts of the same rows say in a round, as one."""
+    """What two parts of the same rows say in a round, as one.
+
+    Parameters
+    ----------
+    a : mapping
+        What one part says, or several: `Said`.
+    b : mapping
+        What another says in the same round.
+
+    Returns
+    -------
+    mapping
+        What both say.
+
+    Raises
+    ------
+    PartError
+        Numbers of different shapes, dtypes or libraries.
+    """
     said = {}
     for at, (how, arrays) in a.items():
         _, others = b[at]
@@ -98,5 +154,18 @@ def numbers_in_words(arrays: Arrays) -> str:
 
 
 def heard_of(heard: Heard, said: Said) -> Heard:
-    """All that the whole rows have said, once all parts of this round are merged."""
+    """All that the whole rows have said, once all parts of this round are merged.
+
+    Parameters
+    ----------
+    heard : mapping
+        What whole rows said in the rounds before: `Heard`.
+    said : mapping
+        What all parts said in this one, merged: `Said`.
+
+    Returns
+    -------
+    mapping
+        What is known for the next round.
+    """
     return {**heard, **{at: arrays for at, (_, arrays) in said.items()}}

@@ -23,6 +23,9 @@ OPTIONS = {
 MEANING = {"where": ", True for the entries that take part"}
 LEAVE_OUT = {
     "_stacklevel": "it is PyTorch's own",
+    "ignore_index": "pass a class that there is for what is ignored, such as 0, and leave its result out",
+    "support": "pass a mask of the classes as where=",
+    "temperature": "and divide the array by it, as in z / temperature",
     "b": "and add the logarithm of the weights to the array",
     "initial": "what is masked, or empty, needs no value to start from",
     "keepdims": "the shape of the result follows from the arrays",

@@ -9,9 +9,9 @@ import numpy as np
 
 from lsmx._call.division import divisions
 from lsmx._call.losses import where_is
-from lsmx._call.operator import namespace_of, serving, together
+from lsmx._call.operator import place_of, serving, together
 from lsmx._definition.checks import check_index, check_mask, normal_axes
-from lsmx._definition.ops import Array, library_name
+from lsmx._definition.ops import Array, library_name, widest_integers
 from lsmx._errors import ArgumentError, BackendError, ClassError, ShapeError
 from lsmx._typing import Axis
 
@@ -34,7 +34,7 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
         )
     (a,) = axes
     backend = serving("z", z)
-    xp = namespace_of(backend, z)
+    xp, device = place_of(backend, z)
     if where is not None:
         together("z", z, where=where)
         check_mask(where, shape)
@@ -57,20 +57,20 @@ def kept(z: Array, index: Array | None, support: Any, axis: Axis, where: Array |
         or support.shape[a] == 0
     ):
         raise ShapeError(
-            f"support: shape {tuple(support.shape)}, but an array of {shape} asks for that, with at least 1 along axis {a}"
+            f"support: shape {tuple(support.shape)}, but an array of {shape} asks for that shape, save along axis {a}, where any "
+            "size from 1 up is taken"
         )
     if backend.seen is not None and backend.seen(support):
         check_support(np.asarray(backend.to_numpy(support)), shape[a])
-    classes = xp.sort(support, axis=a)
+    classes = xp.sort(xp.astype(support, widest_integers(xp, device)[0]), axis=a)
     before = (slice(None),) * a
     first = xp.ones_like(classes[(*before, slice(0, 1), ...)], dtype=xp.bool)
     new = xp.concat([first, classes[(*before, slice(1, None), ...)] != classes[(*before, slice(0, -1), ...)]], axis=a)
     counts = new & (classes >= 0) & (classes < shape[a])
     at = xp.where(counts, classes, xp.zeros_like(classes))
-    some = xp.take_along_axis(z, xp.astype(at, xp.int64), axis=a)
-    if where is not None:
-        counts = counts & xp.take_along_axis(xp.broadcast_to(where, shape), xp.astype(at, xp.int64), axis=a)
-    return some, None if index is None else among(xp, classes, counts, index, a, shape), counts
+    some = xp.take_along_axis(z, at, axis=a)
+    place = None if index is None else among(xp, classes, counts, index, a, shape)
+    return some, place, counts if where is None else counts & xp.take_along_axis(xp.broadcast_to(where, shape), at, axis=a)
 
 
 def check_support(values: Any, n: int) -> None:

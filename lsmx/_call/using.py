@@ -16,9 +16,24 @@ def using(name: str) -> Iterator[None]:
 
     Parameters
     ----------
-    name
+    name : str
         ``"reference"``: the definition itself in standard operations, without kernels, for arrays of any library. Or the name of a
-        backend: arrays of others are refused.
+        backend: inside the block arrays of others are refused, with a `BackendError`.
+
+    Yields
+    ------
+    None
+        While the block runs, calls compute so.
+
+    Raises
+    ------
+    BackendError
+        ``name`` is not the name of a backend.
+
+    See Also
+    --------
+    explain : which backend and which kernel a call would use.
+    backend_for : the backend of an array.
 
     Examples
     --------

@@ -56,7 +56,24 @@ def cast_to(xp: Any, dtype: Any, z: Array, argument: str) -> Array:
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: Any) -> None:
-    """``out`` has the result's shape and dtype, in any byte order."""
+    """Check that ``out`` has the result's shape and dtype, in any byte order.
+
+    Parameters
+    ----------
+    out : array
+        Where the result is to go.
+    shape : tuple of int
+        Of the result.
+    dtype : dtype
+        Of the result, as its library has it.
+
+    Raises
+    ------
+    ShapeError
+        Another shape.
+    OutputError
+        Another dtype.
+    """
     if tuple(out.shape) != shape:
         raise ShapeError(f"out: shape {tuple(out.shape)}, but the result has {shape}; pass an array of that shape")
     if native(out.dtype) != native(dtype):
@@ -71,7 +88,18 @@ def check_flags(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 
 def described(x: Array) -> str:
-    """The type of an array, for messages."""
+    """The type of an array, for messages.
+
+    Parameters
+    ----------
+    x : array
+        Of any library; or anything else.
+
+    Returns
+    -------
+    str
+        Such as ``torch.Tensor``.
+    """
     return type_name(type(x))
 
 

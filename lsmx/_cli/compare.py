@@ -63,7 +63,9 @@ def way_of(name: str) -> Way:
         try:
             where = library(name)
         except ValueError as error:
-            raise InputError(f"--compare: {error}; or definition, or a file that verify --json has written") from None
+            raise InputError(
+                f"--compare: {error}; or definition, a file that verify --json has written, or two .npy files"
+            ) from None
         way = where if isinstance(where, str) else Way(name, where, version_of(name))
     if isinstance(way, str):
         raise InputError(f"--compare: {name} cannot be used here: {way}")

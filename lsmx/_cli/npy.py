@@ -42,7 +42,7 @@ def layout(path: pathlib.Path) -> tuple[np.dtype[Any], tuple[int, ...], Any, int
     """Dtype, shape, order and offset of the array in a file."""
     begin = beginning(path)
     if begin.startswith(ZIP):
-        raise InputError(f"{path}: an archive of arrays (.npz); save the one with the logits by numpy.save")
+        raise InputError(f"{path}: an archive (.npz, or a file of torch.save); save the one array that is meant by numpy.save")
     if not begin.startswith(MAGIC):
         raise InputError(f"{path}: {'not a .npy file' if begin else 'an empty file'}; write one with numpy.save")
     try:
@@ -57,7 +57,9 @@ def layout(path: pathlib.Path) -> tuple[np.dtype[Any], tuple[int, ...], Any, int
         )
         raise InputError(f"{path}: a header that NumPy cannot read: {hint}") from None
     if dtype.hasobject:
-        raise InputError(f"{path}: an array of Python objects; logits are real numbers")
+        raise InputError(
+            f"{path}: an array of Python objects; make it one of numbers, as by x.astype(numpy.float32), and save that"
+        )
     if dtype.kind == "V" and dtype.itemsize == 1:
         raise InputError(f"{path}: numbers of 8 bits or fewer, of which the file does not say the format; save them as float32")
     wanted, size = offset + dtype.itemsize * math.prod(shape), path.stat().st_size

@@ -20,6 +20,10 @@ def read(path: str) -> Record:
         record = json.loads(pathlib.Path(path).read_text())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}: neither a .npy file nor JSON; save arrays by numpy.save, one a file, with names that end in .npy"
+        ) from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     try:

@@ -211,7 +211,8 @@ def check_index(name: str, x: Array) -> None:
     """``x`` holds integers."""
     given = dtype_name(x.dtype)
     if not re.fullmatch(r"u?int\d+", given):
-        raise DTypeError(f"{name}: dtype {given}, but an index into a row is an integer; cast it")
+        instead = "pass a mask as where=" if given == "bool" and name == "support" else "cast it"
+        raise DTypeError(f"{name}: dtype {given}, but an index into a row is an integer; {instead}")
 
 
 def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -17,23 +17,23 @@ class Format:
 
     Attributes
     ----------
-    dtype
+    dtype : str
         Name of the array dtype.
-    precision
+    precision : int
         Bits of the significand.
-    huge, tiny
+    huge, tiny : int
         Exponents: finite values are below ``2**(huge + 1)``, normal ones at least ``2**tiny``.
-    limbs
+    limbs : tuple of int
         Bits of the two limbs of a scaled term: multiples of ``2**-limbs[0]``, and of ``2**-(limbs[0] + limbs[1])``.
-    underflow
+    underflow : float
         ``exp(underflow)`` is still a normal number; a probability whose logarithm is lower counts as zero.
-    log2e, ln2_hi, ln2_lo
+    log2e, ln2_hi, ln2_lo : float
         ``ln2_hi + ln2_lo = ln 2``; ``j * ln2_hi`` is exact for every exponent ``j`` that occurs.
-    exp, log, inv
+    exp, log, inv : tuple of float
         Polynomials, highest power first: ``(e^r - 1 - r) / r^2``, ``(ln(1 + f) - f) / f^2``, ``1 / (1 + f)``.
-    phi, psi
+    phi, psi : tuple of float
         ``(e^d - 1 - d - d^2 / 2) / d^3``, and ``(h^2 / 2 - psi(h)) / h^4`` in ``h^2`` with ``psi(h) = h tanh h - ln cosh h``.
-    log_table_hi, log_table_lo
+    log_table_hi, log_table_lo : tuple of float
         ``-ln TABLE[i]`` in two words.
     """
 

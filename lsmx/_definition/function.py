@@ -30,9 +30,9 @@ class Context:
 
     Attributes
     ----------
-    out
+    out : array or None
         Where a kernel may put the result, if anywhere.
-    needs_input_grad
+    needs_input_grad : tuple of bool or None
         For a backward pass, which of the arrays with gradients are asked for; None for all.
     """
 
@@ -45,7 +45,13 @@ class Context:
             self.__dict__.update(options)
 
     def save_for_backward(self, *tensors: Array) -> None:
-        """Keep the residual: the arrays that the backward pass needs."""
+        """Keep the residual: the arrays that the backward pass needs.
+
+        Parameters
+        ----------
+        *tensors : array
+            In the order of ``Function.residual``.
+        """
         self.saved_tensors = tensors
 
 
@@ -59,34 +65,34 @@ class Function:
 
     Attributes
     ----------
-    takes
+    takes : mapping of str to Kind
         Its arrays by name, in order, each with its ``Kind``: the first is of the kind ``ROWS``, whose dtype the result has.
-    gradients
+    gradients : tuple of str
         Which of them have gradients. ``backward`` returns one for each, ``jvp`` is given a tangent for each, or None.
-    residual
+    residual : tuple of str
         What is saved, in order: names of ``takes``, and ``"output"``.
-    reduces
+    reduces : bool, default False
         Whether the result is one number a row. Otherwise it is of the shape of the rows.
-    absent
+    absent : float, default 0.0
         What stands in the result where a mask is False, if the result has rows.
-    optional
+    optional : mapping of str to Kind
         Options that may be arrays in place of what they are by default, by name, each with its ``Kind``: they are given to
         ``forward`` by keyword, and to the other rules as attributes of ``ctx``, like any option.
-    gives
+    gives : Kind or None
         The kind of the result, where that is neither of the rows' shape nor one number a row.
-    shaped
+    shaped : str
         The name of the array whose shape the result has, where ``gives`` does not tell.
-    linear
+    linear : bool, default False
         Whether it is linear, so that its derivatives do not depend on the residual's values: only on its shapes, and on constants.
-    widens
+    widens : bool, default False
         Whether the result is in the format that is computed in: float32 for 16-bit rows.
-    by_sums
+    by_sums : mapping
         Those of its directions that need nothing of whole rows but their ``row_sums``, each with how the results on parts of a row
         become that of the whole row.
-    by_total
+    by_total : mapping
         Those of its directions that are `RowGradient`, ``g - s sum(g)``, and so need the sum of their vector over whole rows; True
         if they are taken at logits, and so need ``row_sums`` too.
-    narrow
+    narrow : type of Function, or None
         A function with the derivatives for 16-bit rows, if these are taken from another residual: ``residual``, ``backward``,
         ``jvp``, and rules of second derivatives. Autograds then save that residual and take those derivatives. Or None.
     """
@@ -107,32 +113,105 @@ class Function:
 
     @classmethod
     def result(cls) -> Kind:
-        """The kind of the result."""
+        """The kind of the result.
+
+        Returns
+        -------
+        Kind
+            ``gives``; else one number a row if it ``reduces``, else that of the rows.
+        """
         return cls.gives or (PER_ROW if cls.reduces else ROWS)
 
     @staticmethod
     def forward(ctx: Any, /, *arrays: Any, **options: Any) -> Array:
-        """The value; saves the residual."""
+        """The value; saves the residual.
+
+        Parameters
+        ----------
+        ctx : object
+            A `Context`, or what an autograd hands over: gets the residual by ``save_for_backward``, and options as attributes.
+        *arrays : array
+            Those in ``takes``, in order.
+        **options : object
+            ``axis``, ``where``, and those of the function, by keyword.
+
+        Returns
+        -------
+        array
+            Of the kind that `result` says.
+        """
         raise NotImplementedError("this Function gives no forward; add it to the class")
 
     @staticmethod
     def backward(ctx: Any, grad_output: Array, /) -> Any:
-        """The VJP: ``grad_output`` times the Jacobian; a tuple if there are several gradients."""
+        """The VJP: ``grad_output`` times the Jacobian; a tuple if there are several gradients.
+
+        Parameters
+        ----------
+        ctx : object
+            A `Context`, or what an autograd hands over: what the forward pass saved is in ``ctx.saved_tensors``.
+        grad_output : array
+            Cotangent, of the shape of the result.
+
+        Returns
+        -------
+        array or tuple of array
+            One for each of ``gradients``, of the shape and dtype of that array.
+        """
         raise NotImplementedError("this Function gives no backward; add it to the class")
 
     @staticmethod
     def jvp(ctx: Any, /, *tangents: Any) -> Array:
-        """The JVP: the Jacobian times the tangents, of which those that are None do not move."""
+        """The JVP: the Jacobian times the tangents, of which those that are None do not move.
+
+        Parameters
+        ----------
+        ctx : object
+            A `Context`, or what an autograd hands over: what the forward pass saved is in ``ctx.saved_tensors``.
+        *tangents : array or None
+            One for each of ``gradients``, of the shape of that array.
+
+        Returns
+        -------
+        array
+            Of the shape of the result.
+        """
         raise NotImplementedError("this Function gives no jvp; add it to the class")
 
     @staticmethod
     def jacobian(ctx: Any, /) -> Array:
-        """The Jacobian itself, over the reduced axes flattened: ``(..., n, n)``."""
+        """The Jacobian itself, over the reduced axes flattened: ``(..., n, n)``.
+
+        Parameters
+        ----------
+        ctx : object
+            A `Context`, or what an autograd hands over: what the forward pass saved is in ``ctx.saved_tensors``.
+
+        Returns
+        -------
+        array
+            The other axes of the rows, then ``n, n``.
+        """
         raise NotImplementedError("this Function gives no jacobian; add it to the class")
 
     @classmethod
     def by_residual(cls, d: Any, g: Array, /, *tangents_and_residual: Any) -> tuple[Array | None, ...]:
-        """The derivative of ``g . J v`` by each array of the residual; None for those that have none."""
+        """The derivative of ``g . J v`` by each array of the residual; None for those that have none.
+
+        Parameters
+        ----------
+        d : Calculus
+            The operations that it is written in.
+        g : array
+            Cotangent, of the shape of the result.
+        *tangents_and_residual : array
+            The tangents ``v``, then the residual, in order.
+
+        Returns
+        -------
+        tuple of array or None
+            One for each array of the residual.
+        """
         raise NotImplementedError(f"{cls.__name__}: gives no by_residual, which a second derivative asks for")
 
     @classmethod
@@ -140,6 +219,20 @@ class Function:
         """How ``backward`` at ``g`` changes as each array of the residual moves: from the move to the change.
 
         Second derivatives are symmetric: where one argument has a gradient and no output is saved, ``by_residual`` says it already.
+
+        Parameters
+        ----------
+        d : Calculus
+            The operations that it is written in.
+        g : array
+            Cotangent, of the shape of the result.
+        *residual : array
+            In order.
+
+        Returns
+        -------
+        tuple of callable
+            One for each array of the residual: called with its move, returns the change of what `backward` gives.
         """
         if "output" in cls.residual or len(cls.gradients) > 1:
             raise NotImplementedError(f"{cls.__name__}: gives no backward_along, which a second derivative asks for")
@@ -148,12 +241,37 @@ class Function:
 
     @classmethod
     def jvp_along(cls, d: Any, /, *tangents_and_residual: Any) -> tuple[Callable[[Array], Array] | None, ...]:
-        """How ``jvp`` changes as each array of the residual moves: from the move to the change."""
+        """How ``jvp`` changes as each array of the residual moves: from the move to the change.
+
+        Parameters
+        ----------
+        d : Calculus
+            The operations that it is written in.
+        *tangents_and_residual : array
+            The tangents, then the residual, in order.
+
+        Returns
+        -------
+        tuple of callable or None
+            One for each array of the residual: called with its move, returns the change of what `jvp` gives.
+        """
         raise NotImplementedError(f"{cls.__name__}: gives no jvp_along, which a second derivative asks for")
 
 
 def remember(ctx: Any, axis: Any = -1, where: Array | None = None, **options: Any) -> None:
-    """Keep the options that differ from their defaults on ``ctx``: a context that cannot hold attributes serves the defaults."""
+    """Keep the options that differ from their defaults on ``ctx``: a context that cannot hold attributes serves the defaults.
+
+    Parameters
+    ----------
+    ctx : object
+        A `Context`, or what an autograd hands to a forward pass.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the rows.
+    where : array of bool, optional
+        Mask.
+    **options : object
+        Further options, to be attributes of ``ctx``: give those that are not at their defaults.
+    """
     if type(axis) is not int or axis != -1:  # an array has no truth of its own
         ctx.axis = axis
     if where is not None:
@@ -165,12 +283,41 @@ def remember(ctx: Any, axis: Any = -1, where: Array | None = None, **options: An
 def keep(
     ctx: Any, function: type[Function], arrays: tuple[Array, ...], output: Array, axis: Any, where: Array | None, **options: Any
 ) -> None:
-    """What the forward pass of a function leaves on ``ctx``: its options and its residual."""
+    """What the forward pass of a function leaves on ``ctx``: its options and its residual.
+
+    Parameters
+    ----------
+    ctx : object
+        A `Context`, or what an autograd hands to a forward pass.
+    function : type of Function
+        Whose ``takes`` and ``residual`` say what is saved.
+    arrays : tuple of array
+        Those that the forward pass was called with, in the order of ``takes``.
+    output : array
+        Its result.
+    axis : int, tuple of int or None
+        The axis or axes of the rows.
+    where : array of bool or None
+        Mask, broadcastable to the rows.
+    **options : object
+        Further options that are not at their defaults.
+    """
     remember(ctx, axis, where, **options)
     at = {"output": output, **dict(zip(function.takes, arrays, strict=True))}
     ctx.save_for_backward(*[at[name] for name in function.residual])
 
 
 def recall(ctx: Any) -> tuple[Any, Array | None]:
-    """``axis`` and ``where`` as ``remember`` left them."""
+    """``axis`` and ``where`` as ``remember`` left them.
+
+    Parameters
+    ----------
+    ctx : object
+        What `remember` was called with, in a backward pass.
+
+    Returns
+    -------
+    tuple
+        ``axis``, by default -1, and ``where``, by default None.
+    """
     return getattr(ctx, "axis", -1), getattr(ctx, "where", None)

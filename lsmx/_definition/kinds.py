@@ -19,18 +19,18 @@ class Kind:
 
     Attributes
     ----------
-    name
+    name : str
         In words, for messages.
-    floating
+    floating : bool
         Whether it holds numbers in the rows' format, so that it is cast with them and may have a gradient.
-    shapes
+    shapes : callable
         The shapes that it may have, the usual one first: called with the shape of the rows, and the axes along which they lie.
-    aligned
+    aligned : callable, optional
         Its shape with an axis for each of the rows', so that it broadcasts to them: called with its own shape, the number of the
         rows' axes, and the axes along which they lie. For arrays that have lost none this is the shape itself.
-    also
+    also : callable, optional
         Whether it may have another shape than those: called with its own, that of the rows, and the axes along which they lie.
-    others
+    others : str, optional
         What those others are, for messages.
     """
 
@@ -42,7 +42,28 @@ class Kind:
     others: str = field(repr=False, default="")
 
     def check(self, name: str, x: Array, dtype: Any, rows: Shape, axes: Axes) -> None:
-        """Raise unless ``x`` is one for rows of this dtype and shape."""
+        """Raise unless ``x`` is one for rows of this dtype and shape.
+
+        Parameters
+        ----------
+        name : str
+            Of the argument, for messages.
+        x : array
+            The argument.
+        dtype : dtype
+            That of the rows.
+        rows : tuple of int
+            The shape of the rows.
+        axes : tuple of int
+            The axes along which rows lie, sorted and not negative.
+
+        Raises
+        ------
+        DTypeError
+            Another dtype than goes with the rows'.
+        ShapeError
+            Another shape.
+        """
         if self is MASK:
             check_mask(x, rows, name)
             return
@@ -55,7 +76,20 @@ class Kind:
             same_shape(name, shape, *self.shapes(rows, axes), of=f"an array of {rows}", others=self.others)
 
     def shape(self, rows: Shape, axes: Axes) -> Shape:
-        """The usual shape."""
+        """The usual shape.
+
+        Parameters
+        ----------
+        rows : tuple of int
+            The shape of the rows.
+        axes : tuple of int
+            The axes along which rows lie, sorted and not negative.
+
+        Returns
+        -------
+        tuple of int
+            The first of ``shapes``.
+        """
         return self.shapes(rows, axes)[0]
 
 

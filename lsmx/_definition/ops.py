@@ -32,7 +32,20 @@ def power_from_table(ops: Ops, k: Array) -> Array:
 
 
 def power_from_bits(ops: Ops, k: Array) -> Array:
-    """``2**k``, written into the exponent bits: for libraries whose arrays have a bit-casting ``view``."""
+    """``2**k``, written into the exponent bits: for libraries whose arrays have a bit-casting ``view``.
+
+    Parameters
+    ----------
+    ops : Ops
+        The operations on the array.
+    k : array
+        Integer-valued, from the least to the largest exponent of a normal number.
+
+    Returns
+    -------
+    array
+        Exact, in the format, of the shape of ``k``.
+    """
     fmt = ops.format
     bits = ops.xp.int32 if fmt.dtype == "float32" else ops.xp.int64
     return ((ops.xp.astype(k, bits) + fmt.huge) << (fmt.precision - 1)).view(ops.dtype)
@@ -44,22 +57,22 @@ class Ops:
 
     Attributes
     ----------
-    xp, device
+    xp, device : object
         The array namespace, and the device where constants are made.
-    format
+    format : Format
         The format computed in.
-    integers
+    integers : tuple of dtype and int
         The widest integer dtype of the device, and its bits.
-    rounded
+    rounded : callable, optional
         Called with a product that enters an addition: returns it, and keeps a compiler from making one fused multiply-add of the
         two, which would round once instead of twice.
-    power
+    power : callable, optional
         Gives ``2**k`` for integer-valued ``k`` with ``tiny <= k <= huge``, exactly.
-    eager
+    eager : bool, default False
         Whether the library never traces a program, so that a constant that was made once can be used again.
-    part
+    part : Part, optional
         What the arrays are a part of, where they have parts of rows; None where rows are whole.
-    dtype
+    dtype : dtype
         The float dtype computed in.
     """
 
@@ -78,24 +91,72 @@ class Ops:
         object.__setattr__(self, "dtype", getattr(self.xp, self.format.dtype))
 
     def constant(self, value: float) -> Array:
-        """A 0-d array in the format."""
+        """A 0-d array in the format.
+
+        Parameters
+        ----------
+        value : float
+            A number of the format, or NaN.
+
+        Returns
+        -------
+        array
+            0-d, in the format.
+        """
         made = self.xp.asarray(value, dtype=self.dtype, device=self.device)
         if self.eager and (value == value or value is NAN):  # NaN is not equal to itself: only this one object is found again
             self._made[value] = made
         return made
 
     def floating(self, x: Array) -> Array:
-        """``x`` cast to the format: used only where that is exact."""
+        """``x`` cast to the format: used only where that is exact.
+
+        Parameters
+        ----------
+        x : array
+            Of a dtype that the format holds.
+
+        Returns
+        -------
+        array
+            Of the shape of ``x``, in the format.
+        """
         if self.eager and x.dtype == self.dtype:
             return x
         return self.xp.astype(x, self.dtype)
 
     def integer(self, x: Array) -> Array:
-        """An integer-valued ``x`` in the widest integer dtype."""
+        """An integer-valued ``x`` in the widest integer dtype.
+
+        Parameters
+        ----------
+        x : array
+            Of integers, or of floats that are integers.
+
+        Returns
+        -------
+        array of int
+            Of the shape of ``x``.
+        """
         return self.xp.astype(x, self.integers[0])
 
     def where(self, condition: Array, a: Array | float, b: Array | float) -> Array:
-        """``where`` that takes Python floats too."""
+        """``where`` that takes Python floats too.
+
+        Parameters
+        ----------
+        condition : array of bool
+            Where to take ``a``.
+        a : array or float
+            Taken where it is True.
+        b : array or float
+            Taken elsewhere.
+
+        Returns
+        -------
+        array
+            Of the shapes broadcast together.
+        """
         made = self._made
         if type(a) is float:
             a = made[a] if a in made else self.constant(a)
@@ -104,24 +165,80 @@ class Ops:
         return self.xp.where(condition, a, b)
 
     def of_whole(self) -> Ops:
-        """The same operations for arrays with whole rows, inside a computation on parts of rows."""
+        """The same operations for arrays with whole rows, inside a computation on parts of rows.
+
+        Returns
+        -------
+        Ops
+            Without a ``part``.
+        """
         return self if self.part is None else replace(self, part=None)
 
     def merged(self, how: str, *arrays: Array) -> tuple[Array, ...]:
-        """Numbers of each row, such as its maximum, merged over all parts of the row: ``how`` is a name in `MERGE`."""
+        """Numbers of each row, such as its maximum, merged over all parts of the row: ``how`` is a name in `MERGE`.
+
+        Parameters
+        ----------
+        how : str
+            A name in `MERGE`.
+        *arrays : array
+            One number a row each, of this part.
+
+        Returns
+        -------
+        tuple of array
+            The same of whole rows; ``arrays`` themselves where rows are whole.
+        """
         return arrays if self.part is None else self.part.merged(how, arrays)
 
     def flush(self, x: Array) -> Array:
-        """``x``, but +0 where it is -0 or below twice the least normal number, as hardware that flushes subnormals would differ."""
+        """``x``, but +0 where it is -0 or below twice the least normal number, as hardware that flushes subnormals would differ.
+
+        Parameters
+        ----------
+        x : array
+            In the format.
+
+        Returns
+        -------
+        array
+            Of the shape of ``x``.
+        """
         return self.where(self.xp.abs(x) < self.format.least, 0.0, x)
 
     def look_up(self, table: Sequence[float], index: Array) -> Array:
-        """``table[index]``, elementwise."""
+        """``table[index]``, elementwise.
+
+        Parameters
+        ----------
+        table : sequence of float
+            Numbers of the format.
+        index : array of int
+            From 0 on.
+
+        Returns
+        -------
+        array
+            In the format, of the shape of ``index``.
+        """
         values = self.xp.asarray(table, dtype=self.dtype, device=self.device)
         return self.xp.reshape(self.xp.take(values, self.xp.reshape(index, (-1,)), axis=0), index.shape)
 
     def horner(self, coefficients: Sequence[float], x: Array) -> Array:
-        """A polynomial, highest power first: each product and each sum rounded once."""
+        """A polynomial, highest power first: each product and each sum rounded once.
+
+        Parameters
+        ----------
+        coefficients : sequence of float
+            Highest power first.
+        x : array
+            In the format.
+
+        Returns
+        -------
+        array
+            Of the shape of ``x``.
+        """
         first, *rest = coefficients
         p, rounded = self._made[first] if first in self._made else self.constant(first), self.rounded
         for c in rest:

@@ -36,19 +36,19 @@ class Part:
 
     Attributes
     ----------
-    shape
+    shape : tuple of int
         Of the whole array.
-    start
+    start : tuple of int
         The place of the part's first element in the whole array, for each axis.
-    merged
+    merged : callable
         Merges numbers of this part with those of all others: called with a name in `MERGE`, and the arrays.
-    row_sums
+    row_sums : callable, optional
         Finds what `RowSums` gives, of an array along some axes, and with its mask, the temperature, and options; None if there is
         no better way than the definition's.
-    row_sum
+    row_sum : callable, optional
         Finds the sum of each row of an array along some axes, without what a mask leaves out, as two words: exactly, as
         `Rows.sum` does; None if there is no better way than the definition's.
-    adapted
+    adapted : callable, optional
         Replaces the operations of a library by those that rules are to compute with; None to leave them.
     """
 
@@ -66,7 +66,18 @@ present: ContextVar[Part | None] = ContextVar("lsmx_part", default=None)
 
 @contextmanager
 def in_part(part: Part | None) -> Iterator[None]:
-    """A context in which rules compute on a part of every row; with None, on whole rows."""
+    """A context in which rules compute on a part of every row; with None, on whole rows.
+
+    Parameters
+    ----------
+    part : Part or None
+        The part; None for whole rows.
+
+    Yields
+    ------
+    None
+        While the block runs, rules compute so.
+    """
     token = present.set(part)
     try:
         yield

@@ -126,12 +126,17 @@ def row_sums_of(top: Array, digits: Array, *, axis: Any = -1) -> Array:
 
     Parameters
     ----------
-    top
+    top : array
         What `RowTop` gave of the parts, merged by ``MERGE["two largest"]``.
-    digits
+    digits : array
         What `RowDigits` gave of them with that ``top``, added up: floats or integers.
-    axis
+    axis : int, tuple of int or None, default -1
         As given for the parts: the numbers of a row lie along the last of its axes.
+
+    Returns
+    -------
+    array
+        Four numbers a row along the last of the axes, in the format computed in.
     """
     ops = ops_of(top)
     to = max(normal_axes(axis, len(top.shape)))

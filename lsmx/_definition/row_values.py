@@ -71,12 +71,17 @@ def row_sum_of(largest: Array, digits: Array, *, axis: Any = -1) -> Words:
 
     Parameters
     ----------
-    largest
+    largest : array
         What `RowMagnitude` gave of the parts, merged by ``MERGE["max"]``.
-    digits
+    digits : array
         What `RowInteger` gave of them with that ``largest``, added up: floats or integers.
-    axis
+    axis : int, tuple of int or None, default -1
         As given for the parts: the numbers of a row lie along the last of its axes.
+
+    Returns
+    -------
+    tuple of array
+        The sum in two words, high and low, each of one number a row.
     """
     ops = ops_of(largest)
     to = max(normal_axes(axis, len(largest.shape)))

@@ -57,7 +57,22 @@ class Softmax(Function):
 
 
 def softmax_of(rows: Rows, x: Array, sum_exp: SumExp) -> Array:
-    """The probabilities of logits in the format, from the sum of their exponentials; NaN where that is undefined."""
+    """The probabilities of logits in the format, from the sum of their exponentials; NaN where that is undefined.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows.
+    x : array
+        The logits as `Rows.enter` gives them, absent ones ``-inf``.
+    sum_exp : SumExp
+        What `Rows.sum_exp` gave for ``x``.
+
+    Returns
+    -------
+    array
+        ``exp(x - m) / sum(exp(x - m))`` in the format, of the shape of the rows.
+    """
     ops, terms = rows.ops, sum_exp.terms
 
     # s = 2^k (1/sum + (e^r - 1)/sum),  exp(z - max) = 2^k e^r;  zero where exp(log_softmax) would be

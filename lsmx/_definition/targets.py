@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lsmx._definition.checks import reduced_shape, row_length
 from lsmx._definition.function import Function, keep, recall
 from lsmx._definition.kinds import INDEX, PER_CLASS, ROWS
-from lsmx._definition.ops import NAN, Array
+from lsmx._definition.ops import NAN, Array, Ops
 from lsmx._definition.products import quotient
 from lsmx._definition.row import Row
 from lsmx._definition.rows import Rows
@@ -75,9 +75,11 @@ def weighted(rows: Rows, q: Array, options: Options) -> Array:
     return rows.product(q, rows.classes("weight", options.weight)) if hasattr(options.weight, "shape") else q
 
 
-def counted(index: Array, options: Options) -> Array:
+def counted(ops: Ops, index: Array, options: Options) -> Array:
     """Rows that are not ignored."""
-    return index != options.ignore_index if options.ignores else index == index
+    index, bits = ops.integer(index), ops.integers[1]
+    fits = -(2 ** (bits - 1)) <= options.ignore_index < 2 ** (bits - 1)
+    return index != options.ignore_index if options.ignores and fits else index == index
 
 
 def of_index(rows: Rows, target: Array, options: Options) -> Target:
@@ -93,7 +95,7 @@ def of_index(rows: Rows, target: Array, options: Options) -> Target:
             "elsewhere: given with label_smoothing or weight, of which a part of a row knows only its own share; leave them out"
         )
     known = rows.inside(target) | options.elsewhere
-    return Target(q, counted(index, options), known, None if options.label_smoothing else chosen)
+    return Target(q, counted(ops, index, options), known, None if options.label_smoothing else chosen)
 
 
 def of_probabilities(row: Row, target: Array, options: Options) -> Target:
@@ -155,14 +157,14 @@ class TargetTotal(OfTarget):
 def weight_at(rows: Rows, weight: Array, index: Array) -> Array:
     """The weight of the class at each index, NaN where that is outside."""
     ops, xp = rows.ops, rows.ops.xp
-    w = rows.classes("weight", weight)
+    w, index = rows.classes("weight", weight), ops.integer(index)
     n = row_length(rows.shape, rows.axes)
     if not n and ops.part is None:
         return xp.full(index.shape, NAN, dtype=ops.dtype, device=ops.device)
     if math.prod(w.shape) != n or ops.part is not None:  # weights that differ from row to row, or of the classes of this part alone
         return rows.pick(rows.chosen("target", index), xp.broadcast_to(w, rows.shape))
     inside = (index >= 0) & (index < n)
-    at = xp.reshape(ops.integer(xp.where(inside, index, xp.zeros_like(index))), (-1,))
+    at = xp.reshape(xp.where(inside, index, xp.zeros_like(index)), (-1,))
     return ops.where(inside, xp.reshape(xp.take(xp.reshape(w, (-1,)), at, axis=0), index.shape), NAN)
 
 
@@ -187,7 +189,7 @@ class TargetWeight(OfTarget):
         index = ops.xp.reshape(rows.check("target", target, INDEX), reduced_shape(rows.shape, rows.axes, keepdims=True))
         w = weight_at(rows, weight, index) if hasattr(weight, "shape") else ops.constant(1.0)
         options = Options(ignore_index=ignore_index, ignores=ignores)
-        out = rows.widened().leave_each(ops.where(counted(index, options), w, 0.0))
+        out = rows.widened().leave_each(ops.where(counted(ops, index, options), w, 0.0))
         keep(ctx, TargetWeight, (z, target), out, axis, where)
         return out
 

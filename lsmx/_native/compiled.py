@@ -65,6 +65,11 @@ def _ready() -> ModuleType | str:
 def core() -> ModuleType | None:
     """The compiled core for a call that would use it; None if it is missing, with a warning the first time.
 
+    Returns
+    -------
+    module or None
+        The extension module, ready for the target in use.
+
     Raises
     ------
     TargetError
@@ -87,7 +92,13 @@ def missing() -> str | None:
 
 
 def core_status() -> Status:
-    """What ``lsmx info`` tells of the core, without a warning."""
+    """What ``lsmx info`` tells of the core, without a warning.
+
+    Returns
+    -------
+    dict
+        ``target``: the one in use, or None; ``targets``: those that this machine has; ``missing``: why there is no core, or None.
+    """
     ready = _ready()
     if isinstance(ready, ModuleType):
         return {"target": ready.target(), "targets": ready.targets(), "missing": None}

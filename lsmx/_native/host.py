@@ -24,16 +24,16 @@ class HostMemory:
 
     Attributes
     ----------
-    view
+    view : callable
         An array as the core reads and writes it, or why it cannot.
-    empty
+    empty : callable
         A new array of a shape, with the dtype of another, in native byte order; or in the format that is computed in, if it
         ``widens``.
-    is_writable
+    is_writable : callable
         Whether it may be written to.
-    threads
+    threads : callable
         How many to use.
-    direct
+    direct : callable, optional
         Called with the core and the name of a pass: its short way for calls of this library, see ``Kernel.direct``.
     """
 

@@ -18,31 +18,31 @@ class Memory:
 
     Attributes
     ----------
-    refuse
+    refuse : callable
         Why an array's memory cannot be read or written as it is, or None.
-    dtype
+    dtype : callable
         The name of its dtype.
-    address
+    address : callable
         Of its first element.
-    strides
+    strides : callable
         In elements.
-    width
+    width : callable
         The bytes of an element, of any dtype.
-    simple
+    simple : callable
         The name of its dtype if it can be read as it is and lies in C order without gaps; else None.
-    is_writable
+    is_writable : callable
         Whether it may be written to.
-    empty
+    empty : callable
         A new array of a shape, on the device of another; with its dtype, or in the format that is computed in, if it ``widens``.
-    masked
+    masked : callable
         A new array in C order: another where a mask is true, else a number.
-    fill
+    fill : callable
         Put a number into an array where a mask is false.
-    threads
+    threads : callable
         How many to use.
-    refuse_index
+    refuse_index : callable
         Why the memory of an array of int32 or int64 cannot be read as it is, or why it is none; None if it can be read.
-    refuse_mask
+    refuse_mask : callable
         The same of an array of bools, a byte each.
     """
 

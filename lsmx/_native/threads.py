@@ -43,7 +43,13 @@ def default() -> int:
 
 
 def chosen_threads() -> int | None:
-    """What was given to ``set_num_threads``, if anything."""
+    """What was given to ``set_num_threads``, if anything.
+
+    Returns
+    -------
+    int or None
+        The number; None where the environment or the machine decides.
+    """
     return _chosen
 
 
@@ -55,6 +61,10 @@ def get_num_threads() -> int:
     int
         What was given to `set_num_threads`, or the environment's ``LSMX_NUM_THREADS``, or one for every processor that this process
         may use. PyTorch tensors go by ``torch.get_num_threads`` until `set_num_threads` is called.
+
+    See Also
+    --------
+    set_num_threads : which sets it.
 
     Examples
     --------
@@ -70,13 +80,17 @@ def set_num_threads(n: SupportsIndex | None) -> None:
 
     Parameters
     ----------
-    n
+    n : int or None
         At least 1; None to take it back.
 
     Raises
     ------
-    ValueError
+    ThreadsError
         ``n`` is no such number.
+
+    See Also
+    --------
+    get_num_threads : how many there are now.
 
     Examples
     --------

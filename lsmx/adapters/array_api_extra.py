@@ -14,12 +14,12 @@ def log_softmax(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
 
     Parameters
     ----------
-    x
-        Array of floats, of any shape and library.
-    axis
+    x : array
+        Floats, of any shape and library; with ``xp``, anything that ``xp.asarray`` takes.
+    axis : int, tuple of int or None, default -1
         The axis or axes over which the probabilities sum to 1; None for all.
-    xp
-        The namespace of ``x``; with it, ``x`` may be anything that ``xp.asarray`` takes. Inferred by default.
+    xp : array namespace, optional
+        The namespace of ``x``. Inferred by default.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def log_softmax(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError
         As `lsmx.log_softmax`.
 
     Examples
@@ -46,8 +46,12 @@ def softmax(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
 
     Parameters
     ----------
-    x, axis, xp
-        As in `log_softmax`.
+    x : array
+        Floats, of any shape and library; with ``xp``, anything that ``xp.asarray`` takes.
+    axis : int, tuple of int or None, default -1
+        The axis or axes over which the probabilities sum to 1; None for all.
+    xp : array namespace, optional
+        The namespace of ``x``. Inferred by default.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def softmax(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError
         As `lsmx.softmax`.
 
     Examples
@@ -74,8 +78,12 @@ def logsumexp(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
 
     Parameters
     ----------
-    x, axis, xp
-        As in `log_softmax`.
+    x : array
+        Floats, of any shape and library; with ``xp``, anything that ``xp.asarray`` takes.
+    axis : int, tuple of int or None, default -1
+        The axis or axes summed over; None for all.
+    xp : array namespace, optional
+        The namespace of ``x``. Inferred by default.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def logsumexp(x: Any, /, *, axis: Any = -1, xp: Any = None) -> Any:
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError
         As `lsmx.logsumexp`.
 
     Examples

@@ -15,14 +15,14 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
 
     Parameters
     ----------
-    logits
+    logits : jax.Array
         Floats of any shape.
-    labels
+    labels : jax.Array
         Probabilities of the classes, broadcastable to the shape of ``logits``.
-    axis
+    axis : int, tuple of int or None, default -1
         The axis or axes of the classes; None for all.
-    where
-        Mask, bool: of the shape of ``logits``, False leaves a class out; of the shape without ``axis``, False leaves a row out.
+    where : jax.Array of bool, optional
+        Mask: of the shape of ``logits``, False leaves a class out; of the shape without ``axis``, False leaves a row out.
 
     Returns
     -------
@@ -32,8 +32,10 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
 
     Raises
     ------
-    TypeError, ValueError
+    DTypeError, AxisError, ShapeError
         As `lsmx.cross_entropy`.
+    ImportError
+        Without JAX.
 
     Notes
     -----
@@ -47,7 +49,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     --------
     >>> import jax.numpy as jnp
     >>> from lsmx.adapters.optax import softmax_cross_entropy
-    >>> softmax_cross_entropy(jnp.asarray([[0, 0, -jnp.inf]], "float32"), jnp.asarray([[0.5, 0.5, 0]], "float32"))
+    >>> logits = jnp.asarray([[0, 0, -jnp.inf]], "float32")
+    >>> softmax_cross_entropy(logits, jnp.asarray([[0.5, 0.5, 0]], "float32"))
     Array([0.6931472], dtype=float32)
     """
     jnp = library("jax.numpy", "jax")
@@ -62,14 +65,14 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
 
     Parameters
     ----------
-    logits
+    logits : jax.Array
         Floats of any shape.
-    labels
-        Classes, integers of the shape of ``logits`` without ``axis``.
-    axis
+    labels : jax.Array of int
+        Classes, of the shape of ``logits`` without ``axis``.
+    axis : int, tuple of int or None, default -1
         The axis or axes of the classes. A class counts along them flattened, in the order that they have in ``axis``.
-    where
-        As in `softmax_cross_entropy`.
+    where : jax.Array of bool, optional
+        Mask: of the shape of ``logits``, False leaves a class out; of the shape without ``axis``, False leaves a row out.
 
     Returns
     -------
@@ -78,11 +81,13 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
 
     Raises
     ------
-    TypeError, ValueError
+    DTypeError, AxisError, ShapeError
         As `lsmx.cross_entropy`.
-    IndexError
+    ClassError
         A label that is no class, where labels can be looked at; inside ``jax.jit`` the loss is NaN. None is ignored, and labels
         below 0 do not count from the end as in optax.
+    ImportError
+        Without JAX.
 
     References
     ----------
@@ -91,8 +96,9 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
     Examples
     --------
     >>> import jax.numpy as jnp
-    >>> from lsmx.adapters.optax import softmax_cross_entropy_with_integer_labels
-    >>> softmax_cross_entropy_with_integer_labels(jnp.zeros((2, 4), "float32"), jnp.asarray([0, 3]))
+    >>> from lsmx.adapters import optax
+    >>> logits, labels = jnp.zeros((2, 4), "float32"), jnp.asarray([0, 3])
+    >>> optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     Array([1.3862944, 1.3862944], dtype=float32)
     """
     jnp = library("jax.numpy", "jax")

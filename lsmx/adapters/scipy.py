@@ -16,19 +16,19 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 
     Parameters
     ----------
-    x
+    x : array or list
         Array of any library, or a list; integers are computed in float64.
-    axis
+    axis : int, tuple of int or None, default None
         The axis or axes over which the probabilities sum to 1; None for all.
 
     Returns
     -------
-    Array
+    array
         Of the shape of ``x``.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError
         As `lsmx.log_softmax`.
 
     References
@@ -50,17 +50,19 @@ def softmax(x: Any, axis: Any = None) -> Any:
 
     Parameters
     ----------
-    x, axis
-        As in `log_softmax`.
+    x : array or list
+        Array of any library, or a list; integers are computed in float64.
+    axis : int, tuple of int or None, default None
+        The axis or axes over which the result sums to 1; None for all.
 
     Returns
     -------
-    Array
+    array
         Of the shape of ``x``.
 
     Raises
     ------
-    TypeError, ValueError
+    ArrayTypeError, DTypeError, AxisError
         As `lsmx.softmax`.
 
     References
@@ -83,24 +85,28 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
 
     Parameters
     ----------
-    a, axis
-        As ``x`` and ``axis`` in `log_softmax`.
-    b
-        None. Weights are no part of lsmx: add their logarithms to ``a``.
-    keepdims
+    a : array or list
+        Array of any library, or a list; integers are computed in float64.
+    axis : int, tuple of int or None, default None
+        The axis or axes summed over; None for all.
+    b : None
+        Weights are no part of lsmx: add their logarithms to ``a``.
+    keepdims : bool, default False
         Whether the axes are left in the result, with size 1.
-    return_sign
-        False. A sum of exponentials has no other sign than +.
+    return_sign : bool, default False
+        False only. A sum of exponentials has no other sign than +.
 
     Returns
     -------
-    Array
+    array
         Of the shape of ``a`` without ``axis``; 0-d for all axes, where SciPy gives a scalar.
 
     Raises
     ------
-    TypeError, ValueError
-        As `lsmx.logsumexp`; or ``b`` or ``return_sign`` is given.
+    ArrayTypeError, DTypeError, AxisError
+        As `lsmx.logsumexp`.
+    ArgumentError
+        ``b`` or ``return_sign`` is given.
 
     References
     ----------

@@ -16,20 +16,22 @@ def softmax(X: Any, copy: bool = True) -> Any:
 
     Parameters
     ----------
-    X
-        Array of shape ``(M, N)``, in float16, float32 or float64; or a list, which is made an array.
-    copy
+    X : array or list
+        Of shape ``(M, N)``, in float16, float32 or float64; a list is made an array.
+    copy : bool, default True
         Whether the result is a new array; otherwise ``X`` itself is written to.
 
     Returns
     -------
-    Array
+    array
         Of the shape and dtype of ``X``; ``X`` itself without ``copy``.
 
     Raises
     ------
-    TypeError, ValueError
-        As `lsmx.softmax`; or ``copy=False`` with what is no array.
+    ArrayTypeError
+        ``copy=False`` with what is no array.
+    DTypeError, AxisError, OutputError
+        As `lsmx.softmax`.
 
     References
     ----------
@@ -58,21 +60,21 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
 
     Parameters
     ----------
-    estimator
+    estimator : object
         A fitted classifier whose probabilities are the softmax of its decisions: ``LogisticRegression``, ``LogisticRegressionCV``,
         ``LinearDiscriminantAnalysis``, gradient boosting with the log loss, or a pipeline that ends in one.
-    X
+    X : array or list
         What it predicts from, of shape ``(M, features)``.
 
     Returns
     -------
-    Array
+    array
         Of shape ``(M, classes)``, in the order of ``estimator.classes_``. Finite for finite decisions, also where the probability
         is 0 in floating point, and its logarithm ``-inf``.
 
     Raises
     ------
-    ValueError
+    ArgumentValueError
         ``estimator.predict_proba`` says something else of the first row: the softmax of the decisions is not its model.
 
     Notes
@@ -85,7 +87,8 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     >>> from sklearn.linear_model import LogisticRegression
     >>> from lsmx.adapters.sklearn import predict_log_proba
     >>> model = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
-    >>> predict_log_proba(model, [[5000.0]]).shape, np.isfinite(predict_log_proba(model, [[5000.0]])).all()
+    >>> found = predict_log_proba(model, [[5000.0]])
+    >>> found.shape, np.isfinite(found).all()
     ((1, 2), np.True_)
     """
     d = estimator.decision_function(X)

@@ -17,13 +17,13 @@ def cross_entropy_loss(pred: Any, labels: Any, *, global_vocab_size: int | None 
 
     Parameters
     ----------
-    pred
-        Logits, a tensor of shape ``(..., classes)`` in float16, bfloat16, float32 or float64; or this process's classes of them,
-        where torchtitan divides the vocabulary; or a DTensor.
-    labels
-        Tokens, integers of shape ``(...)``; -100 does not count.
-    global_vocab_size
-        The number of classes in all processes, or None. It is checked, and not needed.
+    pred : Tensor or DTensor
+        Logits, of shape ``(..., classes)`` in float16, bfloat16, float32 or float64; or this process's classes of them, where
+        torchtitan divides the vocabulary.
+    labels : Tensor of int
+        Tokens, of shape ``(...)``; -100, as for padding, does not count.
+    global_vocab_size : int, optional
+        The number of classes in all processes. It is checked, and not needed.
 
     Returns
     -------
@@ -32,10 +32,12 @@ def cross_entropy_loss(pred: Any, labels: Any, *, global_vocab_size: int | None 
 
     Raises
     ------
-    ValueError
+    ShapeError
         Sizes that do not fit together.
-    IndexError
+    ClassError
         A label that is no class, on the host; elsewhere the loss is NaN.
+    PartError
+        Processes that disagree in the call, where torchtitan divides the vocabulary.
 
     Notes
     -----

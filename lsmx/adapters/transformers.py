@@ -26,20 +26,19 @@ def causal_lm_loss(
 
     Parameters
     ----------
-    logits
-        Tensor of shape ``(..., length, vocab_size)``, in float16, bfloat16, float32 or float64.
-    labels
-        Tokens, integers of shape ``(..., length)``; the first of each row is the target of none. Not looked at with
-        ``shift_labels``.
-    vocab_size
+    logits : Tensor
+        Of shape ``(..., length, vocab_size)``, in float16, bfloat16, float32 or float64.
+    labels : Tensor of int
+        Tokens, of shape ``(..., length)``; the first of each row is the target of none. Not looked at with ``shift_labels``.
+    vocab_size : int
         The number of classes: the size of the last axis of ``logits``.
-    num_items_in_batch
-        What the sum of the losses is divided by, a number or a tensor of one; by default the number of tokens that count.
-    ignore_index
-        Tokens with this label do not count.
-    shift_labels
+    num_items_in_batch : int or Tensor, optional
+        The sum of the losses is divided by it: a number or a tensor of one; by default the number of tokens that count.
+    ignore_index : int, default -100
+        Tokens with this label, such as padding, do not count.
+    shift_labels : Tensor of int, optional
         Targets as they are, shifted already: as many as there are rows of logits, of any shape.
-    **kwargs
+    **kwargs : object
         Not looked at, as in transformers.
 
     Returns
@@ -50,9 +49,9 @@ def causal_lm_loss(
 
     Raises
     ------
-    ValueError
+    ShapeError
         Sizes that do not fit together.
-    IndexError
+    ClassError
         A label that is no class, on the host; elsewhere the loss is NaN.
 
     Notes
@@ -68,7 +67,8 @@ def causal_lm_loss(
     --------
     >>> import torch
     >>> from lsmx.adapters.transformers import causal_lm_loss
-    >>> causal_lm_loss(torch.zeros(1, 3, 2), torch.tensor([[1, 0, -100]]), vocab_size=2)
+    >>> logits, labels = torch.zeros(1, 3, 2), torch.tensor([[1, 0, -100]])
+    >>> causal_lm_loss(logits, labels, vocab_size=2)
     tensor(0.6931)
     """
     if logits.shape[-1] != vocab_size:
@@ -93,7 +93,7 @@ def register(name: str = "lsmx") -> str:
 
     Parameters
     ----------
-    name
+    name : str, default "lsmx"
         The ``loss_type``.
 
     Returns

@@ -18,25 +18,27 @@ def selective_log_softmax(logits: Any, index: Any, temperature: Any = 1.0, row_m
 
     Parameters
     ----------
-    logits
-        Tensor of shape ``(..., classes)``, in float16, bfloat16, float32 or float64.
-    index
-        Tokens, integers of shape ``(...)`` or ``(..., K)``.
-    temperature
-        What the logits are divided by: a positive number.
-    row_mask
-        Of the shape of ``index``: 0 or False skips a token, whatever its index is. Its log-prob and its gradient are 0.
+    logits : Tensor
+        Of shape ``(..., classes)``, in float16, bfloat16, float32 or float64.
+    index : Tensor of int
+        Tokens, of shape ``(...)`` or ``(..., K)``.
+    temperature : float, default 1.0
+        The logits are divided by it: a positive number.
+    row_mask : Tensor, optional
+        Of the shape of ``index``: 0 or False skips a token, such as padding, whatever its index is. Its log-prob and its gradient
+        are 0.
 
     Returns
     -------
     Tensor
-        Of the shape of ``index``, in the dtype of ``logits``. Of 16 bits few are left of a log-prob: `lsmx.log_prob` gives float32.
+        Of the shape of ``index``, in the dtype of ``logits``. A 16-bit log-prob has only 8 (bfloat16) or 11 (float16) significant
+        bits: `lsmx.log_prob` gives float32.
 
     Raises
     ------
-    ValueError
+    ShapeError, ArgumentValueError
         As `lsmx.log_prob`.
-    IndexError
+    ClassError
         An index that is no class, on the host; elsewhere its log-prob is NaN.
 
     References
@@ -58,9 +60,9 @@ def entropy_from_logits(logits: Any, chunk_size: int = 128) -> Any:
 
     Parameters
     ----------
-    logits
-        As in `selective_log_softmax`.
-    chunk_size
+    logits : Tensor
+        Of shape ``(..., classes)``, in float16, bfloat16, float32 or float64.
+    chunk_size : int, default 128
         Not looked at: no array as large as the logits is made.
 
     Returns
@@ -70,7 +72,7 @@ def entropy_from_logits(logits: Any, chunk_size: int = 128) -> Any:
 
     Raises
     ------
-    ValueError
+    ArrayTypeError, DTypeError
         As `lsmx.entropy`.
 
     References
@@ -94,12 +96,17 @@ def selective_log_softmax_and_entropy(
 
     Parameters
     ----------
-    logits, temperature, row_mask
-        As in `selective_log_softmax`.
-    index
-        Tokens, integers of shape ``(...)``.
-    entropy_requires_grad
+    logits : Tensor
+        Of shape ``(..., classes)``, in float16, bfloat16, float32 or float64.
+    index : Tensor of int
+        Tokens, of shape ``(...)``.
+    entropy_requires_grad : bool, default True
         Whether autograd follows the entropy.
+    temperature : float, default 1.0
+        The logits are divided by it: a positive number.
+    row_mask : Tensor, optional
+        Of the shape of ``index``: 0 or False skips a token, such as padding, whatever its index is. Its log-prob and its gradient
+        are 0.
 
     Returns
     -------
@@ -110,7 +117,7 @@ def selective_log_softmax_and_entropy(
 
     Raises
     ------
-    ValueError, IndexError
+    ShapeError, ArgumentValueError, ClassError
         As `selective_log_softmax`.
 
     References
@@ -120,8 +127,9 @@ def selective_log_softmax_and_entropy(
     Examples
     --------
     >>> import torch
-    >>> from lsmx.adapters.trl import selective_log_softmax_and_entropy
-    >>> selective_log_softmax_and_entropy(torch.zeros(1, 4), torch.tensor([0]))
+    >>> from lsmx.adapters import trl
+    >>> logits, index = torch.zeros(1, 4), torch.tensor([0])
+    >>> trl.selective_log_softmax_and_entropy(logits, index)
     (tensor([-1.3863]), tensor([1.3863]))
     """
     options = {"temperature": temperature, "row_sums": lsmx.row_sums(logits.detach(), temperature=temperature)}
@@ -160,7 +168,7 @@ def patched() -> Iterator[list[str]]:
 
     Notes
     -----
-    It reaches what calls these three functions. From 1.16 on the trainers for GRPO, RLOO, DPO, KTO and SFT do not.
+    It reaches what calls these three functions. From 1.15 on the trainers for GRPO, RLOO, DPO, KTO and SFT do not.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def diagnose(
 
     Parameters
     ----------
-    backward
+    backward : callable, optional
         Your gradient, called as ``backward(grad_output, output)`` for log-softmax and softmax, as
         ``backward(grad_output, z, output)`` for logsumexp, and as ``backward(grad_output, z, target)`` for cross-entropy. Where a
         row becomes one number, ``grad_output`` and ``output`` lack its axis. If it takes a keyword ``axis`` (or ``dim``), it is
@@ -46,23 +46,23 @@ def diagnose(
         in ``ctx.saved_tensors``, and may return ``None`` for what has no gradient. Put anything else into a lambda.
         That of cross-entropy is tried with ``reduction``, ``ignore_index``, ``label_smoothing``, ``weight`` and ``temperature``, as
         `lsmx.cross_entropy` has them, that of log-probs with ``temperature``: with each that it takes by keyword.
-    forward
+    forward : callable, optional
         Your forward pass of cross-entropy or log-probs, called as ``forward(z, target)``, with the same keywords. It is looked at
         before the gradient, or alone.
-    function
+    function : str, default "log_softmax"
         ``"log_softmax"``, ``"softmax"``, ``"logsumexp"``, ``"log_prob"`` (of one class a row) or ``"cross_entropy"``: the loss of
         each row, unless ``options`` or a keyword say otherwise; the mean's ``1 / n`` comes with ``grad_output``. Targets are class
         numbers, or one-hot rows if your gradient takes those.
-    like
+    like : array, optional
         An array of the library, dtype and device to try it on. By default NumPy, float64.
-    saves
+    saves : str or sequence of str, optional
         What your forward pass saves for it, if that is something else: ``"z"``, ``"output"``, or ``("z", "output")`` for both. For
         cross-entropy ``"z"``, ``"output"`` (the log-probabilities) or ``"softmax"`` (the probabilities); by default the name of
         the second argument tells, such as ``z``, ``log_probs`` or ``probs``.
-    shapes
+    shapes : sequence of tuple of int, optional
         Of the logits to try, with two axes or more: some square and some not, as mistakes hide in squares. By default of two and
         three axes, for cross-entropy and log-probs of two.
-    options
+    options : mapping, optional
         Those that yours always has, as ``{"reduction": "mean", "ignore_index": 0}``; ``weight`` is to be a keyword. With a mean or
         a sum ``grad_output`` is one number for all rows.
 
@@ -75,9 +75,16 @@ def diagnose(
     Raises
     ------
     TypeError
-        ``backward`` or ``forward`` is not callable; ``like`` is not an array of floats.
+        ``backward`` or ``forward`` is not callable.
+    ArrayTypeError, DTypeError
+        ``like`` is not an array, or not one of floats.
     ValueError
         ``function``, ``saves``, ``shapes`` or ``options`` is none of those accepted, or ``forward`` not of such a function.
+
+    See Also
+    --------
+    Diagnosis : the record that it returns.
+    evaluate : all directions of a registered function.
 
     Notes
     -----
@@ -91,21 +98,31 @@ def diagnose(
     >>> from lsmx.testing import diagnose
     >>> print(diagnose(lambda g, out: g * (1 - np.exp(out))))
     gradient of log_softmax: wrong: row sum missing
-      That is the diagonal of the Jacobian I - 1 s^T: every logit moves all outputs of its row.
+      That is the diagonal of the Jacobian I - 1 s^T: every logit moves all
+      outputs of its row.
       first seen on logits of shape (5, 7), axis=-1
       first difference at (0, 0): yours is 0.57709675, right is -3.8574686
       as if    s = np.exp(out); dz = g * (1 - s)
       correct  s = np.exp(out); dz = g - s * np.sum(g, axis=axis, keepdims=True)
-    >>> bool(diagnose(lambda g, out: g - np.exp(out) * g.sum(axis=-1, keepdims=True)))
+    >>> def right(g, out):
+    ...     return g - np.exp(out) * g.sum(axis=-1, keepdims=True)
+    >>> bool(diagnose(right))
     True
-    >>> diagnose(lambda g, probs, y: (y - probs) / len(y), function="cross_entropy").mistake
+    >>> def fused(g, probs, y):
+    ...     return (y - probs) / len(y)
+    >>> diagnose(fused, function="cross_entropy").mistake
     'cotangent ignored and sign'
-    >>> diagnose(forward=lambda z, y: -np.log(np.exp(z) / np.exp(z).sum(-1, keepdims=True))[range(len(y)), y],
-    ...          function="cross_entropy").mistake
+    >>> def loss(z, y):
+    ...     s = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    ...     return -np.log(s)[range(len(y)), y]
+    >>> diagnose(forward=loss, function="cross_entropy").mistake
     'log of softmax'
-    >>> print(diagnose(lambda g, out: 1.25 * g - np.exp(out) * g.sum(axis=-1, keepdims=True)))
+    >>> def off(g, out):
+    ...     return 1.25 * g - np.exp(out) * g.sum(axis=-1, keepdims=True)
+    >>> print(diagnose(off))
     gradient of log_softmax: wrong: none of the known mistakes
-      It is off in every entry, by up to 0.732, where the right values are up to 4.83. It is 1.25 times g less 1 times
+      It is off in every entry, by up to 0.732, where the right values are up
+      to 4.83. It is 1.25 times g less 1 times
       s * np.sum(g, axis=axis, keepdims=True).
       first seen on logits of shape (5, 7), axis=-1
       first difference at (0, 0): yours is -3.5783868, right is -3.8574686

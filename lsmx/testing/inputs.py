@@ -43,10 +43,36 @@ def normal(seed: int, *shape: int) -> Values:
 
 @dataclass(frozen=True)
 class Case:
-    """One input: logits, the axis, a mask perhaps, and the seed of its cotangents.
+    """One input of the conformance kit: logits, the axis, a mask perhaps, and the seed of its cotangents.
 
-    ``options`` are those of the functions that know them: a number; for an array its kind, so that it is drawn; for an index how
-    many there are along the axis.
+    Attributes
+    ----------
+    name : str
+        What it is called in the names of tests, and of digests.
+    z : numpy.ndarray
+        Logits in float64; a target rounds them to the dtype that is tried.
+    axis : int, tuple of int or None, default -1
+        The axis or axes of the rows.
+    where : numpy.ndarray of bool, optional
+        Mask, broadcastable to ``z``.
+    seed : int, default 0
+        Of the cotangents, tangents, and all else that is drawn.
+    options : mapping, optional
+        Those of the functions that know them: a number; for an array its kind, so that it is drawn; for an index how many there are
+        along the axis.
+
+    See Also
+    --------
+    cases : all that are generated.
+    evaluate : run a function on one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lsmx.testing import Case
+    >>> case = Case("own", np.asarray([[1.0, 2.0, 3.0]]), seed=7)
+    >>> case.vector((1, 3)).shape
+    (1, 3)
     """
 
     name: str
@@ -58,14 +84,36 @@ class Case:
     drawn: dict[tuple[int, ...], Values] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def vector(self, shape: tuple[int, ...]) -> Values:
-        """A cotangent or tangent, drawn once for each shape; not to be written to."""
+        """A cotangent or tangent, drawn once for each shape; not to be written to.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the result, or of the argument that moves.
+
+        Returns
+        -------
+        numpy.ndarray
+            Numbers in float64.
+        """
         if shape not in self.drawn:
             self.drawn[shape] = self.draw(shape)
             self.drawn[shape].flags.writeable = False
         return self.drawn[shape]
 
     def draw(self, shape: tuple[int, ...]) -> Values:
-        """Some rows are one-hot, zero, tiny and wide in range."""
+        """Some rows are one-hot, zero, tiny and wide in range.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the result, or of the argument that moves.
+
+        Returns
+        -------
+        numpy.ndarray
+            Numbers in float64, drawn anew.
+        """
         n = shape[-1] if shape else 1
         g = np.array(normal(self.seed + 1000, *shape))
         flat = g.reshape(math.prod(shape[:-1]), n)
@@ -123,7 +171,25 @@ def nasty() -> Values:
 
 
 def cases() -> list[Case]:
-    """All generated inputs, small and large."""
+    """All generated inputs, small and large.
+
+    Returns
+    -------
+    list of Case
+        Ordinary rows and wide ones, masks, every place of the axis, infinities and NaN, empty arrays, a long row.
+
+    See Also
+    --------
+    logits_cases : cases of logits of your own.
+    evaluate : run a function on one.
+    wanted : what it has to give.
+
+    Examples
+    --------
+    >>> from lsmx.testing import cases
+    >>> [(case.name, case.z.shape) for case in cases()][:3]
+    [('normal', (17, 129)), ('wide', (9, 257)), ('dominated', (26, 100))]
+    """
     mask = uniform(7, 12, 40) < 0.7
     mask[3], mask[4] = False, True
     masked = 6 * normal(8, 12, 40)
@@ -200,9 +266,9 @@ def logits_cases(z: Any, name: str) -> Logits:
 
     Parameters
     ----------
-    z
+    z : array
         An array of real numbers, or what has ``shape`` and ``dtype`` and gives arrays for indices, such as a memory map.
-    name
+    name : str
         Begins the names of the cases.
 
     Returns
@@ -214,6 +280,10 @@ def logits_cases(z: Any, name: str) -> Logits:
     ------
     ValueError
         They are not real numbers, or have no axis.
+
+    See Also
+    --------
+    cases : all that are generated.
 
     Examples
     --------

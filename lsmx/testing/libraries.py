@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -35,7 +36,10 @@ def library(name: str) -> Target | str:
     known = known_backends()
     found = split(name, known)
     if found is None:
-        raise ValueError(f"{name!r} is unknown; there are {', '.join(dict.fromkeys([*all_names(), *known]))}, and name-device")
+        names = list(dict.fromkeys([*all_names(), *known]))
+        near = next((one for one in names if one in name.lower()), None) or next(iter(get_close_matches(name, names, 1)), None)
+        meant = f" (did you mean {near}?)" if near else ""
+        raise ValueError(f"{name!r} is unknown{meant}; there are {', '.join(names)}, and a device after any, as in torch-cuda")
     return on_device(known[found[0]], found[1], name)
 
 

@@ -58,13 +58,17 @@ def counted(where: Array | None, shape: Shape) -> Values:
     if mask.dtype != np.bool_:
         raise DTypeError(f"where: dtype {dtype_name(where.dtype)}, but a mask is bool: pass mask == 1")
     if mask.shape != shape:
-        raise ShapeError(f"where: shape {mask.shape}, but the tokens have {shape}; give a bool for each")
+        whole = "; these are whole rows if their last axis is the classes, and need tokens=" if mask.shape == shape[:-1] else ""
+        raise ShapeError(f"where: shape {mask.shape}, but the tokens have {shape}; give a bool for each{whole}")
     return np.flatnonzero(mask)
 
 
 def on_host(name: str, x: Array) -> Values:
     """Floats of any library as NumPy's, in their own dtype; bfloat16 as float32, which is exact."""
     backend = serving(name, x)
+    if (given := dtype_name(x.dtype)).startswith(("int", "uint")):
+        bfloat16 = "; bits of bfloat16 are to be viewed as such first" if given == "uint16" else ""
+        raise DTypeError(f"{name}: dtype {given}, but logits and log-probs are floats{bfloat16}")
     wide = np.dtype("float32" if float_name(name, x) == "bfloat16" else float_name(name, x))
     return np.asarray(backend.to_numpy(x), wide)
 

@@ -20,7 +20,24 @@ Result = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Target:
-    """A library on a device: where a case is run."""
+    """A library on a device: where a case is run.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in the names of tests.
+    dtypes : tuple of str
+        The float dtypes that it has, by name.
+    from_numpy : callable
+        Makes an array of the library: called with a NumPy array and a dtype's name.
+    to_numpy : callable
+        The way back; bfloat16 becomes float32.
+
+    See Also
+    --------
+    target : of a backend.
+    host_target : of NumPy.
+    """
 
     name: str
     dtypes: tuple[str, ...]
@@ -29,7 +46,33 @@ class Target:
 
 
 def target(backend: Backend, device: Any = None, name: str = "") -> Target:
-    """The target of a backend, on a device or its default one."""
+    """The target of a backend, on a device or its default one.
+
+    Parameters
+    ----------
+    backend : lsmx.extend.Backend
+        The library, as `lsmx.backend_for` gives it.
+    device : object, optional
+        One of its devices; by default the one that it takes itself.
+    name : str, default ""
+        What to call it; by default as the backend.
+
+    Returns
+    -------
+    Target
+        Where `evaluate` runs a case.
+
+    See Also
+    --------
+    host_target : the target of NumPy.
+
+    Examples
+    --------
+    >>> import lsmx, numpy as np
+    >>> from lsmx.testing import target
+    >>> target(lsmx.backend_for(np.ones(1))).dtypes
+    ('float16', 'float32', 'float64')
+    """
     return Target(
         name or backend.name, backend.dtypes, lambda values, dtype: backend.from_numpy(values, dtype, device), backend.to_numpy
     )
@@ -49,7 +92,23 @@ def target_like(x: Array) -> Target:
 
 
 def host_target() -> Target:
-    """NumPy."""
+    """The target of NumPy.
+
+    Returns
+    -------
+    Target
+        Where `evaluate` runs a case.
+
+    See Also
+    --------
+    target : of any backend.
+
+    Examples
+    --------
+    >>> from lsmx.testing import host_target
+    >>> host_target().name
+    'numpy'
+    """
     return target(backend_for(np.zeros(1)))
 
 
@@ -76,7 +135,38 @@ def held(x: npt.NDArray[Any], kind: Kind, dtype: str) -> npt.NDArray[Any]:
 
 
 def evaluate(where: Target, function: str, dtype: str, case: Case) -> dict[str, Result]:
-    """Every direction of a function on a case, as NumPy arrays (bfloat16 as float32)."""
+    """Every direction of a function on a case, as NumPy arrays.
+
+    Parameters
+    ----------
+    where : Target
+        The library and the device to run on.
+    function : str
+        A registered name, such as ``"log_softmax"``.
+    dtype : str
+        Of the logits; all else that is drawn is in it too, or what goes with it.
+    case : Case
+        The input.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The results by direction: ``"forward"``, ``"backward"``, ``"jvp"``, and ``"jacobian"`` where the function has one and it is
+        small. bfloat16 is float32 there.
+
+    See Also
+    --------
+    wanted : what the results have to be, bit for bit.
+
+    Examples
+    --------
+    >>> from lsmx.testing import cases, differing, evaluate, host_target, wanted
+    >>> case = cases()[0]
+    >>> found = evaluate(host_target(), "softmax", "float32", case)
+    >>> right = wanted("softmax", "float32", case)
+    >>> [name for name in found if differing(found[name], right[name])]
+    []
+    """
     operator = registered()[function]
     takes = operator.function.takes
 
@@ -110,6 +200,24 @@ def wanted(function: str, dtype: str, case: Case) -> dict[str, Result]:
     """The results of the definition on NumPy; for bfloat16, which NumPy lacks, rounded to it from float32.
 
     Not those of a function that widens: they are in float32, and its gradients alone are in bfloat16.
+
+    Parameters
+    ----------
+    function : str
+        A registered name, such as ``"log_softmax"``.
+    dtype : str
+        Of the logits.
+    case : Case
+        The input.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The results by direction, as `evaluate` gives them.
+
+    See Also
+    --------
+    evaluate : the same on any library, by its kernels; with an example.
     """
     if dtype != "bfloat16":
         with using("reference"):

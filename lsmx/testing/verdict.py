@@ -27,33 +27,41 @@ class Diagnosis:
 
     Attributes
     ----------
-    function
+    function : str
         What it is the gradient of.
-    right
+    right : bool
         Whether it is.
-    correct
+    correct : str
         The right lines, in NumPy.
-    inputs
+    inputs : int
         On how many inputs it was called.
-    mistake
-        The name of the mistake; several are joined by "and", or by "or" where they cannot be told apart. ``None`` if it is right,
-        or wrong in a way that is not known.
-    why
+    mistake : str or None
+        The name of the mistake; several are joined by "and", or by "or" where they cannot be told apart. None if it is right, or
+        wrong in a way that is not known.
+    why : str
         The mistake in a sentence; of one that is not known, in which entries the gradient is off, and by how much.
-    as_if
+    as_if : str
         The lines that give what the candidate gave, if they are known.
-    probe
+    probe : str
         The input on which it first differs.
-    index, got, want
-        The first entry that differs, the candidate's value there, and the right one.
-    notes
+    index : tuple of int or None
+        The first entry that differs.
+    got : float or None
+        The candidate's value there.
+    want : float or None
+        The right one.
+    notes : tuple of str
         What else there is to say.
-    worst
+    worst : float
         If it is right, the largest error in ulp of the terms that are added up.
-    equal_bits
+    equal_bits : bool
         Whether all results have the very bits of lsmx's own.
-    part
+    part : str
         ``"gradient"`` or ``"forward pass"``: what this is about.
+
+    See Also
+    --------
+    diagnose : which returns it.
     """
 
     function: str

@@ -119,7 +119,7 @@ OTHERS = tuple(
 
 TOPICS = (
     Topic(
-        "Arrays and their libraries",
+        "arrays and their libraries",
         ARRAYS,
         "`Series` is a class with a shape and a dtype, and `Quantity` a `numpy.ndarray` with operations of its own.",
     ),
@@ -127,8 +127,8 @@ TOPICS = (
     Topic("axis and keepdims", AXES),
     Topic("where", MASKS),
     Topic("out", OUTPUTS),
-    Topic("Shapes of what goes together", SHAPES),
+    Topic("shapes of what goes together", SHAPES),
     Topic(
-        "Options by other names, or by position", OPTIONS + OTHERS, "Every public function says so, with what it accepts itself."
+        "options by other names, or by position", OPTIONS + OTHERS, "Every public function says so, with what it accepts itself."
     ),
 )

@@ -89,12 +89,12 @@ TOPICS = (
         "explain, using, threads, the core's target", PLANS, "`environment(name, value)` is an environment variable of the process."
     ),
     Topic(
-        "Functions of one's own",
+        "functions of one's own",
         FUNCTIONS,
         "`Cube` is a valid function, `z**3`, without rules of second derivatives; the others are made from it.",
     ),
     Topic(
-        "Backends of one's own",
+        "backends of one's own",
         BACKENDS,
         "`record(...)` is a valid `extend.Backend` with other fields; `small(x, ...)` an array of a library without a backend, "
         "which lacks what is named, or raises it; `on_x32(x)` one on a device without 64-bit numbers.",

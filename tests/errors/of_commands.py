@@ -87,7 +87,7 @@ COMPARED = lines("""
 """)
 
 TOPICS = (
-    Topic("Command lines", WORDS),
-    Topic("Files", FILES, "Each ends with code 2 and one line, and writes nothing."),
+    Topic("command lines", WORDS),
+    Topic("files", FILES, "Each ends with code 2 and one line, and writes nothing."),
     Topic("lsmx verify --compare", COMPARED),
 )

@@ -23,6 +23,8 @@ DISTRIBUTIONS = cases("""
 ARRAYS = lines("""
     verify --compare z.npy numpy
     verify --compare z.npy none.npy
+    verify --compare z.npz z.npz
+    verify --compare empty_rows.npy empty_rows.npy
     verify --compare numpy torch --tokens i.npy
     verify --compare z.npy z.npy --logits z.npy
     verify --compare z.npy z.npy

@@ -120,6 +120,6 @@ TOPICS = (
     Topic("temperature and softcap", TEMPERATURES),
     Topic("support and row_sums", SUPPORTS),
     Topic("weight, reduction, normalizer, and the rest of cross-entropy", LOSSES),
-    Topic("Losses of a product", LINEAR),
-    Topic("Rows in parts", PARTS, '`whole` is `lsmx.partial("softmax", z, size=3)`, of which one more round is to be asked.'),
+    Topic("losses of a product", LINEAR),
+    Topic("rows in parts", PARTS, '`whole` is `lsmx.partial("softmax", z, size=3)`, of which one more round is to be asked.'),
 )

@@ -17,6 +17,7 @@ TOPICS: tuple[Topic, ...] = (
     *of_commands.TOPICS,
     *of_comparisons.TOPICS,
 )
+ACCEPTED = "is not an array; accepted are arrays of NumPy, "
 CASES = tuple(case for topic in TOPICS for case in topic.cases)
 
 
@@ -33,13 +34,23 @@ def row(case: Case, said: Said) -> str:
     return f"| {code(case.code)} | {kind}{code(said.message)} |"
 
 
+def rows(topic: Topic, said: Mapping[Case, Said]) -> list[str]:
+    """A topic's rows, of those cases that have been run; of the messages that end with `ACCEPTED` the first."""
+    found, listed = [], False
+    for case in topic.cases:
+        if not case.shown or case not in said or (listed and ACCEPTED in said[case].message):
+            continue
+        listed |= ACCEPTED in said[case].message
+        found.append(row(case, said[case]))
+    return found
+
+
 def table(topic: Topic, said: Mapping[Case, Said]) -> str:
-    """A topic's rows."""
-    rows = [row(case, said[case]) for case in topic.cases if case.shown]
-    return "\n".join(["| given | said |", "|---|---|", *rows])
+    """A topic's rows under their heads."""
+    return "\n".join(["| given | said |", "|---|---|", *rows(topic, said)])
 
 
 def tables(said: Mapping[Case, Said]) -> str:
     """The tables of all topics under their titles."""
-    parts = [part for topic in TOPICS for part in (f"## {topic.title}", topic.before, table(topic, said)) if part]
+    parts = [part for topic in TOPICS for part in (f"## Messages about {topic.title}", topic.before, table(topic, said)) if part]
     return "\n\n".join(parts) + "\n"

@@ -16,7 +16,10 @@ static bool axes_of(PyObject* axis, int dimensions, uint64_t& reduced) {
     auto one = [&](PyObject* x) {
         if (!PyLong_CheckExact(x)) return false;
         const long i = PyLong_AsLong(x);
-        if (i == -1 && PyErr_Occurred()) PyErr_Clear();
+        if (i == -1 && PyErr_Occurred()) {  // beyond a long
+            PyErr_Clear();
+            return false;
+        }
         if (i < -dimensions || i >= dimensions) return false;
         const uint64_t bit = uint64_t(1) << (i < 0 ? i + dimensions : i);
         if (reduced & bit) return false;

@@ -30,11 +30,11 @@ class CudaDevice:
 
     Attributes
     ----------
-    unavailable
+    unavailable : callable
         Why it cannot, or None.
-    shared
+    shared : callable
         The bytes of shared memory that a block may have, on the device of an array.
-    launch
+    launch : callable
         Called with an array for its device, the pass, the dtype, the kernel's name, the blocks, the threads of a block, the bytes
         of shared memory that it has, and the kernel's arguments, which are 64-bit integers. Compiles what has not been compiled,
         takes the library's current stream, and does not wait.
@@ -46,7 +46,18 @@ class CudaDevice:
 
 
 def too_old(capability: tuple[int, int]) -> str | None:
-    """Why a device of a compute capability cannot run the kernels, or None."""
+    """Why a device of a compute capability cannot run the kernels, or None.
+
+    Parameters
+    ----------
+    capability : tuple of int
+        Major and minor number.
+
+    Returns
+    -------
+    str or None
+        The reason, in words.
+    """
     if capability >= OLDEST:
         return None
     return "on a device of compute capability {}.{}: the kernels are for {}.{} and later".format(*capability, *OLDEST)
@@ -121,7 +132,18 @@ def in_line(n: int, rows: int, has: tuple[Has, ...]) -> Geometry:
 
 
 def cuda_engine(device: CudaDevice) -> Engine:
-    """The engine that runs passes on a device."""
+    """The engine that runs passes on a device.
+
+    Parameters
+    ----------
+    device : CudaDevice
+        How the library launches kernels.
+
+    Returns
+    -------
+    object
+        What `fused` takes as ``engine``.
+    """
 
     def limit(dtype: str, n: int, way: Geometry | None) -> str | None:
         if (reason := too_many_limbs(dtype, n)) is not None:

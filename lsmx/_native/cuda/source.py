@@ -99,5 +99,20 @@ def kernels(passname: str, dtype: str) -> str:
 
 
 def source(passname: str, dtype: str, device: bool = True) -> str:
-    """The whole source of a pass."""
+    """The whole source of a pass.
+
+    Parameters
+    ----------
+    passname : str
+        The name of the pass, as `CudaDevice` is asked to launch it.
+    dtype : str
+        The name of the dtype of the arrays.
+    device : bool, default True
+        Whether it is for a device; otherwise for a compiler of the host.
+
+    Returns
+    -------
+    str
+        C++, as one text.
+    """
     return "\n".join([common(device, passname in LOSSES), kernels(passname, dtype), ""])
