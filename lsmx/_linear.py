@@ -375,13 +375,13 @@ def linear_cross_entropy_backward(
     check_grad_output(grad_output, h, reduction)
     flat, targets = xp.reshape(h, (-1, shape[-1])), xp.reshape(target, (-1,))
     rows = {name: xp.reshape(x, (-1,)) for name, x in found.each.items()}
-    chunks = [slice(i, i + step) for i in range(0, max(flat.shape[0], 1), step)]
+    chunks = [slice(i, min(i + step, flat.shape[0])) for i in range(0, max(flat.shape[0], 1), step)]
 
     def counted() -> Array:
         """How much each row counts, found from arrays of the logits' shape without computing logits."""
         parts = []
         for at in chunks:
-            like = xp.broadcast_to(of_rows(flat[at]), (targets[at].shape[0], weight.shape[0]))
+            like = xp.broadcast_to(of_rows(flat[at, :]), (targets[at].shape[0], weight.shape[0]))
             parts.append(TARGET_WEIGHT(like, targets[at], axis=-1, **found.counted))
         return xp.concat(parts, axis=0)
 
@@ -389,12 +389,12 @@ def linear_cross_entropy_backward(
     wide = xp.float64 if h.dtype == xp.float64 else xp.float32
     dh, dw, db = [], xp.zeros_like(weight, dtype=wide), None if bias is None else xp.zeros_like(bias, dtype=wide)
     for at in chunks:
-        z = product(flat[at], weight, bias)
+        z = product(flat[at, :], weight, bias)
         u = reduced.backward(xp.reshape(grad_output, (-1,))[at] if reduction == "none" else grad_output, z, -1)
         beside = {**found.options, **{name: x[at] for name, x in rows.items()}}
         dz = CROSS_ENTROPY.derivative("backward", {"grad_output": u}, {"z": z, "target": targets[at]}, -1, options=beside)
         dh.append(dz @ weight)
-        dw = dw + xp.astype(dz.T @ flat[at], wide)
+        dw = dw + xp.astype(dz.T @ flat[at, :], wide)
         db = None if db is None else db + xp.sum(xp.astype(dz, wide), axis=0)
         del z, dz  # before those of the next chunk are made
     by_h = xp.reshape(xp.concat(dh, axis=0), shape)

@@ -38,6 +38,7 @@ from lsmx._call.losses import (
 from lsmx._call.operator import shortcut
 from lsmx._call.spelling import honest, misspelt
 from lsmx._call.support import kept
+from lsmx._definition.checks import checked_flag
 from lsmx._definition.logits import Scaling
 from lsmx._definition.ops import Array
 from lsmx._typing import Axis, DTypeLike
@@ -661,6 +662,7 @@ def cross_entropy(
     if extra or unknown:
         raise misspelt(cross_entropy, extra, unknown)
     check_choice("empty", empty, "nan", "zero")
+    checked_flag("return_z_loss", return_z_loss)
     plain = weight is softcap is normalizer is row_sums is None and not return_z_loss
     plain = plain and type(reduction) is str and reduction in ("none", "mean", "sum")
     if plain and are_numbers((temperature, label_smoothing, z_loss, ignore_index), (1.0, 0.0, 0.0, -100)):

@@ -45,7 +45,7 @@ def ast_list(text: str) -> list[str]:
 def test_lsmx_imports_no_adapter_and_no_adapter_a_library() -> None:
     assert after("") == []
     every = "\n".join(f"from lsmx.adapters import {name}" for name in NAMES)
-    assert after(every) == sorted(["lsmx.adapters", "lsmx.adapters._library", *(f"lsmx.adapters.{name}" for name in NAMES)])
+    assert after(every) == sorted(["lsmx.adapters", *(f"lsmx.adapters.{name}" for name in ("_arrays", "_library")), *(f"lsmx.adapters.{name}" for name in NAMES)])
     assert "sklearn" in after("import sklearn")  # and the look can fail
 
 
@@ -86,17 +86,11 @@ def test_none_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(("name", "function"), PUBLIC, ids=lambda x: getattr(x, "__name__", x))
-def test_documentation_is_whole(name: str, function: Any) -> None:
-    """Each parameter, what comes back, what is raised, an example; and a place on the page."""
+def test_documentation_has_errors_an_example_and_a_place_on_the_page(name: str, function: Any) -> None:
+    """Parameters and results are looked at in tests/test_docstrings.py."""
     text = inspect.getdoc(function) or ""
-    generator = inspect.isgeneratorfunction(inspect.unwrap(function))
-    for section in ("Yields" if generator else "Returns", "Raises", "Examples"):
+    for section in ("Raises", "Examples"):
         assert f"\n{section}\n{'-' * len(section)}\n" in text, section
-    parameters = list(inspect.signature(function).parameters.values())
-    described = text.partition("Parameters\n")[2].partition("Returns\n")[0]
-    for p in parameters:
-        shown = f"{'**' if p.kind is p.VAR_KEYWORD else ''}{p.name}"
-        assert re.search(rf"^(.*, )?{re.escape(shown)}(, .*)?$", described, re.MULTILINE), p.name
     assert re.search(rf"\b{function.__name__}\b", PAGE), function.__name__
     assert f"lsmx.adapters.{name}" in PAGE or f"import {name}" in PAGE
 

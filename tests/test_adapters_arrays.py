@@ -101,6 +101,64 @@ def test_lists_and_integers_are_scipys(name: str, z: Any) -> None:
 
 
 @by_name
+@pytest.mark.parametrize("dtype", [">f2", ">f4", ">f8", ">i4"])
+def test_the_order_of_bytes_is_no_matter(name: str, dtype: str) -> None:
+    z = Z.astype(dtype)
+    got = getattr(scipy, name)(z, -1)
+    assert got.dtype == stock(name)(z, -1).dtype
+    assert differing(got, getattr(scipy, name)(z.astype(z.dtype.newbyteorder("=")), -1)) is None
+
+
+@by_name
+def test_what_numpy_makes_an_array_of_is_taken(name: str) -> None:
+    """Numbers of NumPy, and what has a dtype and is no array of any library that computes, such as a column of a table."""
+
+    class Column:
+        dtype = np.dtype(np.float32)
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            return Z[0, 0].astype(dtype or self.dtype)
+
+    function = getattr(scipy, name)
+    assert differing(function(Column()), function(Z[0, 0])) is None
+    for number in (np.float64(3), np.float32(3), np.int8(3), 3, 3.0):
+        got, want = function(number), np.asarray(stock(name)(np.asarray(number, getattr(number, "dtype", float))))
+        assert got.shape == () == want.shape
+        assert got.dtype == (np.float32 if isinstance(number, np.float32) else np.float64)
+        assert got == want
+    with pytest.raises(lsmx.ArrayTypeError, match="its mask would be lost"):
+        function(np.ma.array([1.0, 2.0], mask=[True, False]))
+
+
+@by_name
+def test_a_table_of_pandas_is_taken(name: str) -> None:
+    pandas = pytest.importorskip("pandas", reason='pandas is not installed: pip install -e ".[test]"')
+    for x in (pandas.Series(Z[0, 0]), pandas.DataFrame(Z[0]), pandas.Series([1, 2])):
+        assert differing(getattr(scipy, name)(x), getattr(scipy, name)(np.asarray(x))) is None
+
+
+@by_name
+def test_an_array_without_axes_has_the_axes_that_it_has_in_scipy(name: str) -> None:
+    function = getattr(scipy, name)
+    for axis in (None, -1, 0):
+        assert function(np.asarray(3.0), axis) == stock(name)(np.asarray(3.0), axis) == function(np.asarray(3.0))
+        assert function(torch.tensor(3.0), axis=axis).shape == ()
+    for axis in (1, -2):
+        with pytest.raises(lsmx.AxisError, match="0-d array"):
+            function(3.0, axis)
+
+
+def test_axes_are_kept_for_any_library_and_any_axes() -> None:
+    for xp in NAMESPACES.values():
+        for axis in (None, -1, (0, 2), [0, 2], [1]):
+            kept = scipy.logsumexp(xp.asarray(Z), axis=axis, keepdims=True)
+            want = np.logaddexp.reduce(Z, axis if axis is None or isinstance(axis, int) else tuple(axis), keepdims=True)
+            assert kept.shape == want.shape
+            assert type(kept) is type(xp.asarray(Z))
+            assert differing(np.asarray(kept), lsmx.logsumexp(Z, axis=axis, keepdims=True)) is None
+
+
+@by_name
 def test_tensors_stay_tensors(name: str) -> None:
     z, w = (torch.from_numpy(Z.copy()).requires_grad_() for _ in range(2))
     got, want = getattr(scipy, name)(z, axis=1), getattr(lsmx, name)(w, axis=1)

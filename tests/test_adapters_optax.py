@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
@@ -90,8 +91,58 @@ def test_what_optax_does_not_take_is_an_error() -> None:
         with pytest.raises(IndexError, match=f"target.*{outside}"):
             FUNCTIONS[1](z, jnp.full_like(labels, outside))
         assert jnp.isnan(jax.jit(FUNCTIONS[1])(z, jnp.full_like(labels, outside))).all()
-    with pytest.raises(TypeError, match="float"):
-        FUNCTIONS[0](jnp.ones((2, 3), int), jnp.ones((2, 3), int))
+    for labels in (jnp.ones((2, 3), int), jnp.ones((2, 3))):
+        with pytest.raises(lsmx.DTypeError, match="logits: dtype int32, but logits are floats"):
+            FUNCTIONS[0](jnp.ones((2, 3), int), labels)
+    with pytest.raises(lsmx.DTypeError, match="dtype int32"):
+        FUNCTIONS[1](jnp.ones((2, 3), int), jnp.ones(2, int))
+    for labels in (jax.nn.softmax(z), jnp.ones((4, 3)), jnp.ones((4, 3), bool)):
+        with pytest.raises(lsmx.DTypeError, match="labels: dtype (float32|bool), but classes are integers"):
+            FUNCTIONS[1](z, labels)
+    for shape in ((2, 4, 3, 10), (5, 3, 10), (4, 3, 5)):
+        with pytest.raises(lsmx.ShapeError, match=rf"labels: shape {re.escape(str(shape))}.* \(4, 3, 10\)"):
+            FUNCTIONS[0](z, jnp.ones(shape))
+
+
+@by_name
+def test_a_mask_of_another_shape_or_dtype_is_named(function: Any) -> None:
+    z, labels = drawn(function)
+    for shape in ((4, 5), (5, 3, 10), (2, 4, 3, 10)):
+        with pytest.raises(lsmx.ShapeError, match="where: shape"):
+            function(z, labels, where=jnp.ones(shape, bool))
+    with pytest.raises(lsmx.DTypeError, match="where: dtype int32"):
+        function(z, labels, where=jnp.ones((4, 3), int))
+
+
+def test_a_row_that_is_left_out_may_have_any_label() -> None:
+    """Padding, as in optax; a row that counts has a label that is a class."""
+    f = FUNCTIONS[1]
+    z, labels = drawn(f)
+    rows = jnp.asarray(np.random.default_rng(2).random((4, 3)) < 0.6)
+    for padding in (-1, -100, 10):
+        padded = jnp.where(rows, labels, padding)
+        for where in (rows, rows[..., None], jnp.broadcast_to(rows[..., None], z.shape)):
+            got, want = pulled(f, z, padded, where=where), pulled(f, z, labels, where=where)
+            compiled = jax.jit(lambda z, labels, where: pulled(f, z, labels, where=where))(z, padded, where)
+            for a, b, c in zip(got, want, compiled, strict=True):
+                same(a, b)
+                same(c, b)
+        with pytest.raises(lsmx.ClassError, match=f"target: {padding}"):
+            f(z, padded, where=rows.at[~rows].set(True))
+    flat = jnp.asarray([7, -1, 39])
+    where = jnp.asarray([True, False, True])[:, None, None]
+    pair = z.transpose(1, 2, 0)
+    same(f(pair, flat, axis=(2, 1), where=where), f(pair, jnp.abs(flat), axis=(2, 1), where=where))
+    with pytest.raises(lsmx.ShapeError, match="target: shape"):
+        f(z, labels[0], where=rows)
+
+
+def test_a_row_without_classes_has_no_loss() -> None:
+    """Where optax's is -0.0, the sum of no terms."""
+    for axis in (0, (0, 1), None):
+        assert jnp.isnan(FUNCTIONS[0](jnp.zeros((0, 3)), jnp.zeros((0, 3)), axis=axis)).all()
+    with pytest.raises(lsmx.ClassError, match="row of 0"):
+        FUNCTIONS[1](jnp.zeros((0, 3)), jnp.zeros(3, int), axis=0)
 
 
 @by_name
@@ -147,6 +198,9 @@ def test_axes_and_masks_are_optaxs(function: Any) -> None:
         classes = jnp.put_along_axis(classes, labels[..., None], True, -1, inplace=False)
     for where in (rows, rows[..., None], classes):
         assert ulps(*(f(z, labels, where=where) for f in (function, stock(function))), 16) <= 1
+    if labels.ndim == 2:
+        padded = jnp.where(rows, labels, -1)
+        assert ulps(*(f(z, padded, where=rows) for f in (function, stock(function))), 16) <= 1
     assert ulps(*(f(z, labels[0, 0] if labels.ndim == 3 else labels) for f in (function, stock(function))), 16) <= 1
     pair = z.transpose(1, 2, 0)
     if labels.ndim == 2:

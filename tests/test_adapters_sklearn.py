@@ -37,6 +37,11 @@ def test_softmax_is_lsmxs(dtype: Any) -> None:
 
 def test_softmax_of_lists_and_what_it_does_not_take() -> None:
     assert np.array_equal(sklearn.softmax([[0, 0], [1, 1]]), np.full((2, 2), 0.5))
+    table = pytest.importorskip("pandas", reason='pandas is not installed: pip install -e ".[test]"').DataFrame(X)
+    assert differing(sklearn.softmax(table), lsmx.softmax(X)) is None
+    assert differing(sklearn.softmax(table.astype("float32")), lsmx.softmax(X.astype(np.float32))) is None
+    with pytest.raises(lsmx.ArrayTypeError, match="X: DataFrame with copy=False"):
+        sklearn.softmax(table, copy=False)
     with pytest.raises(lsmx.ArrayTypeError, match="X: list with copy=False"):
         sklearn.softmax([[0.0]], copy=False)
     with pytest.raises(TypeError, match="dtype"):
@@ -99,6 +104,56 @@ def test_a_model_of_another_kind_is_refused() -> None:
     x, y = rng.standard_normal((200, 4)), rng.integers(0, 3, 200)
     model = SGDClassifier(loss="log_loss", random_state=0).fit(x, y)  # one against the rest
     with pytest.raises(
-        ValueError, match=r"estimator: SGDClassifier.predict_proba gives 0\.\d+ in column \d of the first row, .* 0\.\d+ in"
+        ValueError, match=r"estimator: SGDClassifier.predict_proba gives 0\.\d+ in row \d+, column \d, .* decision_function 0\.\d+;"
     ):
         sklearn.predict_log_proba(model, x)
+
+
+@installed
+def test_a_model_of_another_kind_is_refused_whatever_its_first_row() -> None:
+    """Where one class is sure, one against the rest is a softmax too, within the rounding of a probability."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 3, 200)
+    x = rng.standard_normal((200, 2)) + 4 * np.stack([np.cos(2 * y), np.sin(2 * y)], axis=1)
+    model = OneVsRestClassifier(LogisticRegression(C=100)).fit(x, y)
+    x = np.concatenate([30 * x[:1], x])
+    first = model.decision_function(x[:1])
+    assert np.allclose(np.exp(lsmx.log_softmax(first)), model.predict_proba(x[:1]), rtol=1e-3, atol=1e-15)
+    with pytest.raises(ValueError, match=r"OneVsRestClassifier.predict_proba gives \S+ in row [1-9]\d*, column \d, "):
+        sklearn.predict_log_proba(model, x)
+    nearly = x[np.abs(np.exp(lsmx.log_softmax(model.decision_function(x))) - model.predict_proba(x)).max(axis=1) < 1e-6]
+    assert len(nearly) > 1
+    with pytest.raises(ValueError, match="OneVsRestClassifier.predict_proba gives"):
+        sklearn.predict_log_proba(model, nearly)
+
+
+@installed
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_a_model_predicts_from_may_be_sparse_or_a_list(classes: int) -> None:
+    from scipy import sparse
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((50, 4)), rng.integers(0, classes, 50)
+    model = LogisticRegression().fit(x, y)
+    for kind in (sparse.coo_matrix, sparse.dia_matrix, sparse.bsr_matrix, sparse.csr_matrix, np.ndarray.tolist):
+        assert np.allclose(sklearn.predict_log_proba(model, kind(x)), sklearn.predict_log_proba(model, x))
+
+
+@installed
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_decision_that_is_no_number_is_no_other_model(classes: int) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((50, 4)), rng.integers(0, classes, 50)
+    model = LogisticRegression(C=1e3).fit(x, y)
+    x[7] = 1e308
+    model.coef_ *= 100
+    with np.errstate(over="ignore", invalid="ignore"):
+        got = sklearn.predict_log_proba(model, x)
+    assert np.isnan(got[7]).all()
+    assert np.isfinite(np.delete(got, 7, axis=0)).all()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -103,6 +105,9 @@ def test_the_class_goes_where_torchtitans_goes() -> None:
     assert differing(array(loss), array(lsmx.cross_entropy(z, labels, reduction="sum") / n)) is None
     assert ulps(loss, want, want) <= 2
     assert torch.equal(ours(z, labels)[0], torchtitan.cross_entropy_loss(z, labels))
+    config = torchtitan.CrossEntropyLoss.Config(global_vocab_size=50)
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+    assert pickle.loads(pickle.dumps(torchtitan.CrossEntropyLoss.Config)) is torchtitan.CrossEntropyLoss.Config
     wrapped = stock().ChunkedLossWrapper.Config(loss_fn=torchtitan.CrossEntropyLoss.Config(global_vocab_size=50))
     assert isinstance(wrapped.build().loss_fn, torchtitan.CrossEntropyLoss)
 

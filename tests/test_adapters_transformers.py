@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,28 @@ def test_hard_inputs() -> None:
         adapter.causal_lm_loss(z, torch.full_like(labels, 97), VOCABULARY)
     with pytest.raises(lsmx.ShapeError, match="vocab_size: 98, but the last axis of logits has 97"):
         adapter.causal_lm_loss(z, labels, VOCABULARY + 1)
-    with pytest.raises(lsmx.ShapeError, match=r"shift_labels: shape \(4, 8\)"):
+    with pytest.raises(lsmx.ShapeError, match=r"^shift_labels: shape \(4, 8\)"):
         adapter.causal_lm_loss(z, labels, VOCABULARY, shift_labels=labels[:, 1:])
+    for given in (labels[:, 1:], labels[:3], torch.cat([labels, labels])):
+        with pytest.raises(lsmx.ShapeError, match=rf"^labels: shape {re.escape(str(tuple(given.shape)))}, .* 36 labels"):
+            adapter.causal_lm_loss(z, given, VOCABULARY)
+
+
+@pytest.mark.parametrize("count", [torch.tensor([21]), torch.tensor([[21.0]])])
+def test_the_count_may_be_a_tensor_of_one_number_in_any_shape(count: torch.Tensor) -> None:
+    """As the sum over processes may be; transformers' loss then has its shape."""
+    z, (_, labels) = logits_of(torch.float32, 4, 9), batch()
+    got, want = (adapter.causal_lm_loss(z, labels, VOCABULARY, n) for n in (count, 21))
+    assert got.shape == ()
+    assert differing(array(got), array(want)) is None
+    with pytest.raises(lsmx.ShapeError, match=r"normalizer: shape \(2,\)"):
+        adapter.causal_lm_loss(z, labels, VOCABULARY, torch.tensor([21, 21]))
+
+
+@pytest.mark.parametrize("count", [0, torch.tensor(0)])
+def test_a_count_of_none_gives_nan(count: Any) -> None:
+    z, (_, labels) = logits_of(torch.float32, 4, 9), batch()
+    assert adapter.causal_lm_loss(z, labels, VOCABULARY, count).isnan()
 
 
 def test_parts_of_a_batch_have_the_gradients_of_the_whole() -> None:

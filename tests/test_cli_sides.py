@@ -30,6 +30,7 @@ def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     made = {"z": z, "w": w, "tokens": tokens, "mask": mask, "ones": mask.astype(np.int64), "short": z.astype(ml_dtypes.bfloat16)}
     made["rows"] = z - np.log(np.exp(z).sum(-1, keepdims=True))
     made["server"], made["trainer"] = (lsmx.log_prob(x[mask], tokens[mask], temperature=0.7) for x in (z, w))
+    made["bytes"] = 255 * mask.astype(np.uint8)
     made["ids"] = made["server"].astype(ml_dtypes.bfloat16).view(np.uint16)
     for name, x in made.items():
         np.save(f"{name}.npy", x)
@@ -105,6 +106,7 @@ def test_nothing_compared_and_what_json_lacks(files: dict[str, np.ndarray], caps
         (["server.npy", "trainer.npy", "--temperature", "0.7"], "--temperature: logits are divided by it"),
         (["server.npy", "trainer.npy", "--logits", "z.npy"], "--logits: goes with libraries"),
         (["z.npy", "w.npy", "--tokens", "tokens.npy", "--mask", "z.npy"], "--mask: dtype float32"),
+        (["z.npy", "w.npy", "--tokens", "tokens.npy", "--mask", "bytes.npy"], "--mask: holds 255; a mask holds bools, or 1 and 0"),
         (["z.npy", "w.npy", "--rows", "probs"], "argument --rows: invalid choice"),
     ],
 )

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+import array_api_strict
 import jax.numpy as jnp
 import ml_dtypes
 import mpmath
@@ -175,6 +176,33 @@ def test_rows_that_differ_by_a_constant(dtype: Any) -> None:
     assert compare_distributions(L, L).rows_shifted is None
 
 
+def test_rows_of_two_dtypes_with_equal_numbers_are_equal() -> None:
+    """Any difference between rows of logits is one of the logits: log-probs are computed in the wider of the two formats."""
+    z, w, tokens = drawn()
+    z, w = z.astype(np.float32), w.astype(np.float32)
+    assert compare_distributions(z, z.astype(np.float64), tokens)
+    assert compare_distributions(z.astype(np.float16), z.astype(np.float16).astype(np.float32), tokens)
+    T = 0.5 + np.random.default_rng(5).random(40)
+    for one, other in ((z, w), (z.astype(float), w), (z, w.astype(float))):
+        got = compare_distributions(one, other, tokens, temperature=T.astype(np.float32))
+        wide = np.result_type(one, other)
+        by_hand = [lsmx.log_prob(x.astype(wide), tokens, temperature=T.astype(np.float32).astype(wide)) for x in (z, w)]
+        assert got.max_difference == np.abs(by_hand[1].astype(float) - by_hand[0].astype(float)).max() > 0
+
+
+def test_arrays_of_every_kind() -> None:
+    z, w, tokens = (torch.from_numpy(x) for x in drawn())
+    want = compare_distributions(z, w, tokens, temperature=0.5)
+    half = torch.tensor(0.5, requires_grad=True)
+    assert compare_distributions(torch._neg_view(-z), w.clone().requires_grad_(), tokens, temperature=half) == want
+    on = array_api_strict.asarray
+    arrays = [on(x.numpy()) for x in (z, w, tokens)]
+    assert compare_distributions(*arrays, temperature=on(np.full(40, 0.5)), where=on(np.ones(40, bool))) == want
+    for odd in (z.to_sparse(), z.to("meta")):
+        with pytest.raises(lsmx.ArrayTypeError, match=r"^trainer: cannot be brought to the host \("):
+            compare_distributions(z, odd, tokens)
+
+
 def test_padding_is_left_out_whatever_it_holds() -> None:
     z, w, tokens = (x.reshape(4, 10, -1) for x in drawn())
     tokens, where = tokens[..., 0], np.random.default_rng(1).random((4, 10)) < 0.6
@@ -245,8 +273,9 @@ def test_nothing_finite_and_nothing_at_all() -> None:
         compare_distributions(np.zeros((0, 5)), np.zeros((0, 5)), np.zeros(0, int)),
         compare_distributions(empty[:, None] + np.zeros(4), empty[:, None] + np.zeros(4)),
         compare_distributions(np.zeros(3), np.zeros(3), where=np.zeros(3, bool)),
+        compare_distributions(np.zeros((3, 0)), np.zeros((3, 0)), np.zeros(3, int), where=np.zeros(3, bool)),
     ]
-    assert [bool(x) for x in nothing] == [False] * 5
+    assert [bool(x) for x in nothing] == [False] * 6
     for got in nothing:
         figures = (got.max_difference, got.mean_difference, got.kl, got.k1, got.k3, got.mean_weight, got.max_weight)
         assert np.isnan([*figures, got.effective_sample_size, got.server_at]).all()

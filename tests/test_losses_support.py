@@ -43,6 +43,17 @@ def test_the_bits_of_a_mask(name: str, axis: int) -> None:
     assert differing(where.to_numpy(got), lsmx.entropy(x, axis=axis, where=mask)) is None
 
 
+def test_a_class_of_the_support_that_a_mask_leaves_out_is_impossible_as_without_a_support() -> None:
+    z, support = np.asarray([[1.0, 2.0, 3.0, 0.0]]), np.asarray([[1, 2, 3]])
+    where = np.asarray([[True, True, False, True]])
+    both = where & (np.arange(4) > 0)
+    for i in (1, 2, 3):
+        got = lsmx.log_prob(z, np.asarray([i]), support=support, where=where)
+        assert differing(got, lsmx.log_prob(z, np.asarray([i]), where=both)) is None
+    with pytest.raises(lsmx.ClassError, match=r"^index: 0 at 0 is not in the support of its row"):
+        lsmx.log_prob(z, np.asarray([0]), support=support, where=where)
+
+
 def test_libraries_that_cannot_take_have_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("lsmx_dask.namespace.take_along_axis")
     z = da.from_array(np.zeros((2, 3), np.float32))

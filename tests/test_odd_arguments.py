@@ -37,6 +37,64 @@ def test_odd_axes_in_every_direction(library: str, axis: Any) -> None:
             call()
 
 
+@pytest.mark.parametrize("axis", [2**31, 2**63, 2**64 - 1, -(2**63) - 1, (0, 2**64 - 1)])
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax", "strict"])
+def test_axes_beyond_an_integer_of_a_processor(library: str, axis: Any) -> None:
+    z, i = on(library, Z), on(library, np.zeros(6, np.int64))
+    calls = [lsmx.log_softmax, lsmx.softmax, lsmx.logsumexp, lsmx.entropy]
+    calls += [lambda z, axis, f=f: f(z, i, axis=axis) for f in (lsmx.log_prob, lsmx.cross_entropy, lsmx.token_stats)]
+    for call in calls:
+        with pytest.raises(lsmx.AxisError, match=r"^axis: .* is out of range"):
+            call(z, axis=axis)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_an_ignored_index_may_be_a_number_of_a_library(library: str) -> None:
+    target = np.asarray([0, 1, 1, 2, 1, 5])
+    want = lsmx.cross_entropy(Z, target, ignore_index=1)
+    for one in (on(library, np.asarray(1)), np.int8(1)):
+        assert lsmx.cross_entropy(on(library, Z), on(library, target), ignore_index=one) == on(library, want)
+    with pytest.raises(lsmx.ArgumentValueError, match=r"^ignore_index: 10000.* is beyond 64 bits"):
+        lsmx.cross_entropy(Z, target, ignore_index=10**20)
+
+
+@pytest.mark.parametrize("strides", [(0, 4), (4, 4), (36, 0), (32, 4)])
+def test_out_whose_elements_share_memory(strides: tuple[int, int]) -> None:
+    out = np.lib.stride_tricks.as_strided(np.zeros(60, np.float32), Z.shape, strides)
+    for f in (lsmx.log_softmax, lsmx.softmax):
+        with pytest.raises(lsmx.OutputError, match=r"^out: several of its elements are at the same place"):
+            f(Z, out=out)
+    apart = np.zeros((9, 7), np.float32).T[:6]
+    assert np.array_equal(lsmx.log_softmax(Z, out=apart), lsmx.log_softmax(Z))
+    assert np.array_equal(lsmx.log_softmax(Z, out=apart[::-1, ::-1])[::-1], lsmx.log_softmax(Z)[::-1])
+
+
+def test_words_for_what_goes_wrong_inside() -> None:
+    target = np.zeros(6, int)
+    bad: list[tuple[Any, type[Exception], str]] = [
+        (lambda: lsmx.logsumexp_backward(None, Z, lsmx.logsumexp(Z)), lsmx.ArrayTypeError, "grad_output: None is not an array"),
+        (lambda: lsmx.logsumexp_backward(1.0, Z, lsmx.logsumexp(Z)), lsmx.ArrayTypeError, "grad_output: float is not an array"),
+        (lambda: lsmx.log_prob(Z, target, temperature=np.asarray(["a"] * 6)), lsmx.DTypeError, "temperature: an array of text"),
+        (lambda: lsmx.cross_entropy_backward(np.asarray(1), Z, target), lsmx.DTypeError, "grad_output: dtype int64"),
+        (lambda: lsmx.cross_entropy(Z, target, return_z_loss="no"), lsmx.ArgumentError, "return_z_loss: 'no' is not a bool"),
+        (lambda: lsmx.cross_entropy(Z, target, return_z_loss=Z), lsmx.ArgumentError, "return_z_loss: <ndarray> is not a bool"),
+        (lambda: lsmx.cross_entropy(Z, target, normalizer=np.asarray(True)), lsmx.DTypeError, "normalizer: dtype bool"),
+    ]
+    for call, error, said in bad:
+        with pytest.raises(error, match=f"^{said}"):
+            call()
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_refused_by_name() -> None:
+    import torch
+
+    z, target = torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]), torch.tensor([0, 1])
+    for f in (lsmx.log_prob, lsmx.token_stats, lsmx.cross_entropy):
+        with pytest.raises(lsmx.ArrayTypeError, match=r"^z: a nested tensor"):
+            f(z, target)
+
+
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_a_bool_of_a_library_is_no_integer(library: str) -> None:
     """Older NumPy and PyTorch count them as 0 and 1."""

@@ -81,8 +81,7 @@ def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
 
 def to_numpy(x: Any) -> Any:
     """The tensor on the host; bfloat16 as float32."""
-    x = x.detach().cpu()
-    return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    return (x.float() if x.dtype == torch.bfloat16 else x).numpy(force=True)  # also what is lazily negated
 
 
 def refusing(device: str, dtypes: Container[Any] = NAMES) -> Callable[[Any], str | None]:

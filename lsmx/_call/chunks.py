@@ -83,8 +83,8 @@ def in_chunks(
 
     once = run if backend.recomputed is None else backend.recomputed(run)
     found = [
-        once(flat[i : i + chunk], weight, bias, *(x[i : i + chunk] if hasattr(x, "shape") else x for x in each))
-        for i in range(0, max(n, 1), chunk)
+        once(flat[i:stop, :], weight, bias, *(x[i:stop] if hasattr(x, "shape") else x for x in each))
+        for i, stop in ((i, min(i + chunk, n)) for i in range(0, max(n, 1), chunk))
     ]
     joined = (parts[0] if len(parts) == 1 else xp.concat(parts, axis=0) for parts in map(list, zip(*found, strict=True)))
     return tuple(xp.reshape(x, shape) for x in joined)

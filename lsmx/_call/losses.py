@@ -96,6 +96,7 @@ def scaling(z: Array, axis: Axis, temperature: Any, softcap: Any, row_sums: Any 
         return options if number == 1.0 else options | {"temperature": number}
     backend = serving("temperature", temperature)
     if backend.seen is not None and backend.seen(temperature):
+        float_name("temperature", temperature)
         values = np.asarray(backend.to_numpy(temperature))
         bad = ~((values > 0) & (values < np.inf))
         if bad.any():
@@ -140,7 +141,10 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
     backend = serving(name, index)
     if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
         return None
-    n = whole_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
+    try:
+        n = whole_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
+    except RuntimeError:  # PyTorch's, of nested tensors, which have no shape: they are refused later, by name
+        return None
     values = np.asarray(backend.to_numpy(index))
     counts = None if ignored is None else values != ignored
     bad = (values < 0) | (values >= n)
@@ -188,6 +192,7 @@ class Reduced(NamedTuple):
             raise ShapeError(
                 f"grad_output: shape {tuple(g.shape)}, but with reduction={self.reduction!r} the loss is one number: pass shape ()"
             )
+        float_name("grad_output", g)
         v = xp.broadcast_to(g, reduced_shape(tuple(z.shape), axes, keepdims=False))
         return MEAN.derivative("backward", {"grad_output": g}, {"v": v, "divisor": self.over(v)}, None)
 
@@ -211,6 +216,8 @@ def checked_normalizer(normalizer: Any, reduction: str) -> Any:
         if tuple(normalizer.shape):
             raise ShapeError(f"normalizer: shape {tuple(normalizer.shape)}, but a mean has one divisor: shape ()")
         check_number("normalizer", dtype_name(normalizer.dtype))
+        if is_bool(normalizer):
+            raise DTypeError("normalizer: dtype bool, but a mean is divided by a number; pass one")
         return normalizer
     return nonnegative("normalizer", normalizer.item() if isinstance(normalizer, np.generic) else normalizer)
 

@@ -269,7 +269,7 @@ def beside_output(short: Callable[..., Array | None], v: Array, z: Array, output
     if type(output) is not type(z) or output.dtype != z.dtype:
         return None
     if not along:
-        return short(v, z, *given) if output.shape == v.shape else None
+        return short(v, z, *given) if output.shape == getattr(v, "shape", None) else None
     value = short(v, z, *given, output.ndim == z.ndim)
     return value if value is not None and value.shape == output.shape else None
 

@@ -96,8 +96,8 @@ def meant(value: object) -> tuple[str, ...]:
     """The options that a value without a name may stand for, the likeliest first."""
     if isinstance(value, bool):
         return ("keepdims",)
+    if is_array(value):
+        return (("where", "out") if "bool" in str(getattr(value, "dtype", "")) else ("out", "where")) + ("bias",)
     if isinstance(value, str | type) or str(value).rpartition(".")[2].startswith(("float", "bfloat")):
         return ("dtype",)
-    if is_array(value):
-        return ("where", "out") if "bool" in str(getattr(value, "dtype", "")) else ("out", "where")
     return ("axis",) if value is None or isinstance(value, tuple | list) or hasattr(value, "__index__") else ()

@@ -72,12 +72,26 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: Any) -> None:
     ShapeError
         Another shape.
     OutputError
-        Another dtype.
+        Another dtype, or elements that share memory.
     """
     if tuple(out.shape) != shape:
         raise ShapeError(f"out: shape {tuple(out.shape)}, but the result has {shape}; pass an array of that shape")
     if native(out.dtype) != native(dtype):
         raise OutputError(f"out: dtype {dtype_name(out.dtype)}, but the result has {dtype_name(dtype)}; pass dtype= to choose it")
+    if overlaps_itself(out):
+        raise OutputError("out: several of its elements are at the same place in memory; pass an array whose elements are apart")
+
+
+def overlaps_itself(x: Array) -> bool:
+    """Whether elements may share memory, by the strides of an array that tells them."""
+    strides, reach = getattr(x, "strides", None), getattr(x, "itemsize", 0)
+    if not isinstance(strides, tuple) or 0 in x.shape:
+        return False
+    for step, n in sorted((abs(step), n) for step, n in zip(strides, x.shape, strict=True) if n > 1):
+        if step < reach:
+            return True
+        reach += step * (n - 1)
+    return False
 
 
 def check_flags(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:

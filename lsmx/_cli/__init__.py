@@ -56,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     2
     """
     own, name = argv is None, "lsmx"
+    if own:
+        ending.escape_output()
     try:
         try:
             given = parser().parse_args(argv)
@@ -64,7 +66,8 @@ def main(argv: list[str] | None = None) -> int:
         except SystemExit as end:  # argparse has said what there is to say
             code = int(end.code or 0)
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with ending.at_work_on("standard output"):
+                sys.stdout.flush()
     except KeyboardInterrupt:
         return ending.interrupted(name, own)
     except BrokenPipeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pathlib
 from typing import Any, NoReturn
@@ -41,6 +42,14 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
+def percent(text: str) -> float:
+    """A number of at least 0 that is finite."""
+    found = number(text)
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return found
+
+
 def axis(text: str) -> int | tuple[int, ...] | None:
     """An axis, several with commas between them, or all."""
     try:
@@ -60,6 +69,13 @@ def function(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def name(text: str) -> str:
+    """The name of a file, or of what else there is."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
 def named_file(text: str) -> tuple[str, str]:
     """An array by its name in the function's signature."""
     name, equal, path = text.partition("=")
@@ -70,7 +86,7 @@ def named_file(text: str) -> tuple[str, str]:
 
 def to_write(text: str) -> str:
     """A file that can be written, as far as can be seen without doing it; ``-`` is stdout."""
-    path = pathlib.Path(text)
+    path = pathlib.Path(name(text))
     folder = path.absolute().parent
     if text == "-":
         return text
@@ -85,7 +101,10 @@ def to_write(text: str) -> str:
 
 def to_make(text: str) -> str:
     """A file or a folder that can be made, beside which there is place for one that is not whole yet."""
-    folder = pathlib.Path(text).absolute().parent
+    path = pathlib.Path(name(text))
+    folder = path.absolute().parent
+    if path.name in ("", ".."):
+        raise argparse.ArgumentTypeError(f"{text} is a folder; name a file in it")
     if not folder.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
@@ -103,7 +122,8 @@ def add_apply(commands: Any) -> argparse.ArgumentParser:
     """Add ``apply``."""
     apply: argparse.ArgumentParser = commands.add_parser("apply", help="apply a function to an array on disk, in parts")
     apply.add_argument("function", type=function, metavar="FUNCTION", help="log_softmax, softmax, logsumexp, log_prob, ...")
-    apply.add_argument("input", metavar="INPUT", help="the logits (or, for a gradient that takes it, the output): .npy or zarr")
+    text = "the logits (or, for a gradient that takes it, the output): .npy or zarr"
+    apply.add_argument("input", type=name, metavar="INPUT", help=text)
     apply.add_argument("output", type=to_make, metavar="OUTPUT", help="the result, under a name that ends in .npy or .zarr")
     apply.add_argument("--axis", type=axis, default=-1, metavar="N", help="of a row: a number (-1), several as in 0,1, or all")
     apply.add_argument("--dtype", choices=list(FORMAT_OF), help="cast the logits to it first, and the result too")
@@ -124,8 +144,10 @@ def add_apply(commands: Any) -> argparse.ArgumentParser:
 def add_sides(verify: argparse.ArgumentParser) -> None:
     """Add what goes with two arrays that are compared."""
     two = verify.add_argument_group("with --compare SERVER.npy TRAINER.npy")
-    two.add_argument("--tokens", metavar="FILE.npy", help="the chosen token of each row, where whole rows are compared")
-    two.add_argument("--mask", metavar="FILE.npy", help="one bool for each token (or 1 and 0): those at False are left out")
+    two.add_argument("--tokens", type=name, metavar="FILE.npy", help="the chosen token of each row, where whole rows are compared")
+    two.add_argument(
+        "--mask", type=name, metavar="FILE.npy", help="one bool for each token (or 1 and 0): those at False are left out"
+    )
     two.add_argument("--temperature", type=number, default=1.0, metavar="T", help="what logits are divided by")
     two.add_argument("--rows", choices=["logits", "log_probs"], default="logits", help="what whole rows are (logits)")
 
@@ -140,28 +162,29 @@ def parser() -> Parser:
     add_json(info, "the list")
 
     verify = commands.add_parser("verify", help="run everything on every installed library and compare the bits")
-    verify.add_argument("--logits", metavar="FILE.npy", help="on these logits, rows along the last axis, read in blocks")
+    text = "on these logits, rows along the last axis, read in blocks"
+    verify.add_argument("--logits", type=name, metavar="FILE.npy", help=text)
     text = (
         "compare two only: each a library (numpy, torch-cuda, strict, ...), a library and a dtype (torch:bfloat16), or a file that "
         "verify --json has written, perhaps on another machine; or two .npy files, of a server and a trainer: log-probs of the "
         "same tokens, or rows of logits with --tokens"
     )
-    verify.add_argument("--compare", nargs=2, metavar=("A", "B"), help=text)
+    verify.add_argument("--compare", type=name, nargs=2, metavar=("A", "B"), help=text)
     add_sides(verify)
     add_json(verify, "versions, digests and results")
 
     apply, digest = add_apply(commands), commands.add_parser("digest", help="one line about an array, the same on any machine")
     text = "a .npy file or a folder of zarr, read in parts; two arrays of equal bits, dtype and shape have equal lines"
-    digest.add_argument("file", metavar="FILE", help=text)
+    digest.add_argument("file", type=name, metavar="FILE", help=text)
     add_json(digest, "the same and the versions")
 
     text = "time log-softmax beside SciPy, NumPy, PyTorch and JAX, or the losses beside PyTorch, in interleaved runs"
     bench = commands.add_parser("bench", help=text, usage="%(prog)s [{log-softmax,losses}] [options]")
     text = "what is timed: log-softmax (the default), or losses: log_prob, cross_entropy, entropy, token_stats, kl_divergence"
-    bench.add_argument("subject", nargs="?", choices=["log-softmax", "losses"], default="log-softmax", help=text)
-    bench.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where: on the host (cpu), or on a CUDA device")
-    bench.add_argument("--threads", type=positive, nargs="+", default=[1], metavar="N", help="numbers of threads, one table each")
-    bench.add_argument("--turns", type=positive, default=7, metavar="N", help="turns of all contestants, two measurements each (7)")
+    bench.add_argument("subject", nargs="?", choices=["log-softmax", "losses"], help=text)
+    bench.add_argument("--device", choices=["cpu", "cuda"], help="where: on the host (cpu), or on a CUDA device")
+    bench.add_argument("--threads", type=positive, nargs="+", metavar="N", help="numbers of threads, one table each (1)")
+    bench.add_argument("--turns", type=positive, metavar="N", help="turns of all contestants, two measurements each (7)")
     bench.add_argument("--quick", action="store_true", help="small arrays only, to see whether it works")
     bench.add_argument(
         "--only", default="", metavar="NAME", help="only the rows with NAME in their name, or in that of their group"
@@ -169,9 +192,9 @@ def parser() -> Parser:
     text = "also count the instructions of small calls by valgrind's callgrind (minutes a row)"
     bench.add_argument("--callgrind", action="store_true", help=text)
     text = "time nothing: two runs that --json has stored, each work with how much slower or faster it has become, and the noise"
-    bench.add_argument("--compare", nargs=2, metavar=("BEFORE.json", "AFTER.json"), help=text)
+    bench.add_argument("--compare", type=name, nargs=2, metavar=("BEFORE.json", "AFTER.json"), help=text)
     text = "with --compare: exit code 1 if a work is slower by more than that, beyond the noise, or missing afterwards"
-    bench.add_argument("--fail-above", type=number, metavar="PERCENT", help=text)
+    bench.add_argument("--fail-above", type=percent, metavar="PERCENT", help=text)
     bench.add_argument("--anyway", action="store_true", help="with --compare: even if machines or libraries differ")
     add_json(bench, "medians and quartiles")
     bench.add_argument("--plot", type=to_write, metavar="FILE.png", help="draw a picture")

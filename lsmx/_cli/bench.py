@@ -6,15 +6,31 @@ import argparse
 import importlib.util
 import pathlib
 import subprocess
+from collections.abc import Iterable
 from typing import Any
 
-from lsmx._cli.ending import InputError, complain
+from lsmx._cli.ending import InputError, at_work_on, complain
 from lsmx._cli.output import write
 from lsmx._cli.progress import Progress
+
+DEFAULTS = {"subject": "log-softmax", "device": "cpu", "threads": [1], "turns": 7, "quick": False, "callgrind": False, "plot": None}
+"""Of what a measurement takes."""
+ON_HOST = ("threads", "only", "callgrind")
+
+
+def asked_for(given: argparse.Namespace, names: Iterable[str]) -> str:
+    """Those that are given, as they are written."""
+    found = {name: value for name in names if (value := getattr(given, name)) not in (None, False, "")}
+    return ", ".join(str(value) if name == "subject" else f"--{name}" for name, value in found.items())
 
 
 def bench(given: argparse.Namespace, progress: Progress) -> int:
     """On the host or on a device."""
+    if given.compare and (asked := asked_for(given, DEFAULTS)):
+        raise InputError(f"{asked}: with --compare nothing is measured; leave it out")
+    for name, default in DEFAULTS.items():
+        if getattr(given, name) is None:
+            setattr(given, name, default)
     losses = given.subject == "losses"
     if not given.compare and (given.anyway or given.fail_above is not None):
         raise InputError("--fail-above, --anyway: these are about two stored runs; give --compare BEFORE.json AFTER.json, too")
@@ -28,6 +44,8 @@ def bench(given: argparse.Namespace, progress: Progress) -> int:
         return compare(given, progress)
     if losses and given.device == "cuda":
         raise InputError("--device: losses are timed on the host; leave out --device cuda, or losses to time log-softmax there")
+    if given.device == "cuda" and (asked := asked_for(given, ON_HOST)):
+        raise InputError(f"{asked}: goes with what is timed on the host; leave out --device cuda, or this")
     if given.plot:
         check_picture(given.plot)
     return bench_device(given, progress) if given.device == "cuda" else bench_host(given, progress)
@@ -56,7 +74,8 @@ def bench_device(given: argparse.Namespace, progress: Progress) -> int:
     progress.say(f"{device_report.device_table(results)}\n\n{device_report.device_ratios(results)}")
     write(results, given.json, progress)
     if given.plot:
-        device_report.device_plot(results, given.plot)
+        with at_work_on(given.plot):
+            device_report.device_plot(results, given.plot)
     return 0
 
 
@@ -88,5 +107,6 @@ def bench_host(given: argparse.Namespace, progress: Progress) -> int:
         progress.say(f"\n{report.instruction_table(results)}")
     write(results, given.json, progress)
     if given.plot:
-        picture.plot(results, given.plot, picture.LOOKS[given.subject])
+        with at_work_on(given.plot):
+            picture.plot(results, given.plot, picture.LOOKS[given.subject])
     return 0

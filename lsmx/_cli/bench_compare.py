@@ -20,6 +20,8 @@ from lsmx._cli.progress import Progress
 Key = tuple[str, int | None]
 SAME = {"processor": "processor", "processors": "number of processors", "device": "device", "Python": "Python"}
 SAME |= {"target": "target of the core", "torch": "instructions of PyTorch"}
+SHORTEST, LONGEST = 1e-12, 1e9  # seconds that a time can be
+MOST = 100  # turns: already of so many it takes half a minute to find the noise
 
 
 def read(path: str) -> dict[str, Any]:
@@ -28,22 +30,56 @@ def read(path: str) -> dict[str, Any]:
         run = json.loads(pathlib.Path(path).read_text())
     except OSError as error:
         raise InputError(f"--compare: {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--compare: {path}: not JSON: {error}") from None
-    try:
-        run["machine"]["versions"].items()
-        alone = not any("turns" in s for entry in entries(run, "").values() for s in entry["seconds"].values())
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(f"--compare: {path}: not what lsmx bench --json writes") from None
-    if alone:
+    if (wrong := fault(run)) is not None:
+        raise InputError(f"--compare: {path}: {wrong}")
+    if not any("turns" in s for entry in entries(run, "").values() for s in entry["seconds"].values()):
         raise InputError(f"--compare: {path} has medians only, and no times of turns to tell the noise from; measure again")
     return dict(run)
+
+
+def fault(run: Any) -> str | None:
+    """What is wrong with a run; None if nothing is."""
+    other = "not what lsmx bench --json writes"
+    try:
+        if not isinstance(run["machine"]["versions"], dict) or not all(map(is_entry, listed(run))):
+            return other
+        for entry in listed(run):
+            turns = [taken["turns"] for taken in entry["seconds"].values() if "turns" in taken]
+            if not all(t and all(map(is_time, t)) for t in turns):
+                return f"{other}: {entry['work']}: a turn is a time in seconds, and there is one at least"
+            if len({len(t) for t in turns}) > 1:
+                return f"{other}: {entry['work']}: all contestants have as many turns"
+            if max(map(len, turns), default=0) > MOST:
+                return f"{entry['work']}: more than {MOST} turns, for which the noise takes too long to find; measure with fewer"
+    except (AttributeError, KeyError, TypeError):
+        return other
+    return None
+
+
+def is_entry(entry: Any) -> bool:
+    """Whether something has the fields of a work, but for its times."""
+    names = [name for target in entry.get("targets", []) for name in (target["group"], target["other"])]
+    texts = all(isinstance(name, str) for name in (entry["work"], *names))
+    return texts and isinstance(entry.get("threads"), int | None) and isinstance(entry["seconds"], dict)
+
+
+def is_time(x: Any) -> bool:
+    """Whether it can be a time in seconds."""
+    return isinstance(x, int | float) and SHORTEST <= x <= LONGEST
+
+
+def listed(run: dict[str, Any]) -> list[Entry]:
+    """The works of a run."""
+    found: list[Entry] = run["device"] if "device" in run else run["rows"]
+    return found
 
 
 def entries(run: dict[str, Any], only: str) -> dict[Key, Entry]:
     """The works of a run whose name, or that of a group of theirs, has ``only`` in it."""
     found = {}
-    for entry in run["device"] if "device" in run else run["rows"]:
+    for entry in listed(run):
         names = [entry["work"], *(target["group"] for target in entry.get("targets", []))]
         if any(only.lower() in name.lower() for name in names):
             found[entry["work"], entry.get("threads")] = entry

@@ -1,12 +1,14 @@
-"""How a command ends other than by itself: bad input, Ctrl-C, a pipe that nobody reads."""
+"""How a command ends other than by itself: bad input, a full disk, Ctrl-C, a pipe that nobody reads."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,8 +28,27 @@ def complain(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def at_work_on(file: object) -> Iterator[None]:
+    """A context whose errors of the system name a file: reads and writes of an open one name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(file)
+        raise
+
+
+def escape_output() -> None:
+    """From now on escape the characters of stdout that its encoding lacks, as Python does on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def refused(name: str, reason: object, own: bool) -> int:
     """Say in one line what is wrong."""
+    if isinstance(reason, OSError) and reason.filename is not None:
+        reason = f"{reason.filename}: {reason.strerror}"
     complain(f"{name}: {' '.join(str(reason).split())}")
     if own:
         drop_output()  # writing to it may be what has failed

@@ -10,6 +10,7 @@ import textwrap
 from typing import Any
 
 import lsmx
+from lsmx._cli.ending import at_work_on
 from lsmx._cli.progress import Progress
 
 WIDTH = 79
@@ -42,4 +43,5 @@ def write(record: dict[str, Any], to: str | None, progress: Progress) -> None:
     if to == "-":
         progress.say(text, always=True)
     elif to is not None:
-        pathlib.Path(to).write_text(text + "\n")
+        with at_work_on(to):
+            pathlib.Path(to).write_text(text + "\n")

@@ -11,7 +11,7 @@ import warnings
 from types import TracebackType
 from typing import Any
 
-from lsmx._cli.ending import complain
+from lsmx._cli.ending import at_work_on, complain
 
 EVERY = 0.3  # seconds between two looks at what is to be drawn
 SOON = 5.0  # after so many seconds the time that is left is estimated
@@ -78,7 +78,8 @@ class Progress:
             return
         with self.lock:
             self.draw("")
-            print(text, flush=True)
+            with at_work_on("standard output"):
+                print(text, flush=True)
 
     def line(self) -> str:
         """What is to be seen now."""

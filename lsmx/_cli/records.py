@@ -24,15 +24,25 @@ def read(path: str) -> Record:
         raise InputError(
             f"{path}: neither a .npy file nor JSON; save arrays by numpy.save, one a file, with names that end in .npy"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from None
-    try:
-        assert record["command"] == "verify"
-        digests(record)
-        record["arithmetic_version"], record["inputs"]["digest"], record["inputs"]["name"], record["definition"].items()
-    except (AssertionError, AttributeError, KeyError, TypeError):
-        raise InputError(f"{path}: not what lsmx verify --json writes") from None
+    if not is_record(record):
+        raise InputError(f"{path}: not what lsmx verify --json writes")
     return dict(record)
+
+
+def is_record(record: Any) -> bool:
+    """Whether it has what is compared and shown."""
+    try:
+        rows, inputs = record["rows"], record["inputs"]
+        texts = [record["lsmx"], record["platform"], inputs["digest"], inputs["name"]]
+        texts += [row[name] for row in rows for name in ("way", "function", "dtype")]
+        texts += [row["digest"] for row in rows if row["digest"] is not None]
+        texts += [text for table in (record["libraries"], record["definition"]) for text in table.values()]
+        version = record["arithmetic_version"]
+        return record["command"] == "verify" and isinstance(version, int) and all(isinstance(text, str) for text in texts)
+    except (AttributeError, KeyError, TypeError):
+        return False
 
 
 def digests(record: Record) -> dict[Key, str]:

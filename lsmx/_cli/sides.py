@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import pathlib
 from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from lsmx import LsmxError
 from lsmx._cli.ending import InputError
@@ -48,6 +52,14 @@ def file(path: str | None) -> NpyFile | None:
     return None if path is None else NpyFile(pathlib.Path(path))
 
 
+def ones(mask: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """A mask of 1 and 0 as bools."""
+    others = mask[(mask != 0) & (mask != 1)]
+    if others.size:
+        raise InputError(f"--mask: holds {others[0]}; a mask holds bools, or 1 and 0")
+    return mask.astype(np.bool_)
+
+
 def compare_files(given: argparse.Namespace, progress: Progress) -> int:
     """Print how far they are from each other: 0 if no bit differs, 1 if some do, 2 if nothing could be compared."""
     paths = *given.compare, given.tokens, given.mask
@@ -55,7 +67,7 @@ def compare_files(given: argparse.Namespace, progress: Progress) -> int:
     files = [file(path) for path in paths]
     server, trainer, tokens, mask = (None if x is None else x[...] for x in files)
     progress.at("comparing")
-    where = None if mask is None else mask if mask.dtype.kind not in "iu" else mask == 1
+    where = None if mask is None else mask if mask.dtype.kind not in "iu" else ones(mask)
     try:
         found = compare_distributions(server, trainer, tokens, rows=given.rows, temperature=given.temperature, where=where)
     except LsmxError as error:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lsmx._cli import npy_output, zarr_store
 from lsmx._cli.boxes import Box, Shape
-from lsmx._cli.ending import InputError
+from lsmx._cli.ending import InputError, at_work_on
 from lsmx._cli.npy import NpyFile
 from lsmx._cli.zarr_store import ZarrFile
 
@@ -49,20 +49,23 @@ def checked_output(path: pathlib.Path, dtype: str) -> None:
 def create(path: pathlib.Path, shape: Shape, dtype: str, chunks: Shape) -> None:
     """An array of zeros; bfloat16 as ``V2``, as ml_dtypes saves it."""
     held = np.dtype("V2" if dtype == "bfloat16" else dtype)
-    if path.suffix == ".zarr":
-        zarr_store.create(path, shape, held, chunks)
-    else:
-        npy_output.create(path, shape, held)
+    with at_work_on(path):
+        if path.suffix == ".zarr":
+            zarr_store.create(path, shape, held, chunks)
+        else:
+            npy_output.create(path, shape, held)
 
 
 def write(path: pathlib.Path, place: Box, values: npt.NDArray[Any]) -> None:
     """A part of it."""
-    (zarr_store if path.suffix == ".zarr" else npy_output).write(path, place, values)
+    with at_work_on(path):
+        (zarr_store if path.suffix == ".zarr" else npy_output).write(path, place, values)
 
 
 def sync(path: pathlib.Path, places: Sequence[Box]) -> None:
     """Have the parts at some places reach the disk."""
-    if path.suffix == ".zarr":
-        zarr_store.sync(path, places)
-    else:
-        npy_output.sync(path)
+    with at_work_on(path):
+        if path.suffix == ".zarr":
+            zarr_store.sync(path, places)
+        else:
+            npy_output.sync(path)

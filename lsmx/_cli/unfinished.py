@@ -14,7 +14,7 @@ import shutil
 from types import TracebackType
 from typing import Any
 
-from lsmx._cli.ending import InputError
+from lsmx._cli.ending import InputError, at_work_on
 from lsmx._cli.mixing import Sums
 
 
@@ -66,7 +66,7 @@ class Unfinished:
         """Write down how much is done, which is on the disk."""
         self.done, self.sums = done, sums
         following = self.journal.with_suffix(".new")
-        with following.open("w") as file:
+        with at_work_on(following), following.open("w") as file:
             json.dump({"request": self.request, "done": done, "sums": [sums.a, sums.b]}, file)
             file.flush()
             os.fsync(file.fileno())

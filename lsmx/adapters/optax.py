@@ -28,7 +28,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     -------
     jax.Array
         Of the shape of ``logits`` without ``axis``, in the dtype of ``logits`` and ``labels`` together; 0 for a row that is left
-        out.
+        out. NaN for a row of 0 classes, where optax gives -0.0.
 
     Raises
     ------
@@ -55,9 +55,12 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     """
     jnp = library("jax.numpy", "jax")
     logits = jnp.asarray(logits)
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise lsmx.DTypeError(f"logits: dtype {logits.dtype}, but logits are floats; cast them")
     dtype = jnp.result_type(logits, labels)
-    labels = jnp.broadcast_to(jnp.asarray(labels, dtype), logits.shape)
-    return rows(logits.astype(dtype), labels, axis, beside(where, logits, axis)).astype(dtype)
+    labels = spread("labels", jnp.asarray(labels, dtype), logits)
+    loss, _ = rows(logits.astype(dtype), labels, axis, beside(where, logits, axis))
+    return loss.astype(dtype)
 
 
 def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
@@ -77,15 +80,16 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
     Returns
     -------
     jax.Array
-        Of the shape of ``labels``, in the dtype of ``logits``; 0 for a row that is left out, inf for a class that is.
+        Of the shape of ``labels``, in the dtype of ``logits``; 0 for a row that is left out, whatever its label is, and inf for a
+        class that is.
 
     Raises
     ------
     DTypeError, AxisError, ShapeError
         As `lsmx.cross_entropy`.
     ClassError
-        A label that is no class, where labels can be looked at; inside ``jax.jit`` the loss is NaN. None is ignored, and labels
-        below 0 do not count from the end as in optax.
+        A label that is no class, in a row that is not left out and where labels can be looked at; inside ``jax.jit`` the loss is
+        NaN. Labels below 0 do not count from the end as in optax.
     ImportError
         Without JAX.
 

@@ -1,12 +1,11 @@
-"""The functions of ``scipy.special``: over all elements by default, of arrays of any library, of lists and of integers."""
+"""The functions of ``scipy.special``: over all elements by default, of arrays of any library, of lists, tables and integers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import lsmx
+from lsmx.adapters._arrays import floats
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -17,14 +16,16 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     Parameters
     ----------
     x : array or list
-        Array of any library, or a list; integers are computed in float64.
+        Array of any library, or what ``np.asarray`` makes one of: a list, a number, a column of a table. Integers are computed in
+        float64.
     axis : int, tuple of int or None, default None
-        The axis or axes over which the probabilities sum to 1; None for all.
+        The axis or axes over which the probabilities sum to 1; None for all. As in SciPy, 0 and -1 are None where ``x`` has no
+        axes.
 
     Returns
     -------
     array
-        Of the shape of ``x``.
+        Of the shape of ``x``; 0-d where ``x`` is a number, where SciPy gives a scalar.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     array([-0.69314718, -0.69314718])
     """
     x, dtype = floats(x)
-    return lsmx.log_softmax(x, axis=axis, dtype=dtype)
+    return lsmx.log_softmax(x, axis=along(x, axis), dtype=dtype)
 
 
 def softmax(x: Any, axis: Any = None) -> Any:
@@ -51,14 +52,15 @@ def softmax(x: Any, axis: Any = None) -> Any:
     Parameters
     ----------
     x : array or list
-        Array of any library, or a list; integers are computed in float64.
+        Array of any library, or what ``np.asarray`` makes one of: a list, a number, a column of a table. Integers are computed in
+        float64.
     axis : int, tuple of int or None, default None
-        The axis or axes over which the result sums to 1; None for all.
+        The axis or axes over which the result sums to 1; None for all. As in SciPy, 0 and -1 are None where ``x`` has no axes.
 
     Returns
     -------
     array
-        Of the shape of ``x``.
+        Of the shape of ``x``; 0-d where ``x`` is a number, where SciPy gives a scalar.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
            [0.25, 0.25]])
     """
     x, dtype = floats(x)
-    return lsmx.softmax(x, axis=axis, dtype=dtype)
+    return lsmx.softmax(x, axis=along(x, axis), dtype=dtype)
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
@@ -86,13 +88,14 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     Parameters
     ----------
     a : array or list
-        Array of any library, or a list; integers are computed in float64.
+        Array of any library, or what ``np.asarray`` makes one of: a list, a number, a column of a table. Integers are computed in
+        float64.
     axis : int, tuple of int or None, default None
-        The axis or axes summed over; None for all.
+        The axis or axes summed over; None for all. As in SciPy, 0 and -1 are None where ``a`` has no axes.
     b : None
         Weights are no part of lsmx: add their logarithms to ``a``.
     keepdims : bool, default False
-        Whether the axes are left in the result, with size 1.
+        Whether the axes are left in the result, with size 1. Where ``a`` has none, the result has none; in SciPy it has one.
     return_sign : bool, default False
         False only. A sum of exponentials has no other sign than +.
 
@@ -125,15 +128,9 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
             "return_sign: True, but only False is accepted, as a sum of exponentials is positive; leave it out"
         )
     x, dtype = floats(a)
-    lse = lsmx.logsumexp(x, axis=axis, dtype=dtype)
-    if not keepdims:
-        return lse
-    axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    reduced = {k % len(x.shape) for k in axes}
-    return lse.reshape(tuple(1 if k in reduced else n for k, n in enumerate(x.shape)))
+    return lsmx.logsumexp(x, axis=along(x, axis), keepdims=bool(keepdims), dtype=dtype)
 
 
-def floats(x: Any) -> tuple[Any, str | None]:
-    """An array, and what it is cast to: float64 where it holds integers or bools."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
-    return x, None if "float" in str(x.dtype) else "float64"
+def along(x: Any, axis: Any) -> Any:
+    """The axis or axes, of which a 0-d array has none."""
+    return None if x.ndim == 0 and axis in (0, -1) else axis

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import lsmx
+from lsmx.adapters._arrays import floats
 
 __all__ = ["predict_log_proba", "softmax"]
 
@@ -17,7 +18,7 @@ def softmax(X: Any, copy: bool = True) -> Any:
     Parameters
     ----------
     X : array or list
-        Of shape ``(M, N)``, in float16, float32 or float64; a list is made an array.
+        Of shape ``(M, N)``, in float16, float32 or float64; a list or a table is made an array.
     copy : bool, default True
         Whether the result is a new array; otherwise ``X`` itself is written to.
 
@@ -48,11 +49,12 @@ def softmax(X: Any, copy: bool = True) -> Any:
     array([[5.00000000e-01, 5.00000000e-01],
            [1.00000000e+00, 1.92874985e-22]])
     """
-    if hasattr(X, "shape"):
+    x, dtype = floats(X)
+    if x is X:
         return lsmx.softmax(X, axis=1, out=None if copy else X)
     if not copy:
         raise lsmx.ArrayTypeError(f"X: {type(X).__name__} with copy=False, which writes to an array; pass one, or leave copy out")
-    return lsmx.softmax(np.asarray(X, dtype=np.float64), axis=1)
+    return lsmx.softmax(x, axis=1, dtype=dtype)
 
 
 def predict_log_proba(estimator: Any, X: Any) -> Any:
@@ -63,7 +65,7 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     estimator : object
         A fitted classifier whose probabilities are the softmax of its decisions: ``LogisticRegression``, ``LogisticRegressionCV``,
         ``LinearDiscriminantAnalysis``, gradient boosting with the log loss, or a pipeline that ends in one.
-    X : array or list
+    X : array, list or sparse matrix
         What it predicts from, of shape ``(M, features)``.
 
     Returns
@@ -75,7 +77,8 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     Raises
     ------
     ArgumentValueError
-        ``estimator.predict_proba`` says something else of the first row: the softmax of the decisions is not its model.
+        ``estimator.predict_proba(X)`` is something else than the softmax of the decisions, in any row, by more than a thousandth
+        of it and the rounding of 1.
 
     Notes
     -----
@@ -94,13 +97,15 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     d = estimator.decision_function(X)
     d = np.stack([np.zeros_like(d), d], axis=1) if d.ndim == 1 else d
     found = lsmx.log_softmax(d, axis=1)
-    said = estimator.predict_proba(X[:1])
-    want, name = np.exp(found[:1]), type(estimator).__name__
-    if want.shape != said.shape or not np.allclose(want, said, rtol=1e-3, atol=1e-6):
-        k = int(np.argmax(np.abs(want - said))) if want.shape == said.shape else None
-        theirs, ours = (f"{len(p[0])} numbers" if k is None else f"{p[0, k]:.3g} in column {k}" for p in (said, want))
-        raise lsmx.ArgumentValueError(
-            f"estimator: {name}.predict_proba gives {theirs} of the first row, the softmax of its decision_function {ours}; "
-            "pass a classifier whose probabilities are that softmax, such as LogisticRegression"
-        )
-    return found
+    ours, theirs = np.exp(found), estimator.predict_proba(X)
+    if ours.shape != theirs.shape:
+        what = f"shape {theirs.shape}", f"{ours.shape}"
+    elif (off := np.abs(ours - theirs) > 1e-3 * theirs + 8 * np.finfo(theirs.dtype).eps).any():  # not where both are NaN
+        row, k = np.unravel_index(np.argmax(off * np.abs(ours - theirs)), off.shape)
+        what = f"{theirs[row, k]:.3g} in row {row}, column {k}", f"{ours[row, k]:.3g}"
+    else:
+        return found
+    raise lsmx.ArgumentValueError(
+        f"estimator: {type(estimator).__name__}.predict_proba gives {what[0]}, the softmax of its decision_function {what[1]}; "
+        "pass a classifier whose probabilities are that softmax, such as LogisticRegression"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from lsmx.extend import Array
 from lsmx.testing.bits import bits
 from lsmx.testing.comparison import DistributionComparison
 from lsmx.testing.distance import Distance, total
-from lsmx.testing.sides import Side, Tokens, Values, per_token, read
+from lsmx.testing.sides import Side, Tokens, Values, chosen_of, in_format, per_token, read
 
 BLOCK = 2**22  # elements of whole rows that are compared at a time
 SERIES = [1 / 362880, 1 / 40320, 1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 0, 0]  # of e^d - 1 - d
@@ -43,7 +44,7 @@ def by_constant(x: Values, y: Values) -> bool:
 def divergence(a: Values, b: Values, temperature: Any) -> Values:
     """``KL(a || b)`` of each row."""
     wide = np.result_type(a, b, np.float32)
-    kl: Values = kl_divergence(a.astype(wide, copy=False), b.astype(wide, copy=False), temperature=temperature)
+    kl: Values = kl_divergence(*(x.astype(wide, copy=False) for x in (a, b)), temperature=in_format(temperature, wide))
     return kl.astype(np.float64)
 
 
@@ -156,7 +157,7 @@ def compare_distributions(
     >>> compare_distributions(z, lsmx.log_prob(z, tokens), tokens).max_difference
     0.0
     """
-    if rows not in ("logits", "log_probs"):
+    if not isinstance(rows, str) or rows not in ("logits", "log_probs"):
         raise ArgumentError(f"rows: {rows!r} is not one of 'logits', 'log_probs'")
     drawn = Tokens.of(tokens, where, server)
     each = per_token(temperature, drawn)
@@ -164,6 +165,9 @@ def compare_distributions(
     logits = rows == "logits" and not (a.rows is None and b.rows is None)
     if not logits and np.any(np.asarray(each) != 1):
         raise ArgumentError("temperature: logits are divided by it, and log-probs were given; leave it out, or give rows of logits")
+    if logits and a.rows is not None and b.rows is not None:
+        wide = np.result_type(a.rows, b.rows)
+        a, b = (replace(side, chosen=chosen_of(x, drawn, each, wide)) for side, x in ((a, a.rows), (b, b.rows)))
     return compared(a, b, drawn, each)
 
 
@@ -216,5 +220,5 @@ def compared(a: Side, b: Side, tokens: Tokens, temperature: Any) -> Distribution
         k3=k3,
         mean_weight=mean(w),
         max_weight=float(w.max()) if m else np.nan,
-        effective_sample_size=total(scaled) ** 2 / (m * total(scaled * scaled)) if m else np.nan,
+        effective_sample_size=min(total(scaled) ** 2 / (m * total(scaled * scaled)), 1.0) if m else np.nan,
     )
