@@ -1,20 +1,23 @@
-"""The build backend: what it fetches, what it does where nothing compiles, and what an editable install consists of."""
+"""The build backend: what it fetches, what it does where nothing compiles, what an editable install consists of; and tools."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import pathlib
 import re
 import subprocess
+import tarfile
 import tomllib
 import zipfile
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed: pip install 'lsmx[test]'")
-from tools import build_backend, check_aarch64
+from tools import build_backend, check_aarch64, check_dist
 
 HOME = build_backend.HOME
 SCIKIT = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["scikit-build"]
@@ -250,3 +253,124 @@ def test_without_qemu_that_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(check_aarch64, "QEMU", "qemu-that-is-not-there")
     assert check_aarch64.main() == 0
     assert "not run: there is no qemu-that-is-not-there here (apt-get install qemu-user)" in capsys.readouterr().out
+
+
+# --- tools that check and build distributions ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wheels(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """build_wheels.py, which builds nothing."""
+    monkeypatch.syspath_prepend(HOME / "tools")
+    found = importlib.import_module("build_wheels")
+    monkeypatch.setattr(found, "built", lambda target, out: pytest.fail(f"{target} is built in {out}"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--help"], 0, "usage: build_wheels.py"),
+        ([], 2, "required: FOLDER"),
+        (["dist", "x86_64"], 2, "TARGET: there is no target 'x86_64'; there are x86_64-gnu, "),
+        (["dist", "--targets"], 2, "unrecognized arguments: --targets"),
+        ([""], 2, "'' is not a folder"),
+        (["pyproject.toml"], 2, "'pyproject.toml' is not a folder"),
+    ],
+)
+def test_words_of_build_wheels(
+    wheels: ModuleType, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        wheels.main(words)
+    assert end.value.code == code
+    assert said in "".join(capsys.readouterr())
+
+
+def test_targets_of_build_wheels(wheels: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    asked: list[str] = []
+
+    def built(target: str, out: pathlib.Path) -> pathlib.Path:
+        asked.append(target)
+        assert out == tmp_path / "dist"
+        return executable(tmp_path / "a.whl")
+
+    monkeypatch.setattr(wheels, "built", built)
+    assert wheels.main([str(tmp_path / "dist")]) == 0
+    assert tuple(asked) == wheels.USUAL
+    asked.clear()
+    assert wheels.main([str(tmp_path / "dist"), "x86_64-musl"]) == 0
+    assert asked == ["x86_64-musl"]
+
+
+@pytest.mark.parametrize("words", [["--releas", "a.whl"], ["--al", "a.whl"], ["--release"], []])
+def test_words_of_check_dist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        check_dist.main(words)
+    assert end.value.code == 2
+    assert "check_dist.py: error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "want"), [([], (False, False)), (["--all"], (False, True)), (["--release"], (True, True))])
+def test_what_check_dist_looks_at(
+    words: list[str], want: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(check_dist, "lacking", lambda names: [])
+    monkeypatch.setattr(check_dist, "faults", lambda path, release, every: asked.append((release, every)) or [])
+    assert check_dist.main(["a.whl", "b.tar.gz", *words]) == 0
+    assert asked == 2 * [want]
+    assert capsys.readouterr().out == "sdist and wheel hold what they should\n"
+
+
+def test_what_is_no_distribution_is_a_fault(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [
+        tmp_path / name for name in ("none.whl", "text.whl", "bare.whl", "none.tar.gz", "text.tar.gz", "bare.tar.gz", "cut.tar.gz")
+    ]
+    for path in (paths[1], paths[4]):
+        path.write_text("no archive")
+    with zipfile.ZipFile(paths[2], "w") as wheel:
+        wheel.writestr("lsmx/__init__.py", "")
+    with tarfile.open(paths[5], "w:gz") as sdist:
+        sdist.add(paths[1], "lsmx-0.1.0/README.md")
+    paths[6].write_bytes(paths[5].read_bytes()[:40])
+    assert check_dist.main([str(path) for path in paths]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[:2] for line in said] == [
+        ["none.whl", "cannot be read"],
+        ["text.whl", "cannot be read"],
+        ["bare.whl", "missing"],
+        ["bare.whl", "missing"],
+        ["none.tar.gz", "cannot be read"],
+        ["text.tar.gz", "cannot be read"],
+        ["bare.tar.gz", "missing"],
+        ["cut.tar.gz", "cannot be read"],
+    ]
+    assert said[2:4] == ["bare.whl: missing: *.dist-info/METADATA", "bare.whl: missing: *.dist-info/entry_points.txt"]
+
+
+def test_a_smaller_wheel_holds_the_same(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("zopfli", reason="zopflipy is not installed: pip install -e '.[dev]'")
+    from tools import smaller_wheel
+
+    wheel, text = tmp_path / "a-1-py3-none-any.whl", (HOME / "README.md").read_bytes()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in (("b.py", text), ("a.py", b""), ("c.so", bytes(range(256)))):
+            entry = zipfile.ZipInfo(name, (2020, 2, 2, 2, 2, 2))
+            entry.external_attr, entry.compress_type = 0o100755 << 16, zipfile.ZIP_DEFLATED
+            file.writestr(entry, content)
+    before, contents = wheel.stat().st_size, held(wheel)
+    assert smaller_wheel.main([str(tmp_path)]) == 0
+    assert held(wheel) == contents
+    assert wheel.stat().st_size < 0.99 * before
+    assert [path.name for path in tmp_path.iterdir()] == [wheel.name]
+    assert capsys.readouterr().out == f"{wheel.name}: {wheel.stat().st_size} bytes\n"
+    with pytest.raises(SystemExit):
+        smaller_wheel.main([str(tmp_path / "nothing")])
+
+
+def held(wheel: pathlib.Path) -> list[Any]:
+    """The entries of a wheel in their order, and what is in them."""
+    with zipfile.ZipFile(wheel) as file:
+        assert file.testzip() is None
+        return [(e.filename, e.date_time, e.external_attr, file.read(e)) for e in file.infolist()]

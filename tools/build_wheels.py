@@ -4,12 +4,14 @@ python tools/build_wheels.py dist                                those for the G
 python tools/build_wheels.py dist x86_64-musl aarch64-musl       others of TARGETS
 
 Each is one file for every CPython from 3.11 on. `auditwheel` finds which symbols of the C library are asked for and writes the
-platform into the name, `abi3audit` finds what is not of Python's stable ABI, `check_dist.py` what a wheel should hold.
-`tools/try_wheel.py` runs them. Those on the index come from .github/workflows/wheels.yml, by the same compiler in containers.
+platform into the name, `smaller_wheel.py` compresses it anew, `abi3audit` finds what is not of Python's stable ABI,
+`check_dist.py` what a wheel should hold. `tools/try_wheel.py` runs them. Those on the index come from
+.github/workflows/wheels.yml, by the same compiler in containers.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import pathlib
 import subprocess
@@ -22,6 +24,7 @@ from importlib.util import find_spec
 
 import build_backend
 import check_dist
+import smaller_wheel
 from scikit_build_core import build as scikit
 
 TARGETS = {
@@ -96,8 +99,6 @@ def built(target: str, out: pathlib.Path) -> pathlib.Path:
             "--plat",
             "auto",
             "--only-plat",
-            "--zip-compression-level",
-            "9",
             "-w",
             str(folder / "named"),
             str(wheel),
@@ -105,6 +106,7 @@ def built(target: str, out: pathlib.Path) -> pathlib.Path:
         (named,) = (folder / "named").iterdir()
         if platform not in named.name:
             raise SystemExit(f"{named.name}: symbols of a later platform than {platform} are asked for")
+        smaller_wheel.smaller(named)
         tool("abi3audit", "--strict", "--summary", str(named))
         out.mkdir(parents=True, exist_ok=True)
         wheel = out / named.name
@@ -115,14 +117,25 @@ def built(target: str, out: pathlib.Path) -> pathlib.Path:
     return wheel
 
 
+def target_named(text: str) -> str:
+    """A target by its name."""
+    if text not in TARGETS:
+        raise argparse.ArgumentTypeError(f"there is no target {text!r}; there are {', '.join(TARGETS)}")
+    return text
+
+
 def main(arguments: list[str]) -> int:
     """Build the wheels that are asked for, and print their names and sizes."""
-    if not arguments or set(arguments[1:]) - set(TARGETS):
-        print(f"python tools/build_wheels.py FOLDER [TARGET ...], of the targets {', '.join(TARGETS)}; not {arguments[1:]}")
-        return 2
-    out = pathlib.Path(arguments[0]).resolve()
+    parser = argparse.ArgumentParser(prog="build_wheels.py", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", metavar="FOLDER", help="where the wheels are put; made if it is not there")
+    text = f"of {', '.join(TARGETS)}; by default {' and '.join(USUAL)}"
+    parser.add_argument("targets", metavar="TARGET", nargs="*", type=target_named, default=USUAL, help=text)
+    given = parser.parse_args(arguments)
+    out = pathlib.Path(given.folder).resolve()
+    if not given.folder or (out.exists() and not out.is_dir()):
+        parser.error(f"{given.folder!r} is not a folder")
     os.chdir(build_backend.HOME)
-    for target in arguments[1:] or USUAL:
+    for target in given.targets:
         wheel = built(target, out)
         print(f"{wheel.name}: {wheel.stat().st_size} bytes")
     return 0

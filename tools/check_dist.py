@@ -7,6 +7,7 @@ python tools/check_dist.py --release dist/*     these before an upload: the addr
 
 from __future__ import annotations
 
+import argparse
 import configparser
 import email
 import pathlib
@@ -15,6 +16,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+import zlib
 
 HOME = pathlib.Path(__file__).parents[1]
 PACKAGES = {"lsmx", "lsmx_autograd", "lsmx_cupy", "lsmx_dask", "lsmx_jax", "lsmx_numpy", "lsmx_pytest", "lsmx_torch"}
@@ -119,20 +121,36 @@ def lacking(names: list[str]) -> list[str]:
 
 def faults(path: pathlib.Path, release: bool = False, every: bool = False) -> list[str]:
     """What is wrong with a distribution."""
-    if path.suffix == ".whl":
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            info = next(name.partition("/")[0] for name in names if ".dist-info/" in name)
-            metadata, entries = (archive.read(f"{info}/{name}").decode() for name in ("METADATA", "entry_points.txt"))
-        tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-        stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
-        stray += page_faults(metadata, release) + entry_faults(entries, names) + core_faults(path, names, every or release)
-        return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
+    try:
+        return wheel_faults(path, release, every) if path.suffix == ".whl" else sdist_faults(path, release)
+    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+        return [f"cannot be read: {' '.join(str(error).split())}"]
+
+
+def wheel_faults(path: pathlib.Path, release: bool, every: bool) -> list[str]:
+    """Those of a wheel."""
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        info = next((name.partition("/")[0] for name in names if ".dist-info/" in name), "*.dist-info")
+        needed = [f"{info}/{name}" for name in ("METADATA", "entry_points.txt")]
+        if absent := [name for name in needed if name not in names]:
+            return [f"missing: {name}" for name in absent]
+        metadata, entries = (archive.read(name).decode() for name in needed)
+    tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+    stray = [f"unexpected at the top: {top}" for top in sorted(tops - PACKAGES)]
+    stray += page_faults(metadata, release) + entry_faults(entries, names) + core_faults(path, names, every or release)
+    return stray + [f"missing: {name}" for name in sorted(NEEDED - names)]
+
+
+def sdist_faults(path: pathlib.Path, release: bool) -> list[str]:
+    """Those of an sdist."""
     with tarfile.open(path) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-        top = archive.getnames()[0].partition("/")[0]
-        page = archive.extractfile(f"{top}/PKG-INFO")
-        assert page is not None
+        members = archive.getnames()
+        names = {name.partition("/")[2] for name in members}
+        top = members[0].partition("/")[0] if members else "*"
+        page = archive.extractfile(f"{top}/PKG-INFO") if f"{top}/PKG-INFO" in members else None
+        if page is None:
+            return [f"missing: {top}/PKG-INFO"]
         metadata = page.read().decode()
     needed = SOURCE | COMPILED_FROM | {name if name.startswith("lsmx/") else f"backends/{name}" for name in NEEDED}
     stray = [f"unexpected: {name}" for name in sorted(names) if STRAY.search(name)]
@@ -141,9 +159,13 @@ def faults(path: pathlib.Path, release: bool = False, every: bool = False) -> li
 
 def main(arguments: list[str]) -> int:
     """Print what is wrong with each; 1 if anything is."""
-    release = "--release" in arguments
-    every = release or "--all" in arguments
-    paths = [pathlib.Path(a) for a in arguments if not a.startswith("--")]
+    parser = argparse.ArgumentParser(prog="check_dist.py", description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
+    text = "the files of a release: for every system, also without the compiled core or the GIL"
+    parser.add_argument("--all", action="store_true", help=text)
+    parser.add_argument("--release", action="store_true", help="these before an upload: the addresses have to be real ones")
+    parser.add_argument("paths", metavar="FILE", nargs="+", type=pathlib.Path, help="an sdist and wheels")
+    given = parser.parse_args(arguments)
+    release, paths, every = given.release, given.paths, given.release or given.all
     kinds = {path.suffix for path in paths}
     found = [] if kinds == {".whl", ".gz"} else [f"a wheel and an sdist are expected, not {[str(path) for path in paths]}"]
     found += lacking([path.name for path in paths]) if every else []
