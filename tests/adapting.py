@@ -20,6 +20,16 @@ def needs(library: str, extra: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(absent, reason=f'{library} is not installed: pip install -e ".[{extra}]"')
 
 
+class Table:
+    """What NumPy makes an array of, and has a dtype and a shape without being one: a table or a column of pandas."""
+
+    def __init__(self, values: np.ndarray[Any, np.dtype[Any]]) -> None:
+        self.values, self.dtype, self.shape = values, values.dtype, values.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
+        return self.values.astype(dtype or self.dtype)
+
+
 def array(x: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """An array of NumPy's with the same bits; bfloat16, which is not NumPy's, as float32."""
     if isinstance(x, torch.Tensor):

@@ -14,7 +14,7 @@ import torch
 import lsmx
 from lsmx.adapters import array_api_extra, scipy
 from lsmx.testing import differing
-from tests.adapting import array, needs, parameters, ulps
+from tests.adapting import Table, array, needs, parameters, ulps
 
 NAMES = ("log_softmax", "softmax", "logsumexp")
 by_name = pytest.mark.parametrize("name", NAMES)
@@ -111,16 +111,10 @@ def test_the_order_of_bytes_is_no_matter(name: str, dtype: str) -> None:
 
 @by_name
 def test_what_numpy_makes_an_array_of_is_taken(name: str) -> None:
-    """Numbers of NumPy, and what has a dtype and is no array of any library that computes, such as a column of a table."""
-
-    class Column:
-        dtype = np.dtype(np.float32)
-
-        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-            return Z[0, 0].astype(dtype or self.dtype)
-
+    """Numbers of NumPy, and what has a dtype and is no array of a library that computes, such as a column of pandas."""
     function = getattr(scipy, name)
-    assert differing(function(Column()), function(Z[0, 0])) is None
+    for x in (Z[0, 0], Z[0], np.asarray([1, 2])):
+        assert differing(function(Table(x)), function(x)) is None
     for number in (np.float64(3), np.float32(3), np.int8(3), 3, 3.0):
         got, want = function(number), np.asarray(stock(name)(np.asarray(number, getattr(number, "dtype", float))))
         assert got.shape == () == want.shape
@@ -128,13 +122,6 @@ def test_what_numpy_makes_an_array_of_is_taken(name: str) -> None:
         assert got == want
     with pytest.raises(lsmx.ArrayTypeError, match="its mask would be lost"):
         function(np.ma.array([1.0, 2.0], mask=[True, False]))
-
-
-@by_name
-def test_a_table_of_pandas_is_taken(name: str) -> None:
-    pandas = pytest.importorskip("pandas", reason='pandas is not installed: pip install -e ".[test]"')
-    for x in (pandas.Series(Z[0, 0]), pandas.DataFrame(Z[0]), pandas.Series([1, 2])):
-        assert differing(getattr(scipy, name)(x), getattr(scipy, name)(np.asarray(x))) is None
 
 
 @by_name
@@ -152,10 +139,9 @@ def test_axes_are_kept_for_any_library_and_any_axes() -> None:
     for xp in NAMESPACES.values():
         for axis in (None, -1, (0, 2), [0, 2], [1]):
             kept = scipy.logsumexp(xp.asarray(Z), axis=axis, keepdims=True)
-            want = np.logaddexp.reduce(Z, axis if axis is None or isinstance(axis, int) else tuple(axis), keepdims=True)
-            assert kept.shape == want.shape
+            assert kept.shape == Z.max(tuple(axis) if isinstance(axis, list) else axis, keepdims=True).shape
             assert type(kept) is type(xp.asarray(Z))
-            assert differing(np.asarray(kept), lsmx.logsumexp(Z, axis=axis, keepdims=True)) is None
+            assert differing(np.asarray(kept).reshape(-1), lsmx.logsumexp(Z, axis=axis).reshape(-1)) is None
 
 
 @by_name

@@ -97,7 +97,7 @@ def test_what_optax_does_not_take_is_an_error() -> None:
     with pytest.raises(lsmx.DTypeError, match="dtype int32"):
         FUNCTIONS[1](jnp.ones((2, 3), int), jnp.ones(2, int))
     for labels in (jax.nn.softmax(z), jnp.ones((4, 3)), jnp.ones((4, 3), bool)):
-        with pytest.raises(lsmx.DTypeError, match="labels: dtype (float32|bool), but classes are integers"):
+        with pytest.raises(lsmx.DTypeError, match=r"labels: dtype (float32|bool), but classes are integers"):
             FUNCTIONS[1](z, labels)
     for shape in ((2, 4, 3, 10), (5, 3, 10), (4, 3, 5)):
         with pytest.raises(lsmx.ShapeError, match=rf"labels: shape {re.escape(str(shape))}.* \(4, 3, 10\)"):

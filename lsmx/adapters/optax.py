@@ -59,8 +59,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
         raise lsmx.DTypeError(f"logits: dtype {logits.dtype}, but logits are floats; cast them")
     dtype = jnp.result_type(logits, labels)
     labels = spread("labels", jnp.asarray(labels, dtype), logits)
-    loss, _ = rows(logits.astype(dtype), labels, axis, beside(where, logits, axis))
-    return loss.astype(dtype)
+    return rows(logits.astype(dtype), labels, axis, mask(where, logits, axis)).astype(dtype)
 
 
 def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
@@ -106,21 +105,37 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: An
     Array([1.3862944, 1.3862944], dtype=float32)
     """
     jnp = library("jax.numpy", "jax")
-    logits, where = jnp.asarray(logits), beside(where, logits, axis)
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise lsmx.DTypeError(f"labels: dtype {labels.dtype}, but classes are integers; softmax_cross_entropy takes probabilities")
+    where = mask(where, logits, axis)
     if isinstance(axis, tuple):  # classes count along them in this order
         last = tuple(range(-len(axis), 0))
         logits, where, axis = jnp.moveaxis(logits, axis, last), where if where is None else jnp.moveaxis(where, axis, last), last
-    return rows(logits, jnp.asarray(labels), axis, where, ignore_index=None).astype(logits.dtype)
+    return rows(logits, labels, axis, where, ignore_index=None).astype(logits.dtype)
 
 
-def beside(where: Any, logits: Any, axis: Any) -> Any:
-    """A mask with the axes of the logits."""
+def spread(name: str, x: Any, logits: Any) -> Any:
+    """An array in the shape of the logits."""
+    try:
+        return library("jax.numpy", "jax").broadcast_to(x, logits.shape)
+    except ValueError as error:
+        raise lsmx.ShapeError(f"{name}: shape {x.shape} does not broadcast to the logits' {logits.shape}") from error
+
+
+def mask(where: Any, logits: Any, axis: Any) -> Any:
+    """A mask in the shape of the logits."""
     jnp = library("jax.numpy", "jax")
-    return where if where is None or jnp.ndim(where) == jnp.ndim(logits) else jnp.expand_dims(where, axis)
+    if where is None:
+        return None
+    return spread("where", where if jnp.ndim(where) == logits.ndim else jnp.expand_dims(where, axis), logits)
 
 
 def rows(logits: Any, labels: Any, axis: Any, where: Any, **options: Any) -> Any:
-    """The loss of each row, 0 where it is left out."""
+    """The loss of each row; of one that is left out 0, whatever its class is."""
     jnp = library("jax.numpy", "jax")
+    kept = where if where is None else jnp.any(where, axis)
+    if kept is not None and kept.shape == labels.shape:
+        labels = jnp.where(kept, labels, 0)
     loss = lsmx.cross_entropy(logits, labels, axis=axis, where=where, reduction="none", **options)
-    return loss if where is None else jnp.where(jnp.any(jnp.broadcast_to(where, logits.shape), axis), loss, 0)
+    return loss if kept is None else jnp.where(kept, loss, 0)

@@ -77,12 +77,13 @@ def predict_log_proba(estimator: Any, X: Any) -> Any:
     Raises
     ------
     ArgumentValueError
-        ``estimator.predict_proba(X)`` is something else than the softmax of the decisions, in any row, by more than a thousandth
-        of it and the rounding of 1.
+        ``estimator.predict_proba(X)`` is not the softmax of the decisions, in any row: a probability differs by more than 1e-3 of
+        itself plus 8 eps of its dtype.
 
     Notes
     -----
-    ``log_softmax(d)``, or ``log_softmax([0, d])`` for two classes, which have one decision ``d``.
+    ``log_softmax(d)``, or ``log_softmax([0, d])`` for two classes, which have one decision ``d``. A classifier of another kind
+    raises no error if each row of ``X`` has one class with a probability of 1 up to rounding, as there both agree.
 
     Examples
     --------

@@ -97,6 +97,6 @@ def __getattr__(name: str) -> Any:
             self.fn = cross_entropy_loss
             self._maybe_compile(compile_config)
 
-    CrossEntropyLoss.__qualname__ = name
+    CrossEntropyLoss.__qualname__, CrossEntropyLoss.Config.__qualname__ = name, f"{name}.Config"
     globals()[name] = CrossEntropyLoss
     return CrossEntropyLoss

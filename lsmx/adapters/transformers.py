@@ -33,7 +33,8 @@ def causal_lm_loss(
     vocab_size : int
         The number of classes: the size of the last axis of ``logits``.
     num_items_in_batch : int or Tensor, optional
-        The sum of the losses is divided by it: a number or a tensor of one; by default the number of tokens that count.
+        The sum of the losses is divided by it: a number, or a tensor of one in any shape; by default the number of tokens that
+        count. 0 gives NaN, where transformers gives inf.
     ignore_index : int, default -100
         Tokens with this label, such as padding, do not count.
     shift_labels : Tensor of int, optional
@@ -44,8 +45,8 @@ def causal_lm_loss(
     Returns
     -------
     Tensor
-        0-d, in float32; in float64 for logits in float64, where transformers gives float32. NaN if no token counts, with
-        gradient 0.
+        0-d, also where ``num_items_in_batch`` is not, in float32; in float64 for logits in float64, where transformers gives
+        float32. NaN if no token counts, with gradient 0.
 
     Raises
     ------
@@ -74,17 +75,18 @@ def causal_lm_loss(
     if logits.shape[-1] != vocab_size:
         size = logits.shape[-1]
         raise lsmx.ShapeError(f"vocab_size: {vocab_size}, but the last axis of logits has {size} classes; pass {size}")
-    if shift_labels is None:
-        shift_labels = labels.roll(-1, -1)
-        shift_labels[..., -1:] = ignore_index
-    elif shift_labels.numel() != logits.shape[:-1].numel():
+    name, target = ("labels", labels) if shift_labels is None else ("shift_labels", shift_labels)
+    if target.numel() != logits.shape[:-1].numel():
         raise lsmx.ShapeError(
-            f"shift_labels: shape {tuple(shift_labels.shape)}, but logits of {tuple(logits.shape)} ask for "
-            f"{logits.shape[:-1].numel()} labels, one a row"
+            f"{name}: shape {tuple(target.shape)}, but logits of {tuple(logits.shape)} ask for {logits.shape[:-1].numel()} labels, "
+            "one a row"
         )
-    target = shift_labels.reshape(logits.shape[:-1]).to(logits.device)
+    if shift_labels is None:
+        target = labels.roll(-1, -1)
+        target[..., -1:] = ignore_index
+    target = target.reshape(logits.shape[:-1]).to(logits.device)
     if hasattr(num_items_in_batch, "to"):
-        num_items_in_batch = num_items_in_batch.to(logits.device)
+        num_items_in_batch = num_items_in_batch.to(logits.device).squeeze()
     return lsmx.cross_entropy(logits, target, ignore_index=ignore_index, normalizer=num_items_in_batch)
 
 

@@ -25,8 +25,8 @@ def selective_log_softmax(logits: Any, index: Any, temperature: Any = 1.0, row_m
     temperature : float, default 1.0
         The logits are divided by it: a positive number.
     row_mask : Tensor, optional
-        Of the shape of ``index``: 0 or False skips a token, such as padding, whatever its index is. Its log-prob and its gradient
-        are 0.
+        Of the shape of ``index``: 0 or False skips a token, such as padding, whatever its index is. Its log-prob is 0. So is its
+        gradient, unless the logits have a NaN or +inf or are all -inf: then it is NaN.
 
     Returns
     -------
@@ -105,8 +105,8 @@ def selective_log_softmax_and_entropy(
     temperature : float, default 1.0
         The logits are divided by it: a positive number.
     row_mask : Tensor, optional
-        Of the shape of ``index``: 0 or False skips a token, such as padding, whatever its index is. Its log-prob and its gradient
-        are 0.
+        Of the shape of ``index``: 0 or False skips a token, such as padding, whatever its index is. Its log-prob and its entropy
+        are 0. So are their gradients, unless the logits have a NaN or +inf or are all -inf: then they are NaN.
 
     Returns
     -------
