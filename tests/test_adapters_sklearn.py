@@ -14,9 +14,6 @@ from lsmx.testing import differing
 from tests.adapting import Table, needs, parameters, ulps
 
 installed = needs("sklearn", "test")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:scipy.optimize:DeprecationWarning"
-)  # scikit-learn before 1.8 fits with what SciPy deprecates
 X = 3 * np.random.default_rng(0).standard_normal((20, 7))
 
 
