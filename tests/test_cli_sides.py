@@ -85,7 +85,7 @@ def test_nothing_compared_and_what_json_lacks(files: dict[str, np.ndarray], caps
     np.save("nan.npy", np.full(3, np.nan))
     assert run("nan.npy", "nan.npy") == 2
     captured = capsys.readouterr()
-    assert "3, of which 3 not finite (3 NaN of the server, 3 NaN of the trainer)" in captured.out
+    assert "  not finite    3 NaN of the server, 3 NaN of the trainer, the first at (0,)" in captured.out
     assert captured.err == "lsmx verify: --compare: none is finite on both sides, so nothing was compared\n"
 
 

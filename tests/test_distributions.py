@@ -262,7 +262,7 @@ def test_what_is_not_finite_is_counted_and_left_out(server: Any, trainer: Any, n
     assert counted == tuple(int(test(x).sum()) for test in (np.isnan, np.isinf) for x in map(np.asarray, (server, trainer)))
     words = ("NaN of the server", "NaN of the trainer", "-inf of the server", "-inf of the trainer")
     kinds = ", ".join(f"{n} {kind}" for n, kind in zip(counted, words, strict=True) if n)
-    assert f"of which 1 not finite ({kinds}), first at {first}:" in str(got)
+    assert f"  not finite    {kinds}, the first at {first}: left out" in str(got)
 
 
 def test_nothing_finite_and_nothing_at_all() -> None:

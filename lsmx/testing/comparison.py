@@ -103,7 +103,9 @@ class DistributionComparison:
         return self.equal
 
     def __str__(self) -> str:
-        lines = [("server", self.server), ("trainer", self.trainer), ("tokens", f"{self.tokens}{self.left_out()}")]
+        lines = [("server", self.server), ("trainer", self.trainer), ("tokens", f"{self.tokens}")]
+        if self.not_finite:
+            lines.append(("not finite", self.left_out()))
         if self.rows_unequal is not None:
             share = f"; {percent(self.entries_unequal)} of their entries" if self.rows_unequal else ""
             shifted = f"; {self.rows_shifted} by a constant, as logits from log-probs" if self.rows_shifted else ""
@@ -111,11 +113,13 @@ class DistributionComparison:
         if self.tokens:
             lines.append(("unequal bits", f"{percent(self.unequal)} of the log-probs"))
         if self.at is not None:
-            where = f", at {self.at}: server {self.server_at:.9g}, trainer {self.trainer_at:.9g}" if self.max_difference else ""
-            by = "over whole rows" if self.kl_by == "rows" else "estimated by k3"
+            lines.append(("difference", f"{self.mean_difference:.3g} nats in the mean, {self.max_difference:.3g} at most"))
+            if self.max_difference:
+                lines.append(("largest", f"at {self.at}: server {self.server_at:.9g}, trainer {self.trainer_at:.9g}"))
+            by = f"over whole rows (k1 {self.k1:.3g}, k3 {self.k3:.3g})"
+            by = by if self.kl_by == "rows" else f"estimated by k3 (k1 {self.k1:.3g})"
             lines += [
-                ("difference", f"{self.mean_difference:.3g} nats in the mean, {self.max_difference:.3g} at most{where}"),
-                ("KL", f"{self.kl:.3g} nats, server to trainer, {by} (k1 {self.k1:.3g}, k3 {self.k3:.3g})"),
+                ("KL", f"{self.kl:.3g} nats, server to trainer, {by}"),
                 ("weights", f"{self.mean_weight:.9g} in the mean, {self.max_weight:.9g} at most"),
                 ("sample size", f"{percent(self.effective_sample_size)} effective"),
             ]
@@ -128,8 +132,6 @@ class DistributionComparison:
 
     def left_out(self) -> str:
         """The tokens that no figure is of, in words."""
-        if not self.not_finite:
-            return ""
         counts = {
             "NaN of the server": self.server_nan,
             "NaN of the trainer": self.trainer_nan,
@@ -137,7 +139,7 @@ class DistributionComparison:
             "-inf of the trainer": self.trainer_inf,
         }
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        return f", of which {self.not_finite} not finite ({kinds}), first at {self.first_not_finite}: left out of the figures below"
+        return f"{kinds}, the first at {self.first_not_finite}: left out of the figures below"
 
 
 def percent(share: float | None) -> str:

@@ -140,10 +140,9 @@ def compare_distributions(
       trainer       float32 log-probs of tokens (3,)
       tokens        3
       unequal bits  33.3 % of the log-probs
-      difference    0.000326 nats in the mean, 0.000977 at most, at (2,):
-                    server -2, trainer -1.99902344
-      KL            1.59e-07 nats, server to trainer, estimated by k3
-                    (k1 -0.000326, k3 1.59e-07)
+      difference    0.000326 nats in the mean, 0.000977 at most
+      largest       at (2,): server -2, trainer -1.99902344
+      KL            1.59e-07 nats, server to trainer, estimated by k3 (k1 -0.000326)
       weights       1.00032568 in the mean, 1.00097704 at most
       sample size   99.9999788003 % effective
 
