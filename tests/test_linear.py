@@ -61,6 +61,7 @@ def cotangent(options: dict[str, Any]) -> np.ndarray:
     return G if options.get("reduction") == "none" else np.asarray(0.75, np.float32)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("chunk", [None, 1, 4, 15, 100])
 @pytest.mark.parametrize("name", ["numpy", "torch", "strict", "dask"])
 def test_losses_are_those_of_the_product_in_any_chunks(name: str, chunk: int | None) -> None:
@@ -74,6 +75,7 @@ def test_losses_are_those_of_the_product_in_any_chunks(name: str, chunk: int | N
         assert differing(np.asarray(got), lsmx.cross_entropy(Z, TARGET, **unfused(options))) is None
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("chunk", [None, 4])
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options) or "plain")
 @pytest.mark.parametrize("name", ["numpy", "torch", "strict", "dask"])
