@@ -337,7 +337,7 @@ def token_stats(
     if support is not None:
         z, index, where = kept(logits_in(z, dtype), index, support, axis, where)
     options = scaled | {"axis": axis, "where": where, "dtype": dtype}
-    if row_sums is None and len(z.shape):
+    if row_sums is None and z.ndim:
         options["row_sums"] = ROW_SUMS(logits_in(z, dtype), **options | {"dtype": None})
     rank = ranks(RANK(logits_in(z, dtype), index, **options | {"dtype": None}))
     return TokenStats(LOG_PROB(z, index, **options), ENTROPY(z, **options), LSE(z, **options), rank)

@@ -85,8 +85,13 @@ def test_out_that_cannot_take_the_result() -> None:
     z = np.ones((2, 3), dtype=np.float32)
     with pytest.raises(lsmx.OutputError, match=r"^out: dtype float64"):
         lsmx.softmax(z, out=np.empty((2, 3)))
-    with pytest.raises(lsmx.OutputError, match=r"^out: .*read-only"):
+    with pytest.raises(lsmx.OutputError, match=r"^out: several of its elements"):
         lsmx.softmax(z, out=np.broadcast_to(np.float32(0), (2, 3)))
+    frozen = np.zeros((2, 3), np.float32)
+    frozen.flags.writeable = False
+    with pytest.raises(lsmx.OutputError, match=r"^out: .*read-only"):
+        lsmx.softmax(z, out=frozen)
+    assert not frozen.any()
 
 
 def test_logits_in_place_of_the_output_are_refused_where_it_shows() -> None:

@@ -267,7 +267,11 @@ def short_stats(z: Array, index: Array, axis: Axis, where: Array | None) -> tupl
     """What `token_stats` returns, by the short ways of its four functions; None if there are none, or for large logits."""
     kind = type(z)
     short = shortcut("rank", "forward", kind)
-    if short is None or math.prod(z.shape) >= FEW_ELEMENTS or dtype_name(z.dtype) not in ("float32", "float64"):
+    try:
+        few = short is not None and math.prod(z.shape) < FEW_ELEMENTS
+    except RuntimeError:  # of nested tensors, as above
+        return None
+    if short is None or not few or dtype_name(z.dtype) not in ("float32", "float64"):
         return None
     counts = short(z, index, axis, where, None, None)
     if counts is None:

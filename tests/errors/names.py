@@ -45,7 +45,7 @@ def made_for(code: str) -> dict[str, Any]:
     names |= {name: getattr(helpers, name) for name in HELPERS} | {"vocabulary_parallel": helpers.parallel}
     names["whole"] = lsmx.partial("softmax", z, size=3)
     from lsmx import adapters, testing
-    from lsmx.adapters import scipy, sklearn, torchtitan, transformers, trl  # noqa: F401 # so that adapters has them
+    from lsmx.adapters import optax, scipy, sklearn, torchtitan, transformers, trl  # noqa: F401 # so that adapters has them
 
     names["adapters"] = adapters
     names["testing"] = testing

@@ -18,6 +18,9 @@ DISTRIBUTIONS = cases("""
     DTypeError        testing.compare_distributions(z, z, i, where=i)
     ShapeError        testing.compare_distributions(z, z, i, where=np.asarray([True]))
     ShapeError        testing.compare_distributions(z, z, i, temperature=np.ones(3))
+    ShapeError        testing.compare_distributions(z[:, :0], z[:, :0], i)
+    DTypeError        testing.compare_distributions(z.astype(np.uint16), z, i)
+    ArrayTypeError    testing.compare_distributions(t.to("meta"), z, i)
 """)
 
 ARRAYS = lines("""
@@ -31,6 +34,7 @@ ARRAYS = lines("""
     verify --compare z.npy k.npy --tokens i.npy
     verify --compare z.npy z.npy --tokens far.npy
     verify --compare z.npy z.npy --tokens i.npy --mask z.npy
+    verify --compare z.npy z.npy --tokens i.npy --mask i.npy
     verify --compare z.npy z.npy --tokens i.npy --temperature 0
 """)
 
