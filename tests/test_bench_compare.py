@@ -288,6 +288,67 @@ def test_what_is_no_run_is_refused(tmp_path: pathlib.Path, capsys: pytest.Captur
         assert "give --compare BEFORE.json AFTER.json, too" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("turns", "reason"),
+    [
+        *((turns, "the turns of a contestant are times in seconds, one at least") for turns in (["1"] * 7, [0] * 7, [-1.0] * 7)),
+        *((turns, "the turns of a contestant are times in seconds, one at least") for turns in ([math.nan] * 7, [], "abc", None)),
+        *((turns, "the turns of a contestant are times in seconds, one at least") for turns in ([10**400] * 7, [True] * 7)),
+        ([1.0] * 6, "not all contestants have as many turns"),
+    ],
+)
+def test_turns_that_are_no_times_are_refused(compare: Any, turns: Any, reason: str) -> None:
+    good, bad = run(entry("a", 1.0, 0.02)), run(entry("a", 1.0, 0.02))
+    bad["rows"][0]["seconds"]["torch"]["turns"] = turns
+    for runs, name in (((bad, good), "before"), ((good, bad), "after")):
+        code, out, err, _ = compare(*runs)
+        assert (code, out) == (2, "")
+        assert re.fullmatch(rf"lsmx bench: --compare: \S*{name}.json: not what lsmx bench --json writes: a: {reason}\n", err)
+
+
+def test_more_turns_than_can_be_told_apart_are_refused(compare: Any) -> None:
+    many = run(entry("a", 1.0, 0.02))
+    for taken in many["rows"][0]["seconds"].values():
+        taken["turns"] = [1.0] * 101
+    code, out, err, _ = compare(many, many)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"lsmx bench: --compare: \S*before.json: a: more than 100 turns, [^\n]*\n", err)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"rows": rows} for rows in (3, [3], [{}], {"a": 1})),
+        *({"rows": [entry("a", 1.0, 0.02) | change]} for change in ({"work": 3}, {"threads": "two"}, {"seconds": []})),
+        *({"rows": [entry("a", 1.0, 0.02) | change]} for change in ({"targets": [3]}, {"targets": [{"group": "g"}]})),
+        {"machine": MACHINE | {"versions": []}},
+        {"machine": []},
+    ],
+)
+def test_fields_of_another_kind_are_refused(compare: Any, change: dict[str, Any]) -> None:
+    good = run(entry("a", 1.0, 0.02))
+    code, out, err, _ = compare(good, good | change)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"lsmx bench: --compare: \S*after.json: not what lsmx bench --json writes\n", err)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--plot", "p.png"], "--plot"),
+        (["--callgrind"], "--callgrind"),
+        (["--threads", "1"], "--threads"),
+        (["--device", "cpu"], "--device"),
+        (["losses"], "losses"),
+        (["log-softmax", "--quick", "--turns", "7"], "log-softmax, --turns, --quick"),
+    ],
+)
+def test_options_of_a_measurement_are_refused(compare: Any, words: list[str], named: str) -> None:
+    same = run(entry("a", 1.0, 0.02))
+    code, out, err, _ = compare(same, same, *words)
+    assert (code, out, err) == (2, "", f"lsmx bench: {named}: with --compare nothing is measured; leave it out\n")
+
+
 def test_through_the_process(tmp_path: pathlib.Path) -> None:
     """What the command itself has stored, against itself."""
     path = tmp_path / "r.json"

@@ -15,6 +15,7 @@ import pytest
 
 import lsmx
 from lsmx._bench import groups, works
+from lsmx._cli.ending import InputError
 from lsmx.testing import differing
 
 HOME = pathlib.Path(__file__).parents[1] / "benchmarks"
@@ -151,17 +152,71 @@ def test_builds_are_compared(
 
 def test_one_build_twice_is_refused(ab: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(ab, "measured", lambda *_: pytest.fail("it is measured"))
-    with pytest.raises(SystemExit):
-        ab.main([sys.executable, sys.executable])
-    assert "OLD_PYTHON, NEW_PYTHON: both import" in capsys.readouterr().err
+    assert ab.main([sys.executable, sys.executable]) == 2
+    assert capsys.readouterr().err.startswith("ab.py: OLD_PYTHON, NEW_PYTHON: both import")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--keep", "/no/such"], "--keep: there is no folder '/no/such'"),
+        (["--keep", ""], "--keep: there is no folder ''"),
+        (["--fail-above", "x"], "--fail-above: 'x' is not a number"),
+        (["--fail-above", "nan"], "--fail-above: 'nan' is not a finite number of at least 0"),
+        (["--threads", "x"], "--threads: 'x' is not a whole number of at least 1"),
+        (["--threads", "1 2"], "--threads: '1 2' is not a whole number of at least 1"),
+        (["--rounds", "0"], "--rounds: '0' is not a whole number of at least 1"),
+        (["--turns", "-1"], "--turns: '-1' is not a whole number of at least 1"),
+    ],
+)
+def test_words_are_looked_at_first(
+    ab: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process is started"))
+    with pytest.raises(SystemExit) as end:
+        ab.main(["old", "new", *words])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"ab.py: argument {said}; see ab.py --help\n"
+
+
+def test_what_is_no_interpreter_is_refused(ab: ModuleType, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ab.main([sys.executable, str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"ab.py: {tmp_path / 'none'}: No such file or directory\n"
+    without = tmp_path / "python"
+    without.write_text('#!/bin/sh\necho "one line" >&2\necho "No module named lsmx" >&2\nexit 1\n')
+    without.chmod(0o755)
+    assert ab.main([str(without), sys.executable]) == 2
+    assert capsys.readouterr().err == f"ab.py: {without} has ended with 1: No module named lsmx\n"
+
+
+def test_a_measurement_that_fails_says_why(ab: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(ab, "where", lambda python, folder: python)
+    assert ab.main([sys.executable, f"{sys.executable}-2", "--only", "nothing-called-so"]) == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith(f"ab.py: {sys.executable} has ended with 2: lsmx bench: --only: 'nothing-called-so' is in no name")
+
+
+def test_unlike_environments_are_refused_after_the_first_round(ab: ModuleType) -> None:
+    asked: list[str] = []
+
+    def measure(build: str) -> dict[str, Any]:
+        asked.append(build)
+        found = run(1.0)
+        found["machine"]["versions"]["numpy"] = build
+        return found
+
+    with pytest.raises(InputError, match="not the same machine and libraries: numpy: before before, after after"):
+        ab.rounds(3, measure)
+    assert asked == ["before", "after"]
 
 
 def test_a_process_of_ab(ab: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """It is the interpreter's own command, started in another folder."""
 
-    def ran(command: list[str], *, cwd: str, **_: Any) -> None:
+    def ran(command: list[str], *, cwd: str, **_: Any) -> subprocess.CompletedProcess[str]:
         assert (command[:6], cwd) == (["python", "-m", "lsmx", "bench", "--only", "x"], str(tmp_path))
         pathlib.Path(command[-1]).write_text(json.dumps(run(1.0)))
+        return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", ran)
     assert ab.measured("python", ["--only", "x"], str(tmp_path)) == run(1.0)

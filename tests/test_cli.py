@@ -625,6 +625,8 @@ def test_libraries_are_compared_on_what_both_are_looked_at(capsys: Capture, monk
         ("numpy:bfloat16", "torch", "numpy has no bfloat16"),
         ("torch:bfloat16", "numpy", "numpy has no bfloat16; name another dtype, as in numpy:float64"),
         ("numpy", "torch-tpu", "no tpu device"),
+        ("torch-", "numpy", "torch- cannot be used here: no '' device; there is cpu"),
+        ("numpy", "numpy-c", "numpy-c cannot be used here: no c device; there is cpu"),
         ("numpy", "numpy/no", "there is no numpy/no; there are numpy/core, numpy/row-blocks"),
         ("numpy", "nowhere.json", "nowhere.json: No such file"),
         ("numpy", "TEXT", "not JSON"),
@@ -642,6 +644,56 @@ def test_what_cannot_be_compared(tmp_path: pathlib.Path, capsys: Capture, a: str
     assert re.fullmatch(r"lsmx verify: [^\n]+\n", captured.err)
     assert reason in captured.err
     assert captured.out == ""
+
+
+RECORD: dict[str, Any] = {
+    "command": "verify",
+    "lsmx": "1",
+    "platform": "p",
+    "libraries": {"numpy": "2"},
+    "arithmetic_version": 1,
+    "inputs": {"name": "n", "digest": "d"},
+    "definition": {"entropy/float32": "1" * 12},
+    "rows": [],
+}
+ROW = {"way": "jax", "function": "entropy", "dtype": "float32", "digest": "0" * 12, "result": "equal", "partly": False}
+
+
+def test_a_record_is_read(tmp_path: pathlib.Path, capsys: Capture) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(RECORD | {"rows": [ROW]}))
+    assert main(["verify", "--compare", str(path), str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "EQUAL: 1 equal, 0 differs"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: None} for name in RECORD),
+        *({name: ["a", "b"]} for name in ("libraries", "definition", "inputs", "platform", "rows")),
+        {"libraries": {"numpy": None}},
+        {"definition": {"entropy/float32": 3}},
+        {"inputs": {"name": "n"}},
+        *({"rows": [{**ROW, name: 3}]} for name in ("way", "function", "dtype", "digest")),
+        {"rows": [{name: x for name, x in ROW.items() if name != "way"}]},
+    ],
+)
+def test_what_is_no_record_is_refused(tmp_path: pathlib.Path, capsys: Capture, change: dict[str, Any]) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(RECORD | {"rows": [ROW]}))
+    for record in (RECORD | change, {name: x for name, x in RECORD.items() if name not in change or change[name] is not None}):
+        if record != RECORD:
+            bad.write_text(json.dumps(record))
+            assert main(["verify", "--compare", str(good), str(bad)]) == 2
+            assert capsys.readouterr() == ("", f"lsmx verify: {bad}: not what lsmx verify --json writes\n")
+
+
+@pytest.mark.parametrize("command", ["verify", "bench"])
+def test_json_that_is_too_deep(tmp_path: pathlib.Path, capsys: Capture, command: str) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 10**5)
+    assert main([command, "--compare", str(path), str(path)]) == 2
+    assert re.fullmatch(rf"lsmx {command}: [^\n]*deep.json: not JSON: [^\n]+\n", capsys.readouterr().err)
 
 
 @pytest.mark.usefixtures("few")
@@ -672,6 +724,32 @@ def test_what_a_library_raises_ends_a_comparison(capsys: Capture, monkeypatch: p
         (["bench", "--turns", "0"], "--turns: '0'"),
         (["bench", "--plot", "/nowhere/at/all.png"], "--plot: /nowhere/at/all.png: there is no folder"),
         (["bench", "--plot", "r.nothing"], "--plot: r.nothing: there is no picture of the kind 'nothing'"),
+        (["bench", "--fail-above", "nan"], "--fail-above: 'nan' is not a finite number of at least 0"),
+        (["bench", "--fail-above", "-1"], "--fail-above: '-1'"),
+        (["bench", "--fail-above", "inf"], "--fail-above: 'inf'"),
+        (["bench", "--fail-above", "x"], "--fail-above: 'x' is not a number"),
+        (["bench", "--device", "cuda", "--threads", "2"], "--threads: only what is timed on the host takes it"),
+        (["bench", "--device", "cuda", "--only", "x", "--callgrind"], "--only, --callgrind: only what is timed on the host"),
+        (["digest", "z.npy", "--json", "./z.npy"], "--json: ./z.npy is given as another file, too"),
+        (["apply", "softmax", "z.npy", "o.npy", "--json", "o.npy"], "--json: o.npy is given as another file"),
+        (["apply", "log_prob", "z.npy", "o.npy", "--with", "index=i.npy", "--json", "i.npy"], "--json: i.npy is given as"),
+        (["verify", "--logits", "z.npy", "--json", "z.npy"], "--json: z.npy is given as another file"),
+        (["verify", "--compare", "a.json", "b.json", "--json", "b.json"], "--json: b.json is given as another file"),
+        (["bench", "--compare", "a.json", "b.json", "--json", "a.json"], "--json: a.json is given as another file"),
+        (["bench", "--json", "r.png", "--plot", "r.png"], "--json: r.png is given as another file"),
+        (["digest", ""], "FILE: the name is empty"),
+        (["info", "--json="], "--json: the name is empty"),
+        (["bench", "--plot="], "--plot: the name is empty"),
+        (["bench", "--compare", "", "a.json"], "--compare: the name is empty"),
+        (["verify", "--logits="], "--logits: the name is empty"),
+        (["verify", "--compare", "numpy", ""], "--compare: the name is empty"),
+        (["verify", "--compare", "a.npy", "b.npy", "--mask="], "--mask: the name is empty"),
+        (["verify", "--compare", "a.npy", "b.npy", "--tokens="], "--tokens: the name is empty"),
+        (["apply", "softmax", "", "o.npy"], "INPUT: the name is empty"),
+        (["apply", "softmax", "z.npy", ""], "OUTPUT: the name is empty"),
+        (["apply", "softmax", "z.npy", "."], "OUTPUT: . is a folder"),
+        (["apply", "softmax", "z.npy", "/"], "OUTPUT: / is a folder"),
+        (["apply", "softmax", "z.npy", "x/.."], "OUTPUT: x/.. is a folder"),
     ],
 )
 def test_words_that_are_wrong(capsys: Capture, words: list[str], named: str) -> None:

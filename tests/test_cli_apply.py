@@ -405,6 +405,17 @@ def test_what_is_there_is_replaced_when_asked_and_when_the_new_is_whole(
     assert capsys.readouterr().out.split()[0] != before.split()[0]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+@pytest.mark.parametrize("to", ["o.npy", "nowhere.npy"])
+def test_a_link_to_itself_or_to_nowhere_is_no_free_name(folder: pathlib.Path, capsys: Capture, to: str) -> None:
+    np.save("z.npy", drawn(*SHAPE))
+    pathlib.Path("o.npy").symlink_to(to)
+    assert main(["apply", "softmax", "z.npy", "o.npy"]) == 2
+    assert capsys.readouterr().err == "lsmx apply: o.npy: exists; pass --overwrite to replace it, or name another file\n"
+    assert main(["apply", "softmax", "z.npy", "o.npy", "--overwrite"]) == 0
+    assert not pathlib.Path("o.npy").is_symlink()
+
+
 def test_what_has_appeared_meanwhile_stays(folder: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save("z.npy", drawn(*SHAPE))
     compute = Work.compute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import select
@@ -14,10 +15,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lsmx
-from lsmx._cli import main, progress
+from lsmx._cli import main, npy_output, progress, zarr_store
 from lsmx._cli.progress import Progress, clock
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
@@ -139,7 +141,57 @@ def test_a_reader_that_has_gone(words: list[str]) -> None:
 def test_a_full_disk() -> None:
     with open("/dev/full", "w") as full, started("info", stdout=full) as run:
         _, error = run.communicate(timeout=LIMIT)
-    assert (run.returncode, error) == (2, "lsmx info: [Errno 28] No space left on device\n")
+    assert (run.returncode, error) == (2, "lsmx info: standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+def test_a_full_disk_is_said_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json", "/dev/full"]) == 2
+    assert capsys.readouterr().err == "lsmx info: /dev/full: No space left on device\n"
+
+
+@pytest.mark.parametrize("step", ["sync", "write", "create"])
+@pytest.mark.parametrize("kind", ["npy", "zarr"])
+def test_a_disk_that_fills_up_is_said_of_the_result(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, step: str, kind: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    np.save(tmp_path / "z.npy", np.zeros((2, 3), np.float32))
+    monkeypatch.setattr({"npy": npy_output, "zarr": zarr_store}[kind], step, full)
+    assert main(["apply", "softmax", str(tmp_path / "z.npy"), str(tmp_path / f"o.{kind}")]) == 2
+    place = tmp_path / f".o.{kind}.partial" / f"o.{kind}"
+    assert capsys.readouterr().err == f"lsmx apply: {place}: No space left on device\n"
+
+
+def test_an_error_of_the_system_that_names_a_file_is_said_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a" * 300
+    assert main(["digest", f"{name}.npy"]) == 2
+    assert capsys.readouterr().err == f"lsmx digest: {name}.npy: File name too long\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "said"),
+    [
+        ("ascii", "o\xe9.npy", r"o\xe9.npy"),
+        ("latin-1", "\u0141.npy", r"\u0141.npy"),
+        ("utf-8:strict", "\udcff.npy", r"\udcff.npy"),  # a byte that is not UTF-8
+        ("utf-8:strict", "\u0141.npy", "\u0141.npy"),
+    ],
+)
+def test_a_name_that_stdout_cannot_encode(tmp_path: pathlib.Path, encoding: str, name: str, said: str) -> None:
+    try:
+        np.save(tmp_path / name, np.zeros((2, 3), np.float32))
+    except OSError:
+        pytest.skip("the file system has no such names")
+    env = {**environment(), "PYTHONIOENCODING": encoding}
+    for words in (["apply", "softmax", name, name.replace(".", "2.")], ["verify", "--logits", name, "--compare", "numpy", "numpy"]):
+        command = [sys.executable, "-m", "lsmx", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        shown = done.stdout.decode(encoding.partition(":")[0]).splitlines()
+        assert shown[0].endswith(said if words[0] == "verify" else said.replace(".", "2."))
 
 
 @pytest.mark.slow

@@ -14,9 +14,11 @@ import sys
 import tomllib
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lsmx
+from lsmx.testing import Target
 from lsmx.testing.libraries import library
 
 HOME = pathlib.Path(lsmx.__file__).parents[1]
@@ -162,6 +164,14 @@ def test_names_of_every_kind(site: pathlib.Path) -> None:
     assert sorted(passed) == sorted(f"{name}-{dtype}" for name, found in dtypes.items() for dtype in found)
 
 
+def test_a_device_of_jax_by_its_name() -> None:
+    pytest.importorskip("jax", reason="not installed: jax")
+    for name in ("jax-cpu", "jax-cpu:0"):
+        where = library(name)
+        assert isinstance(where, Target), where
+        assert where.from_numpy(np.ones(3), "float32").device.platform == "cpu"
+
+
 def test_a_device_that_an_older_library_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
     xp = pytest.importorskip("array_api_strict", reason="not installed: array_api_strict")
     monkeypatch.setattr(xp, "Device", lambda name: name if name == "CPU_DEVICE" else refuse(name))
@@ -186,6 +196,7 @@ def test_all_of_them_by_default(site: pathlib.Path) -> None:
     ("name", "reason"),
     [
         ("nolib", r"--backends: 'nolib' is unknown; there are numpy, torch, .*mylib, strict, "),
+        ("mylib-c", r"--backends: none of them can be used: mylib-c: no c device; there is cpu"),
         ("mylib-gpu", r"--backends: none of them can be used: mylib-gpu: no gpu device; there is cpu"),
     ],
 )

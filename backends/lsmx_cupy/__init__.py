@@ -44,7 +44,7 @@ def devices() -> list[str]:
 
 def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
     """An array in ``dtype``, on ``device`` or the current one."""
-    with cupy.cuda.Device(device):
+    with cupy.cuda.Device(int(device.partition(":")[2] or 0) if isinstance(device, str) else device):
         return cupy.asarray(values).astype(BFLOAT16 if dtype == "bfloat16" else dtype)
 
 

@@ -43,6 +43,9 @@ def devices() -> list[str]:
 
 def from_numpy(values: Any, dtype: str, device: Any = None) -> Any:
     """An array in ``dtype``; float64 only where the user has switched it on."""
+    if isinstance(device, str):
+        platform, _, place = device.partition(":")
+        device = jax.devices(platform)[int(place or 0)]
     with jax.enable_x64(True):
         return jax.device_put(jnp.asarray(values).astype(dtype), device)
 

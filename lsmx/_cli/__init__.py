@@ -13,11 +13,13 @@ from lsmx import LsmxError
 from lsmx._cli import ending
 from lsmx._cli.arguments import parser
 from lsmx._cli.ending import InputError
+from lsmx._cli.output import apart
 from lsmx._cli.progress import Progress
 
 
 def run(given: argparse.Namespace, own: bool) -> int:
     """Run the command that was asked for."""
+    apart(given)
     with Progress(given.name, silent=given.json == "-") as progress:
         if own and given.command != "bench":  # which has processes of its own to stop
             ending.end_at_ctrl_c(given.name, progress)

@@ -46,7 +46,7 @@ def percent(text: str) -> float:
     """A number of at least 0 that is finite."""
     found = number(text)
     if not 0 <= found < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
     return found
 
 

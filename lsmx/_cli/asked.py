@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 from typing import Any
 
@@ -87,9 +88,9 @@ def one_row(file: Reader, along: Along) -> npt.NDArray[Any]:
 
 def apart(output: pathlib.Path, paths: dict[str, pathlib.Path]) -> None:
     """Raise if the output is one of the inputs, or is in one, or one is in it."""
-    out = output.resolve()
+    out = pathlib.Path(os.path.realpath(output))  # which a loop of links does not stop
     for name, path in paths.items():
-        there = path.resolve()
+        there = pathlib.Path(os.path.realpath(path))
         same = out.is_relative_to(there) or there.is_relative_to(out) or (output.exists() and output.samefile(path))
         if same:
             raise InputError(f"{output}: is {path}, the {name} that is read; name another file for the result")

@@ -28,6 +28,8 @@ def bench(given: argparse.Namespace, progress: Progress) -> int:
     """On the host or on a device."""
     if given.compare and (asked := asked_for(given, DEFAULTS)):
         raise InputError(f"{asked}: with --compare nothing is measured; leave it out")
+    if given.device == "cuda" and (asked := asked_for(given, ON_HOST)):
+        raise InputError(f"{asked}: only what is timed on the host takes it; leave it out, or --device cuda")
     for name, default in DEFAULTS.items():
         if getattr(given, name) is None:
             setattr(given, name, default)
@@ -44,8 +46,6 @@ def bench(given: argparse.Namespace, progress: Progress) -> int:
         return compare(given, progress)
     if losses and given.device == "cuda":
         raise InputError("--device: losses are timed on the host; leave out --device cuda, or losses to time log-softmax there")
-    if given.device == "cuda" and (asked := asked_for(given, ON_HOST)):
-        raise InputError(f"{asked}: goes with what is timed on the host; leave out --device cuda, or this")
     if given.plot:
         check_picture(given.plot)
     return bench_device(given, progress) if given.device == "cuda" else bench_host(given, progress)

@@ -46,13 +46,13 @@ def fault(run: Any) -> str | None:
         if not isinstance(run["machine"]["versions"], dict) or not all(map(is_entry, listed(run))):
             return other
         for entry in listed(run):
-            turns = [taken["turns"] for taken in entry["seconds"].values() if "turns" in taken]
+            work, turns = entry["work"], [taken["turns"] for taken in entry["seconds"].values() if "turns" in taken]
             if not all(t and all(map(is_time, t)) for t in turns):
-                return f"{other}: {entry['work']}: a turn is a time in seconds, and there is one at least"
+                return f"{other}: {work}: the turns of a contestant are times in seconds, one at least"
             if len({len(t) for t in turns}) > 1:
-                return f"{other}: {entry['work']}: all contestants have as many turns"
+                return f"{other}: {work}: not all contestants have as many turns"
             if max(map(len, turns), default=0) > MOST:
-                return f"{entry['work']}: more than {MOST} turns, for which the noise takes too long to find; measure with fewer"
+                return f"{work}: more than {MOST} turns, for which the noise takes too long to find; measure with fewer"
     except (AttributeError, KeyError, TypeError):
         return other
     return None
@@ -67,7 +67,7 @@ def is_entry(entry: Any) -> bool:
 
 def is_time(x: Any) -> bool:
     """Whether it can be a time in seconds."""
-    return isinstance(x, int | float) and SHORTEST <= x <= LONGEST
+    return type(x) in (int, float) and SHORTEST <= x <= LONGEST
 
 
 def listed(run: dict[str, Any]) -> list[Entry]:

@@ -66,23 +66,10 @@ def way_of(name: str) -> Way:
             raise InputError(
                 f"--compare: {error}; or definition, a file that verify --json has written, or two .npy files"
             ) from None
-        if not isinstance(where, str):
-            check_device(name)
         way = where if isinstance(where, str) else Way(name, where, version_of(name))
     if isinstance(way, str):
         raise InputError(f"--compare: {name} cannot be used here: {way}")
     return way
-
-
-def check_device(name: str) -> None:
-    """Raise if a device is asked for by a part of its name, such as none of it."""
-    root, device = split(name, roots()) or ("", None)
-    backend = backend_of(root) if device is not None else ""
-    if isinstance(backend, str):
-        return
-    there = dict.fromkeys(text.split()[0].partition(":")[0] for text in backend.devices())
-    if device not in there:
-        raise InputError(f"--compare: {name}: {device!r} is not a device; {root} has {', '.join(there)}")
 
 
 def version_of(name: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import os
 import pathlib
 import platform
 import textwrap
 from typing import Any
 
 import lsmx
-from lsmx._cli.ending import at_work_on
+from lsmx._cli.ending import InputError, at_work_on
 from lsmx._cli.progress import Progress
 
 WIDTH = 79
@@ -35,6 +37,16 @@ def here() -> dict[str, Any]:
 def number(x: float) -> float | None:
     """As JSON has it, which knows no infinity."""
     return x if math.isfinite(x) else None
+
+
+def apart(given: argparse.Namespace) -> None:
+    """Raise if ``--json`` names a file that is read or written anyway."""
+    words = [getattr(given, name, None) for name in ("file", "input", "output", "logits", "tokens", "mask", "plot")]
+    words += [*(getattr(given, "compare", None) or ()), *(path for _, path in getattr(given, "arrays", ()))]
+    if given.json not in (None, "-"):
+        there = os.path.realpath(given.json)
+        if any(os.path.realpath(word) == there for word in words if word is not None):
+            raise InputError(f"--json: {given.json} is given as another file, too; name one that is not")
 
 
 def write(record: dict[str, Any], to: str | None, progress: Progress) -> None:

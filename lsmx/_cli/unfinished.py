@@ -59,7 +59,7 @@ class Unfinished:
 
     def refuse_existing(self, hint: str) -> None:
         """Raise if the output exists, unless it may be overwritten."""
-        if self.output.exists() and not self.overwrite:
+        if os.path.lexists(self.output) and not self.overwrite:
             raise InputError(f"{self.output}: exists; {hint}")
 
     def record(self, done: int, sums: Sums) -> None:

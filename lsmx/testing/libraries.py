@@ -58,8 +58,8 @@ def on_device(backend: Backend | str, device: str | None, name: str) -> Target |
         devices = backend.devices()
     except Exception as error:  # whatever the library raises for want of a device
         return f"{type(error).__name__}: {error}"
-    if device is not None and not any(d.startswith(device) for d in devices):
-        return f"no {device} device; there is {', '.join(devices)}"
+    if device is not None and not any(device == d or d.startswith((f"{device}:", f"{device} ")) for d in devices):
+        return f"no {device or repr(device)} device; there is {', '.join(devices)}"
     return target(backend, device, name)
 
 

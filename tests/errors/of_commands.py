@@ -9,7 +9,7 @@ VARYING = (
     (r"(?<=not JSON: )[^;]*", "⟨what Python says⟩"),
     (r"(?<=of the kind 'psd'; there are ).*", "⟨what matplotlib writes⟩"),
     (r"(?<=the groups are: ).*", "⟨their names⟩"),
-    (r"(?<=is unknown; there are numpy, torch, jax, ).*(?=, and name-device)", "..."),
+    (r"(?<=is unknown; there are numpy, torch, jax, ).*(?=, and a device after any)", "..."),
     (r"(?<=zarr can read \().*(?=\);)", "⟨what zarr says⟩"),
 )
 """What changes with the versions of others."""
@@ -40,7 +40,13 @@ WORDS = lines("""
     apply log_prob z.npy o.npy --with index=k.npy
     apply log_prob z.npy o.npy --with index=far.npy
     apply log_softmax z.npy o.npy --scheduler here
+    apply log_softmax z.npy ..
+    info --json=
+    digest z.npy --json z.npy
     bench losses --device cuda
+    bench --device cuda --threads 2
+    bench --compare before.json before.json --threads 2 --plot o.png
+    bench --compare before.json before.json --fail-above nan
     bench --only nothing-called-so
     bench --plot o.psd
 """)
@@ -75,6 +81,7 @@ FILES = lines("""
 COMPARED = lines("""
     verify --compare nump torch
     verify --compare numpy/fast torch
+    verify --compare numpy- torch
     verify --compare torch:int8 numpy
     verify --compare numpy:bfloat16 torch
     verify --compare torch:bfloat16 numpy

@@ -15,7 +15,6 @@ LEFT_OUT = {
     ("lsmx/_cli/bench.py", "not installed"): "needs a library to be missing: tests/test_bench.py",
     ("lsmx/_cli/bench.py", "no CUDA device"): "needs a machine without a GPU: tests/test_bench_device.py",
     ("lsmx/_cli/bench.py", "--callgrind"): "needs valgrind to be missing: tests/test_bench.py",
-    ("lsmx/_cli/compare.py", "cannot be used here"): "needs a library to be missing: tests/test_cli.py",
     ("lsmx/_cli/compare.py", "fell[0]"): "needs a backend that fails: tests/test_cli.py",
     ("lsmx/_cli/differences.py", "raised"): "needs a backend that fails: tests/test_cli.py",
     ("lsmx/_cli/npy.py", "can no longer be read"): "needs a file that goes while it is read: tests/test_cli.py",
