@@ -44,13 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def families(items: list[pytest.Item]) -> Iterable[list[pytest.Item]]:
-    """The cases of each test that is marked ``one_in``, in an order that has nothing to do with that of their parameters."""
+    """The cases of each test that is marked ``one_in``, in an order that has nothing to do with that of their parameters.
+
+    Those that are marked slow themselves come last.
+    """
     found: dict[tuple[Any, str], list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("one_in") and not item.get_closest_marker("nightly"):
             found[item.path, getattr(item, "originalname", item.name)].append(item)
     for cases in found.values():
-        yield sorted(cases, key=lambda item: zlib.crc32(item.name.encode()))
+        yield sorted(cases, key=lambda item: (item.get_closest_marker("slow") is not None, zlib.crc32(item.name.encode())))
 
 
 def share(quick: int, slow: int = 1) -> tuple[int, int]:

@@ -21,8 +21,10 @@ from tests.test_losses_core import INF, KINDS, NAN, ROWS, draw
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here, which compiles the kernels for the host")
 # a thread, a few of them, a warp, and several that share a row: held, in shared memory, or read again
-CASES = [(dtype, 250) for dtype in ("float16", "bfloat16", "float32", "float64")]
-CASES += [("float32", n) for n in (1, 3, 33, 3000, 14000)] + [("float64", 9001)]
+SIZES = [(dtype, 250) for dtype in ("float16", "bfloat16", "float32", "float64")]
+SIZES += [("float32", n) for n in (1, 3, 33, 3000, 14000)] + [("float64", 9001)]
+SLOW = {"float16", "float64"}  # a compiler takes ten seconds for the losses of each dtype
+CASES = [pytest.param(dtype, n, marks=[pytest.mark.slow] if dtype in SLOW else []) for dtype, n in SIZES]
 
 
 @pytest.fixture
@@ -239,7 +241,7 @@ def test_indices_outside_of_rows(integer: torch.dtype, launched: list[Any]) -> N
     assert torch.isfinite(got[:2]).all()
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float64", marks=pytest.mark.slow)])
 def test_temperatures_that_are_none(dtype: str, launched: list[Any]) -> None:
     """Make their rows NaN; where they are not to be seen, nothing raises."""
     z = torch.randn(7, 9).to(getattr(torch, dtype))

@@ -65,7 +65,11 @@ def test_a_page_that_is_not_current_is_seen(
 
 
 @pytest.mark.parametrize(
-    ("library", "start"), [("torch", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]), ("jax", [])]
+    ("library", "start"),
+    [
+        pytest.param("torch", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"], marks=pytest.mark.slow),
+        ("jax", []),
+    ],
 )
 def test_scripts_run_as_they_stand(library: str, start: list[str], tmp_path: pathlib.Path) -> None:
     """PyTorch's says the same in each process; JAX's looks at its result itself."""

@@ -8,7 +8,7 @@ ADAPTERS = (
     *cases("""
     ArgumentError         adapters.scipy.logsumexp(z, b=z)
     ArgumentError         adapters.scipy.logsumexp(z, return_sign=True)
-    DTypeError            adapters.optax.softmax_cross_entropy(jnp.zeros((2, 3), int), j)
+    DTypeError            adapters.optax.softmax_cross_entropy(jnp.zeros((2, 3), "int32"), j)
     DTypeError            adapters.optax.softmax_cross_entropy_with_integer_labels(j, j)
     ShapeError            adapters.optax.softmax_cross_entropy(j, jnp.zeros((4, 3)))
     ArrayTypeError        adapters.sklearn.softmax([[0.0, 1.0]], copy=False)
