@@ -22,7 +22,7 @@ from lsmx._call.losses import (
 )
 from lsmx._call.operator import namespace_of, serving, together
 from lsmx._call.spelling import honest, misspelt
-from lsmx._definition.checks import check_dtype_like, same_shape
+from lsmx._definition.checks import check_dtype_like, float_name, same_shape
 from lsmx._definition.ops import Array
 from lsmx._losses import Reduction, options_of_cross_entropy
 from lsmx._typing import DTypeLike
@@ -386,7 +386,7 @@ def linear_cross_entropy_backward(
         return xp.concat(parts, axis=0)
 
     reduced = Reduced(reduction, found.divisor_of(counted))
-    wide = xp.float64 if h.dtype == xp.float64 else xp.float32
+    wide = xp.float64 if float_name("h", h) == "float64" else xp.float32
     dh, dw, db = [], xp.zeros_like(weight, dtype=wide), None if bias is None else xp.zeros_like(bias, dtype=wide)
     for at in chunks:
         z = product(flat[at, :], weight, bias)

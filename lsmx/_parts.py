@@ -283,7 +283,10 @@ def run(
     if len(starts) != len(size):
         raise PartError(f"start: {start!r}, but size={size} is of {len(size)} axes; pass one number for each")
     formats = [fmt.dtype for x in arrays if (fmt := FORMAT_OF.get(dtype_name(getattr(x, "dtype", "")))) is not None]
-    said = tuple((key, "an array" if hasattr(x, "shape") and tuple(x.shape) else repr(x)) for key, x in sorted(options.items()))
+    said = tuple(
+        (key, "an array" if not isinstance(x, type) and getattr(x, "shape", None) else repr(x))
+        for key, x in sorted(options.items())
+    )
     call = Call(name, formats[0] if formats else "", (), size, (), said)
     if whole is not None:
         check_whole(whole)

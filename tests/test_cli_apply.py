@@ -565,3 +565,19 @@ def test_a_cluster(folder: pathlib.Path, capsys: Capture, cluster: tuple[str, su
     error = capsys.readouterr().err
     assert error.startswith(f"lsmx apply: --scheduler: {address}: no scheduler of Dask's answers there")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["results.zarr", "results.npy"])
+def test_a_folder_that_is_no_store_is_not_replaced(
+    name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("z.npy", np.zeros((2, 3), np.float32))
+    precious = tmp_path / name / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    assert main(["apply", "softmax", "z.npy", name, "--overwrite"]) == 2
+    said = f"lsmx apply: {name}: a folder that is no zarr array, and is not replaced; name a file in it, or another\n"
+    assert capsys.readouterr().err == said
+    assert precious.read_text() == "years of work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "z.npy"]

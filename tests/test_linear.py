@@ -142,3 +142,17 @@ def test_rows_that_are_hard_stay_alone() -> None:
     dh, dw, _ = lsmx.linear_cross_entropy_backward(one, none, WEIGHT, INDEX[:0], reduction="sum")
     assert dh.shape == none.shape
     assert not dw.any()
+
+
+@pytest.mark.parametrize("swapped", [0, 1, 2])
+def test_another_byte_order(swapped: int) -> None:
+    g, *arrays = np.asarray(0.3), H.astype(np.float64), WEIGHT.astype(np.float64), BIAS.astype(np.float64)
+    rng = np.random.default_rng(9)
+    arrays = [x + rng.standard_normal(x.shape) for x in arrays]
+    h, w, b = arrays
+    want = lsmx.linear_cross_entropy_backward(g, h, w, TARGET, bias=b, chunk=4)
+    arrays[swapped] = arrays[swapped].astype(arrays[swapped].dtype.newbyteorder())
+    h, w, b = arrays
+    for x, y in zip(lsmx.linear_cross_entropy_backward(g, h, w, TARGET, bias=b, chunk=4), want, strict=True):
+        # another order of the product's sums, of at most 15 terms
+        assert np.abs(x - y).max() <= 60 * 2.0**-52 * np.abs(y).max()

@@ -792,3 +792,15 @@ def test_what_is_no_array_is_named() -> None:
     for f, match in calls:
         with pytest.raises(lsmx.ArrayTypeError, match=match):
             f()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_out_in_the_memory_of_the_index(kept: bool) -> None:
+    """What is written for one row is not read as the index of another."""
+    rng = np.random.default_rng(8)
+    z, memory = rng.standard_normal((2000, 9)), np.zeros(2001, np.int64)
+    memory[:2000] = rng.integers(0, 9, 2000)
+    index = memory[:2000, None] if kept else memory[:2000]
+    out = memory.view(np.float64)[1:].reshape(index.shape)
+    want = lsmx.log_prob(z, index.copy())
+    assert differing(lsmx.log_prob(z, index, out=out), want) is None

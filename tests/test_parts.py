@@ -31,6 +31,7 @@ Z, W, G = rows(np.float32), rows(np.float32)[::-1].copy(), RNG.standard_normal((
 INDEX, SEVERAL = RNG.integers(0, N, 12), RNG.integers(0, N, (12, 3))
 EACH, MASK, WEIGHT = RNG.standard_normal(12).astype(np.float32), RNG.random((12, N)) < 0.7, RNG.random(N).astype(np.float32)
 TARGET = np.where(np.arange(12) == 2, -100, INDEX)
+PLACED = np.asarray([1, 14, 15, 0, 2, 13, 49, 1, 35, 36, 12, 3])  # 14 and 15 are at 1 in the parts that begin at 13 and 14
 PROBABILITIES = np.abs(G)
 OUT, S, LSE = lsmx.log_softmax(Z), lsmx.softmax(Z), lsmx.logsumexp(Z)
 
@@ -49,6 +50,10 @@ CASES: list[Case] = [
     ("cross_entropy", (Z, TARGET), {"weight": WEIGHT, "reduction": "none"}),
     ("cross_entropy", (Z, TARGET), {"weight": WEIGHT, "label_smoothing": 0.1, "z_loss": 1e-3, "where": MASK, "reduction": "none"}),
     ("cross_entropy", (Z, PROBABILITIES), {"label_smoothing": 0.1, "reduction": "none"}),
+    ("cross_entropy", (Z, PLACED), {"reduction": "none", "ignore_index": 1}),
+    ("cross_entropy", (Z, PLACED), {"ignore_index": 1, "label_smoothing": 0.1}),
+    ("cross_entropy_backward", (EACH, Z, PLACED), {"reduction": "none", "ignore_index": 1}),
+    ("cross_entropy_backward", (EACH, Z, PLACED), {"reduction": "none", "ignore_index": None}),
     ("kl_divergence", (Z, W), {"temperature": 2.0}),
     ("js_divergence", (Z, W), {}),
     ("log_softmax_backward", (G, OUT), {}),
@@ -222,3 +227,14 @@ def test_a_lost_second_logit_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(parts.MERGE, "two largest", lambda xp, a, b: (xp.maximum(a[0], b[0]), xp.maximum(a[1], b[1])))
     with pytest.raises(AssertionError):
         check("log_softmax", (Z,), {})
+
+
+@pytest.mark.parametrize("dtype", ["float64", np.float64, np.dtype(np.float64)])
+def test_a_dtype_by_any_spelling(dtype: Any) -> None:
+    whole = None
+    while whole is None or not whole.complete:
+        whole = lsmx.merge(
+            *(lsmx.partial("softmax", Z[:, a:b], size=N, start=a, whole=whole, dtype=dtype) for a, b in ((0, 20), (20, N)))
+        )
+    got = lsmx.finish("softmax", Z[:, :20], whole=whole, dtype=dtype)
+    assert differing(got, lsmx.softmax(Z, dtype="float64")[:, :20]) is None

@@ -113,10 +113,11 @@ def finished(finish: Finish, part: Part, arrays: Arrays, axis: Any, where: Array
     inside, here = (index >= 0) & (index < part.shape[a]), (index >= start) & (index < start + z.shape[a])
     every_option = {**rest.options, **options}
     ignored = every_option.get("ignore_index") if every_option.get("ignores") else None
-    local = xp.where(here, index - start, xp.full_like(index, -2 if ignored == -1 else -1))
-    if ignored is not None:
-        local, inside = xp.where(index == ignored, index, local), inside | (index == ignored)
-    given, options = list(arrays), {**options, "elsewhere": True}
+    local, options = xp.where(here, index - start, xp.full_like(index, -1)), {**options, "elsewhere": True}
+    if ignored is not None:  # in the part it is another number, which no class of the part has
+        local, inside = xp.where(index == ignored, xp.full_like(index, -2), local), inside | (index == ignored)
+        options["ignore_index"] = -2
+    given = list(arrays)
     given[finish.at] = local
     if finish.of_parts is OfParts.EACH_ITS_OWN:  # the gradient of a row whose index is outside of the whole row is NaN
         g = given[0]

@@ -17,6 +17,9 @@ from typing import Any
 from lsmx._cli.ending import InputError, at_work_on
 from lsmx._cli.mixing import Sums
 
+OF_ZARR = ("zarr.json", ".zarray", ".zgroup")
+"""The files by which a folder is a store of zarr's."""
+
 
 class Unfinished:
     """A context in which a result is made.
@@ -61,6 +64,8 @@ class Unfinished:
         """Raise if the output exists, unless it may be overwritten."""
         if os.path.lexists(self.output) and not self.overwrite:
             raise InputError(f"{self.output}: exists; {hint}")
+        if self.output.is_dir() and any(self.output.iterdir()) and not any((self.output / name).exists() for name in OF_ZARR):
+            raise InputError(f"{self.output}: a folder that is no zarr array, and is not replaced; name a file in it, or another")
 
     def record(self, done: int, sums: Sums) -> None:
         """Write down how much is done, which is on the disk."""

@@ -32,6 +32,8 @@ def make_files(line: str) -> None:
     pathlib.Path("taken.npy").write_bytes(whole)
     np.save("dates.npy", np.zeros(3, "M8[D]"))
     pathlib.Path("folder").mkdir()
+    pathlib.Path("full.zarr").mkdir()
+    pathlib.Path("full.zarr/note.txt").write_text("")
     if "pipe" in line:
         os.mkfifo("pipe.npy")
     if "group" in line:

@@ -41,6 +41,7 @@ WORDS = lines("""
     apply log_prob z.npy o.npy --with index=far.npy
     apply log_softmax z.npy o.npy --scheduler here
     apply log_softmax z.npy ..
+    apply log_softmax z.npy full.zarr --overwrite
     info --json=
     digest z.npy --json z.npy
     bench losses --device cuda

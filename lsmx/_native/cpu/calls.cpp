@@ -167,7 +167,7 @@ template <Library L> static __attribute__((noinline)) PyObject* call(Pass of, Py
         for (int k = 0; k < dimensions; ++k)
             if (held[OUT].shape[k] != shape[k]) Py_RETURN_NONE;
         if (overlaps_itself(held[OUT])) Py_RETURN_NONE;
-        for (int o = 0; o < OUT; ++o) apart = apart || (arrays[o] && overlap(*arrays[o], held[OUT]));
+        for (int o = 0; o < OPERANDS; ++o) apart = apart || (o != OUT && arrays[o] && overlap(*arrays[o], held[OUT]));
     }
     Array made;
     Object out(apart ? made.make(L, state, dimensions, shape, type) : Py_NewRef(to));
