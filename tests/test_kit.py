@@ -195,7 +195,7 @@ def test_all_of_them_by_default(site: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("nolib", r"--backends: 'nolib' is unknown; there are numpy, torch, .*mylib, strict, "),
+        ("nolib", r"--backends: 'nolib' is unknown .did you mean mylib..; there are numpy, torch, .*mylib, strict, "),
         ("mylib-c", r"--backends: none of them can be used: mylib-c: no c device; there is cpu"),
         ("mylib-gpu", r"--backends: none of them can be used: mylib-gpu: no gpu device; there is cpu"),
     ],
