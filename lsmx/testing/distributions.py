@@ -164,7 +164,7 @@ def compare_distributions(
     logits = rows == "logits" and not (a.rows is None and b.rows is None)
     if not logits and np.any(np.asarray(each) != 1):
         raise ArgumentError("temperature: logits are divided by it, and log-probs were given; leave it out, or give rows of logits")
-    if logits and a.rows is not None and b.rows is not None:
+    if logits and a.rows is not None and b.rows is not None and a.chosen.dtype != b.chosen.dtype:
         wide = np.result_type(a.rows, b.rows)
         a, b = (replace(side, chosen=chosen_of(x, drawn, each, wide)) for side, x in ((a, a.rows), (b, b.rows)))
     return compared(a, b, drawn, each)
