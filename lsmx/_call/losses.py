@@ -9,7 +9,7 @@ import numpy as np
 
 from lsmx._call.division import rows_are_divided, whole_length
 from lsmx._call.family import FEW_ELEMENTS
-from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shortcut, together
+from lsmx._call.operator import enroll, in_dtype, namespace_of, place_of, serving, shape_of, shortcut, together
 from lsmx._call.registry import shortcuts
 from lsmx._definition.capped_logits import CappedLogits
 from lsmx._definition.checks import check_number, dtype_name, float_name, integer, is_bool, normal_axes, reduced_shape
@@ -141,10 +141,9 @@ def check_classes(name: str, index: Array, z: Array, axis: Axis, ignored: int | 
     backend = serving(name, index)
     if backend.seen is None or not backend.seen(index) or dtype_name(index.dtype)[:3] not in ("int", "uin"):
         return None
-    try:
-        n = whole_length(tuple(z.shape), normal_axes(axis, len(z.shape)))
-    except RuntimeError:  # PyTorch's, of nested tensors, which have no shape: they are refused later, by name
+    if (shape := shape_of(z)) is None:
         return None
+    n = whole_length(shape, normal_axes(axis, len(shape)))
     values = np.asarray(backend.to_numpy(index))
     counts = None if ignored is None else values != ignored
     bad = (values < 0) | (values >= n)
@@ -267,11 +266,9 @@ def short_stats(z: Array, index: Array, axis: Axis, where: Array | None) -> tupl
     """What `token_stats` returns, by the short ways of its four functions; None if there are none, or for large logits."""
     kind = type(z)
     short = shortcut("rank", "forward", kind)
-    try:
-        few = short is not None and math.prod(z.shape) < FEW_ELEMENTS
-    except RuntimeError:  # of nested tensors, as above
+    if short is None or (shape := shape_of(z)) is None or math.prod(shape) >= FEW_ELEMENTS:
         return None
-    if short is None or not few or dtype_name(z.dtype) not in ("float32", "float64"):
+    if dtype_name(z.dtype) not in ("float32", "float64"):
         return None
     counts = short(z, index, axis, where, None, None)
     if counts is None:

@@ -274,13 +274,21 @@ def beside_output(short: Callable[..., Array | None], v: Array, z: Array, output
     return value if value is not None and value.shape == output.shape else None
 
 
+def shape_of(x: Array) -> tuple[Any, ...] | None:
+    """The shape; None of PyTorch's nested tensors, which have none and are refused later, by name."""
+    try:
+        return tuple(x.shape)
+    except RuntimeError:
+        return None
+
+
 def one_each(name: str, x: Array, axis: Any, other: str, y: Array) -> dict[str, Any]:
     """Raise unless an array has one number for each row of ``x``, and say whether it has all the axes."""
     float_name(name, x)
-    try:
-        shape, axes = tuple(x.shape), normal_axes(axis, len(x.shape))
-    except RuntimeError:  # PyTorch's, of nested tensors, which have no shape: they are refused later, by name
+    shape = shape_of(x)
+    if shape is None:
         return {}
+    axes = normal_axes(axis, len(shape))
     if all(type(n) is int for n in (*shape, *y.shape)):  # Dask knows some sizes only when it computes, and tracers stand for them
         PER_ROW.check(other, y, x.dtype, shape, axes)
     return {"keepdims": True} if len(y.shape) == len(shape) else {}
